@@ -1,0 +1,421 @@
+//! The types of wattle's HTTP API, `/api/v1`: what the gateway says to the display, to the web
+//! page and to scripts.
+//!
+//! Rules that hold for every type:
+//!
+//! - Energy, power, prices and money are exact decimals, written as JSON strings.
+//! - Times are UTC (RFC 3339). The home's time zone is told once, in [`Gateway::time_zone`].
+//! - Import is positive, export negative, unless a field says otherwise.
+//! - What was not measured is absent, never 0. Everything measured says when it was.
+//! - A client formats and translates; it computes neither energy nor money.
+
+use jiff::{Timestamp, civil};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// Where the types below are served. `GET` answers one [`State`].
+pub const STATE_PATH: &str = "/api/v1/state";
+/// Server-sent events: each event `state` carries one whole [`State`] as JSON. The first comes at
+/// once, then one whenever something changed, at most two a second.
+pub const EVENTS_PATH: &str = "/api/v1/events";
+/// `GET` answers a list of [`Meter`].
+pub const METERS_PATH: &str = "/api/v1/meters";
+/// `GET` answers [`Health`].
+pub const HEALTH_PATH: &str = "/api/v1/health";
+
+/// Everything the NOW screen shows, at one instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The gateway's clock when this was put together. Ages are counted from here.
+    pub at: Timestamp,
+    /// The gateway itself.
+    pub gateway: Gateway,
+    /// Power at the grid connection; absent when no meter sends power, with
+    /// [`State::notices`] saying why where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
+    /// Electricity since midnight, local time; absent until a register has been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
+    /// The price of electricity; absent when no tariff is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Gas since midnight; absent without a gas meter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gas: Option<Supply>,
+    /// Water since midnight; absent without a water meter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub water: Option<Supply>,
+    /// Electricity since the first of the month; absent until a register has been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub month: Option<Month>,
+    /// One piece of advice, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+    /// Every meter that is configured or was heard.
+    pub meters: Vec<Meter>,
+    /// What is wrong or wants attention; the most important first.
+    pub notices: Vec<Notice>,
+}
+
+/// The gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Six lower-case hex digits, made once and kept.
+    pub id: String,
+    /// Version of the software.
+    pub version: String,
+    /// IANA name of the home's time zone.
+    pub time_zone: String,
+    /// When the daemon was started.
+    pub started_at: Timestamp,
+}
+
+/// How old a value is, judged by how often its meter usually reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// As recent as it should be.
+    Live,
+    /// Older than 15 seconds and older than three reporting periods: the value is the last known
+    /// one and its age belongs beside it.
+    Stale,
+    /// Older than five minutes: no longer a statement about now.
+    Lost,
+}
+
+/// How much, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Below a third of full scale.
+    Low,
+    /// From one third to two thirds.
+    Medium,
+    /// Above two thirds.
+    High,
+    /// The home feeds into the grid.
+    Exporting,
+}
+
+/// Power at the grid connection point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Power {
+    /// Watts; negative while exporting.
+    pub watts: Decimal,
+    /// In one word.
+    pub level: Level,
+    /// Share of full scale in thousandths, 0 to 1000, of the magnitude. Full scale is the 95th
+    /// percentile of the last 30 days' quarter-hour means, at least 3 kW.
+    pub permille: u16,
+    /// What an hour at this power costs at the price now; negative when export earns. Absent
+    /// without a price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_per_hour: Option<Money>,
+    /// When the telegram came.
+    pub received_at: Timestamp,
+    /// How old that is.
+    pub freshness: Freshness,
+}
+
+/// An amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// In the currency's major unit, unrounded.
+    pub amount: Decimal,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// Electricity since local midnight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Today {
+    /// Import in kWh.
+    pub import_kwh: Decimal,
+    /// Export in kWh; absent when the meter has no export register.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export_kwh: Option<Decimal>,
+    /// Energy at its price in each quarter-hour, without standing charges, taxes included.
+    /// Absent without a tariff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// Change of import against the mean of the same weekday up to the same time of day in the
+    /// last four weeks, in per cent, rounded; absent until there is such a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_percent: Option<i32>,
+    /// From when the figures are complete: local midnight, or later when nothing was read then.
+    pub since: Timestamp,
+    /// When the register was read last.
+    pub received_at: Timestamp,
+    /// How old that is.
+    pub freshness: Freshness,
+}
+
+/// Electricity since the first of the local month.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Month {
+    /// Import in kWh.
+    pub import_kwh: Decimal,
+    /// Cost of the energy, taxes included, without standing charges; absent without a tariff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// From when the figures are complete.
+    pub since: Timestamp,
+}
+
+/// A band of the price within the known 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Band {
+    /// Using energy earns money.
+    PaidToUse,
+    /// At or below the 33rd percentile.
+    Cheap,
+    /// In between, or all prices are nearly equal.
+    Normal,
+    /// At or above the 67th percentile.
+    Dear,
+}
+
+/// The price of electricity, all taxes included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    /// ISO 4217 code of every price below.
+    pub currency: String,
+    /// Name of the tariff.
+    pub tariff: String,
+    /// The slot that holds now; absent when now has no published price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<Slot>,
+    /// The next slot with another price than now's, if one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Slot>,
+    /// Hourly slots in order, from the start of the current local hour over 24 hours. An hour
+    /// without a published price is missing.
+    pub slots: Vec<Slot>,
+    /// The cheapest contiguous stretch of two hours among `slots`; absent when all prices are
+    /// nearly equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cheapest: Option<Window>,
+}
+
+/// A stretch of time with one price, half-open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+    /// Price per kWh in the major unit.
+    pub per_kwh: Decimal,
+    /// Its band.
+    pub band: Band,
+}
+
+/// A stretch of time and its mean price, half-open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+    /// Mean price per kWh in the major unit.
+    pub per_kwh: Decimal,
+}
+
+/// Gas or water since local midnight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Supply {
+    /// Volume in cubic metres.
+    pub volume_m3: Decimal,
+    /// Cost; absent without a tariff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// When the register was read last.
+    pub received_at: Timestamp,
+    /// How old that is.
+    pub freshness: Freshness,
+}
+
+/// One piece of advice, to be said in the household's language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum Advice {
+    /// Energy will be cheaper later: wait if it can wait.
+    CheaperLater {
+        /// When the cheapest stretch begins and ends, and its mean price.
+        window: Window,
+        /// ISO 4217 code of its price.
+        currency: String,
+    },
+    /// It does not get cheaper within the known prices.
+    CheapestNow {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The price is the same all day.
+    FlatPrice,
+    /// The home feeds into the grid: a good time to use energy.
+    UseOwnPower,
+    /// Meter's PIN has not been entered.
+    EnterPin,
+}
+
+/// What is wrong, or wants attention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, for translation and for scripts.
+    pub code: NoticeCode,
+    /// The meter it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meter: Option<String>,
+    /// An English sentence that says what happened and what to do.
+    pub text: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How bad a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something does not work as it should.
+    Warning,
+    /// Act now.
+    Alarm,
+}
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoticeCode {
+    /// A meter's port cannot be opened.
+    PortLost,
+    /// A meter has not been heard for long.
+    MeterSilent,
+    /// A meter's messages fail their checks.
+    MeterDamaged,
+    /// A meter shows only the reduced data set until its PIN is entered.
+    PinLocked,
+    /// A register fell; its new value is not counted.
+    RegisterFell,
+    /// The MQTT broker cannot be reached.
+    BrokerLost,
+    /// The store cannot be written.
+    StoreFailed,
+}
+
+/// A meter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meter {
+    /// The name given in the configuration.
+    pub name: String,
+    /// Serial number as the meter sends it; absent until it was heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it measures.
+    pub medium: Medium,
+    /// The maker's three letters, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// The protocol it is read by, as the configuration names it.
+    pub protocol: String,
+    /// The port it is read from.
+    pub port: String,
+    /// When its last good message came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+    /// How old that is; absent when it was never heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Freshness>,
+    /// Good messages since the daemon was started.
+    pub telegrams: u64,
+    /// Stretches of input that were rejected since the daemon was started.
+    pub rejected: u64,
+    /// The last value of every register, in the order of their codes.
+    pub registers: Vec<Register>,
+}
+
+/// What a meter measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Medium {
+    /// Electricity.
+    Electricity,
+    /// Gas.
+    Gas,
+    /// Water.
+    Water,
+    /// Heat.
+    Heat,
+}
+
+/// The last value of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// OBIS code `A-B:C.D.E*F`.
+    pub obis: String,
+    /// The exact value.
+    pub value: Decimal,
+    /// Its unit, COSEM symbol.
+    pub unit: String,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// `measured` or `suspect`.
+    pub quality: String,
+    /// How its telegram was checked: `none`, `known-bytes`, `checksum`, `crc`, `mac`, `tag`.
+    pub check: String,
+}
+
+/// A quarter-hour, an hour or a day of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+    /// What the register gained, in its unit.
+    pub amount: Decimal,
+    /// True when the register was read close to both ends, so that nothing of it belongs to a
+    /// neighbour.
+    pub complete: bool,
+}
+
+/// A day total of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// The local date.
+    pub date: civil::Date,
+    /// What the register gained, in its unit.
+    pub amount: Decimal,
+    /// How many quarter-hours the day has: 92, 96 or 100.
+    pub quarter_hours: u16,
+    /// How many of them were measured.
+    pub measured: u16,
+}
+
+/// The daemon's health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// True when every part answered within its time.
+    pub ok: bool,
+    /// Part by part.
+    pub parts: Vec<Part>,
+}
+
+/// One part of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// True when it answered within its time.
+    pub ok: bool,
+    /// How often it was restarted.
+    pub restarts: u32,
+}

@@ -1,0 +1,26 @@
+//! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
+//! protocol. A port that cannot be opened or is lost is tried again for ever.
+
+use std::time::Duration;
+
+use crate::model::Telegram;
+use crate::session::Rejected;
+
+/// What a driver tells the one who started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PortEvent {
+    /// The port was opened.
+    Opened,
+    /// The port could not be opened, or was lost. Sent once per outage, not once per attempt.
+    Lost {
+        /// What the system said, in words.
+        reason: String,
+        /// How long until the next attempt; later attempts may be further apart.
+        retry_in: Duration,
+    },
+    /// A message that passed its check.
+    Telegram(Box<Telegram>),
+    /// Input that did not.
+    Rejected(Rejected),
+}

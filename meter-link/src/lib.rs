@@ -1,0 +1,18 @@
+//! Codecs, sessions and drivers for utility meters.
+//!
+//! The order inside the crate is **model ← codec ← session ← driver**:
+//!
+//! - [`model`] says what a reading is: an OBIS code, an exact decimal, a unit, two clocks, and how
+//!   the bytes it came from were checked.
+//! - Codecs are pure functions between bytes and typed messages. Any bytes may be given to any of
+//!   them; none panics, and none allocates more than a small multiple of its input.
+//! - A [`session`] is told bytes and the time, and asked what to do. It never reads a clock, a
+//!   port or a file, so hours of time-outs are tested in microseconds.
+//! - A [`driver`] owns one port, pumps one session and knows no protocol. Drivers need the feature
+//!   `driver`; everything else builds without an async runtime.
+
+pub mod crc;
+#[cfg(feature = "driver")]
+pub mod driver;
+pub mod model;
+pub mod session;

@@ -1,0 +1,1 @@
+//! wattle-display
