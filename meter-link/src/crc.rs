@@ -1,7 +1,8 @@
 //! Cyclic redundancy checks of the meter protocols.
 //!
-//! Both run over the reflected CCITT polynomial 0x1021 (0x8408 as shifted here); the catalogue of
-//! parametrised CRC algorithms names them `CRC-16/IBM-SDLC` (X-25) and `CRC-16/KERMIT`.
+//! All are reflected and 16 bits wide; the catalogue of parametrised CRC algorithms names them
+//! `CRC-16/IBM-SDLC` (X-25), `CRC-16/KERMIT` and `CRC-16/ARC`. Eight bytes are taken at a time
+//! (slicing by eight), so that a check costs a fraction of what parsing does.
 
 /// CRC-16/X-25: initial value FFFF, inverted at the end. HDLC, SML transport and SML messages.
 ///
@@ -10,7 +11,7 @@
 /// ```
 #[must_use]
 pub fn x25(bytes: &[u8]) -> u16 {
-    !update(0xFFFF, bytes)
+    !update(&CCITT, 0xFFFF, bytes)
 }
 
 /// CRC-16/KERMIT: initial value 0, not inverted. Sent by Holley meters in place of X-25.
@@ -20,43 +21,106 @@ pub fn x25(bytes: &[u8]) -> u16 {
 /// ```
 #[must_use]
 pub fn kermit(bytes: &[u8]) -> u16 {
-    update(0, bytes)
+    update(&CCITT, 0, bytes)
 }
 
-fn update(start: u16, bytes: &[u8]) -> u16 {
-    bytes.iter().fold(start, |crc, &byte| {
+/// CRC-16/ARC: initial value 0, not inverted. Ends P1 telegrams and some IEC 62056-21 readouts.
+///
+/// ```
+/// assert_eq!(meter_link::crc::arc(b"123456789"), 0xBB3D);
+/// ```
+#[must_use]
+pub fn arc(bytes: &[u8]) -> u16 {
+    update(&ARC, 0, bytes)
+}
+
+/// Table `k` holds, for each byte, its share of the remainder `k` bytes further on.
+type Tables = [[u16; 256]; 8];
+
+static CCITT: Tables = tables(0x8408);
+static ARC: Tables = tables(0xA001);
+
+fn update(tables: &Tables, start: u16, bytes: &[u8]) -> u16 {
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = tables;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let mut crc = start;
+    for &[b0, b1, b2, b3, b4, b5, b6, b7] in chunks {
         let [low, high] = crc.to_le_bytes();
-        u16::from(high) ^ table_entry(low ^ byte)
-    })
+        crc = entry(t7, b0 ^ low)
+            ^ entry(t6, b1 ^ high)
+            ^ entry(t5, b2)
+            ^ entry(t4, b3)
+            ^ entry(t3, b4)
+            ^ entry(t2, b5)
+            ^ entry(t1, b6)
+            ^ entry(t0, b7);
+    }
+    for &byte in rest {
+        let [low, high] = crc.to_le_bytes();
+        crc = u16::from(high) ^ entry(t0, low ^ byte);
+    }
+    crc
 }
 
-fn table_entry(index: u8) -> u16 {
-    const TABLE: [u16; 256] = table();
-    TABLE.get(usize::from(index)).copied().unwrap_or_default()
+fn entry(table: &[u16; 256], index: u8) -> u16 {
+    table.get(usize::from(index)).copied().unwrap_or_default()
 }
 
-const fn table() -> [u16; 256] {
-    let mut table = [0; 256];
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is a compile error"
+)]
+const fn tables(polynomial: u16) -> Tables {
+    let mut tables = [[0; 256]; 8];
     let mut index = 0u16;
     while index < 256 {
         let mut crc = index;
         let mut bit = 0;
         while bit < 8 {
             crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0x8408
+                (crc >> 1) ^ polynomial
             } else {
                 crc >> 1
             };
             bit += 1;
         }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "evaluated at compile time, where get_mut is not const"
-        )]
-        {
-            table[index as usize] = crc;
-        }
+        tables[0][index as usize] = crc;
         index += 1;
     }
-    table
+    let mut step = 1;
+    while step < 8 {
+        let mut index = 0;
+        while index < 256 {
+            let before = tables[step - 1][index];
+            tables[step][index] = (before >> 8) ^ tables[0][(before & 0xFF) as usize];
+            index += 1;
+        }
+        step += 1;
+    }
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bit by bit, as the definition has it.
+    fn by_definition(polynomial: u16, start: u16, bytes: &[u8]) -> u16 {
+        bytes.iter().fold(start, |crc, &byte| {
+            (0..8).fold(crc ^ u16::from(byte), |crc, _| {
+                (crc >> 1) ^ if crc & 1 == 1 { polynomial } else { 0 }
+            })
+        })
+    }
+
+    #[test]
+    fn eight_at_a_time_is_one_at_a_time() {
+        let bytes: Vec<u8> = (0..=255u8).map(|i| i.wrapping_mul(167) ^ 0x5A).collect();
+        for length in 0..bytes.len() {
+            let part = &bytes[..length];
+            assert_eq!(x25(part), !by_definition(0x8408, 0xFFFF, part));
+            assert_eq!(kermit(part), by_definition(0x8408, 0, part));
+            assert_eq!(arc(part), by_definition(0xA001, 0, part));
+        }
+    }
 }

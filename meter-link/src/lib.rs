@@ -8,11 +8,13 @@
 //!   them; none panics, and none allocates more than a small multiple of its input.
 //! - A [`session`] is told bytes and the time, and asked what to do. It never reads a clock, a
 //!   port or a file, so hours of time-outs are tested in microseconds.
-//! - A [`driver`] owns one port, pumps one session and knows no protocol. Drivers need the feature
+//! - A `driver` owns one port, pumps one session and knows no protocol. Drivers need the feature
 //!   `driver`; everything else builds without an async runtime.
 
 pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod model;
+pub mod profile;
 pub mod session;
+pub mod sml;
