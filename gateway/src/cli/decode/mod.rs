@@ -2,6 +2,7 @@
 //!
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
+mod iec62056_21;
 mod input;
 mod output;
 mod sml;
@@ -30,6 +31,7 @@ const EXIT_USAGE: u8 = 2;
         when the command line is wrong.",
     after_help = "Examples:\n  \
         wattle decode sml capture.bin\n  \
+        wattle decode iec62056-21 --format table readout.txt\n  \
         head -c 2000 /dev/ttyUSB0 | wattle decode sml -"
 )]
 pub struct DecodeArgs {
@@ -40,6 +42,8 @@ pub struct DecodeArgs {
 #[derive(Debug, Subcommand)]
 enum Protocol {
     Sml(sml::SmlArgs),
+    #[command(name = "iec62056-21")]
+    Iec62056(iec62056_21::Iec62056Args),
 }
 
 /// What every protocol's decoder takes.
@@ -90,6 +94,7 @@ pub fn run(args: DecodeArgs) -> ExitCode {
                 ExitCode::from(EXIT_USAGE)
             }
         },
+        Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
     }
 }
 
