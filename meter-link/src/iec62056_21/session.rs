@@ -286,8 +286,7 @@ impl Session for ReadoutReader {
 
     fn handle_input(&mut self, bytes: &[u8], now: Instant) {
         let mut input = bytes;
-        // While the line changes, only the echo of the acknowledgement can come.
-        if matches!(self.state, State::Resting | State::Switching(..)) {
+        if matches!(self.state, State::Resting) {
             return;
         }
         while let Some(event) = self.splitter.pull(&mut input) {

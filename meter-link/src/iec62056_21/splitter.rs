@@ -321,7 +321,7 @@ fn readout(bytes: &[u8], at_end: bool) -> Step {
     let limit = next.unwrap_or(bytes.len());
     let body = bytes.get(start..limit).unwrap_or_default();
     let cut = next.is_some() || at_end;
-    let mark = body.iter().position(|&byte| byte == STX || byte == b'!');
+    let mark = end_or_text(body);
     let Some(mark) = mark else {
         return match cut {
             true => rejected(limit, Some(identification), Fault::Truncated),
@@ -358,6 +358,20 @@ fn readout(bytes: &[u8], at_end: bool) -> Step {
         raw,
     };
     Step::Message(length, Message::Readout(readout))
+}
+
+/// Place of the STX, or of the `!` of a readout without one. A change of speed makes noise in
+/// front of the STX, in which a `!` means nothing; a readout without STX has data in front of it.
+fn end_or_text(body: &[u8]) -> Option<usize> {
+    let mut data = false;
+    body.iter().enumerate().position(|(at, byte)| {
+        data |= *byte == b'(';
+        match *byte {
+            STX => true,
+            b'!' => data || at == 0,
+            _ => false,
+        }
+    })
 }
 
 /// A block behind its mark: its text, its check, and how many bytes behind the mark it takes.
