@@ -1,1 +1,2 @@
 //! wattle
+pub mod cli;

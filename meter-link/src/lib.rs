@@ -14,6 +14,7 @@
 pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
+pub mod iec62056_21;
 pub mod model;
 pub mod profile;
 pub mod session;

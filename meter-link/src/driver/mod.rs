@@ -1,10 +1,16 @@
 //! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
+mod replay;
+mod serial;
+
 use std::time::Duration;
 
 use crate::model::Telegram;
 use crate::session::Rejected;
+
+pub use replay::replay;
+pub use serial::{HeadPower, SerialPort, run};
 
 /// What a driver tells the one who started it.
 #[derive(Clone, Debug, PartialEq, Eq)]

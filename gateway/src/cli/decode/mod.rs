@@ -1,0 +1,118 @@
+//! `wattle decode`: recorded meter bytes in, JSON Lines out.
+//!
+//! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
+
+mod iec62056_21;
+mod input;
+mod output;
+mod sml;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use input::InputFormat;
+use output::Output;
+
+/// The input could not be opened or read.
+const EXIT_INPUT: u8 = 1;
+/// The command line is wrong; the same as clap's own.
+const EXIT_USAGE: u8 = 2;
+
+/// Decode recorded meter bytes, one JSON object per message
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Decode recorded meter bytes, one JSON object per message.\n\n\
+        Every message whose checks are right gives one line with its values; every stretch of \
+        input that is no such message gives one line that says why. The exit status is 0 when \
+        the input was read to its end, however damaged it is, 1 when it cannot be read and 2 \
+        when the command line is wrong.",
+    after_help = "Examples:\n  \
+        wattle decode sml capture.bin\n  \
+        wattle decode iec62056-21 --format table readout.txt\n  \
+        head -c 2000 /dev/ttyUSB0 | wattle decode sml -"
+)]
+pub struct DecodeArgs {
+    #[command(subcommand)]
+    protocol: Protocol,
+}
+
+#[derive(Debug, Subcommand)]
+enum Protocol {
+    Sml(sml::SmlArgs),
+    #[command(name = "iec62056-21")]
+    Iec62056(iec62056_21::Iec62056Args),
+}
+
+/// What every protocol's decoder takes.
+#[derive(Debug, Args)]
+struct CommonArgs {
+    /// What to print: JSON Lines for programs, tables for eyes
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    format: OutputFormat,
+
+    /// What the input is: raw bytes, or hex text with white space, ':' and '#' comments
+    #[arg(long, value_enum, default_value_t = InputFormat::Auto)]
+    input: InputFormat,
+
+    /// The recording; '-' is standard input
+    #[arg(default_value = "-", value_name = "FILE|-")]
+    file: PathBuf,
+}
+
+/// How messages are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// One JSON object per line.
+    Json,
+    /// A heading and aligned columns per message.
+    Table,
+}
+
+/// One protocol's way from a stream of bytes to printed objects.
+trait Decoder {
+    /// Takes the next bytes and prints every message that is complete.
+    fn feed(&mut self, bytes: &[u8], output: &mut Output) -> io::Result<()>;
+
+    /// Takes the end of the input.
+    fn finish(&mut self, output: &mut Output) -> io::Result<()>;
+}
+
+/// Runs `wattle decode` and gives the exit status of the process.
+#[must_use]
+pub fn run(args: DecodeArgs) -> ExitCode {
+    match args.protocol {
+        Protocol::Sml(args) => match sml::SmlDecoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(unknown) => {
+                eprintln!(
+                    "wattle decode sml: {unknown}; there are {}",
+                    sml::quirk_names()
+                );
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
+    }
+}
+
+fn decode(args: &CommonArgs, mut decoder: impl Decoder) -> ExitCode {
+    let mut output = Output::new(args.format);
+    let read = input::read(&args.file, args.input, |bytes| {
+        decoder.feed(bytes, &mut output)
+    })
+    .and_then(|()| decoder.finish(&mut output).map_err(input::Failure::Output));
+    match read {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the lines has seen enough.
+        Err(input::Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("wattle decode: {failure}");
+            ExitCode::from(EXIT_INPUT)
+        }
+    }
+}
