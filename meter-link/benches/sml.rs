@@ -1,7 +1,7 @@
 //! SML from bytes to typed registers, side by side with sml-rs 0.4.0 on the same bytes.
 //!
-//! Ours checks the transport CRC and every message CRC, applies the corrections and makes exact
-//! decimals; sml-rs checks the transport CRC and parses. Run with
+//! Both check the transport CRC and every message CRC and parse; ours applies the corrections and
+//! makes exact decimals and units on top. Run with
 //! `cargo bench -p meter-link --bench sml`. Captures of real meters are added when there are any
 //! below `$WATTLE_CORPUS` (`../../shared/corpus` by default, seen from this package).
 

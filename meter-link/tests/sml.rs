@@ -408,8 +408,8 @@ fn captures_of_real_meters() {
         ),
         (
             "DZG_DVS-7420.2V.G2_mtr2_neg",
-            4,
-            20,
+            3,
+            15,
             Some("1-0:16.7.0*255 Number(-105.50) W"),
         ),
         (
