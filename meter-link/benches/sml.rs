@@ -134,10 +134,10 @@ fn compare(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(stream.len() as u64));
         group.bench_function("wattle", |bencher| {
-            bencher.iter(|| ours(black_box(&stream), &quirks))
+            bencher.iter(|| ours(black_box(&stream), &quirks));
         });
         group.bench_function("sml-rs", |bencher| {
-            bencher.iter(|| theirs(black_box(&stream)))
+            bencher.iter(|| theirs(black_box(&stream)));
         });
         group.finish();
     }
