@@ -1,6 +1,12 @@
 //! SML as a whole: our encoder against sml-rs, our decoder against anything, every correction
 //! with a telegram that needs it, and captures of real meters where there are any.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
 use std::path::PathBuf;
 
 use meter_link::model::{Hint, MeterTime, ObisCode, Unit};
