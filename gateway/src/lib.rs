@@ -1,2 +1,18 @@
-//! wattle
+//! wattle, the home energy gateway: the daemon and its command line.
+//!
+//! One reading's way through this crate: [`collect`] takes it from its meter's driver, the
+//! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
+//! [`view`] draws it into the one state that [`http`] serves.
+
+pub mod bus;
 pub mod cli;
+pub mod clock;
+pub mod collect;
+pub mod config;
+pub mod daemon;
+pub mod http;
+pub mod mqtt;
+pub mod store;
+pub mod supervisor;
+pub mod tariff;
+pub mod view;

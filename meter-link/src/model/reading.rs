@@ -1,4 +1,4 @@
-//! Telegrams and readings: what came, about which meter, when, and how it was checked.
+//! Telegrams: what came, about which meter, when, and how it was checked.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, ObisCode, Quality, Unit};
+use super::{Check, ObisCode, Unit};
 
 /// A meter's identity: the serial number on its nameplate, in the form of its protocol
 /// (DIN 43863-5 `1EMH0012345678` where the meter sends a server identification of that form,
@@ -140,27 +140,4 @@ pub struct Telegram {
     pub hints: Vec<Hint>,
     /// The bytes of the message as they were received, for the raw ring.
     pub raw: Vec<u8>,
-}
-
-/// One value of one register of one meter, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The meter.
-    pub meter: MeterId,
-    /// The register.
-    pub register: ObisCode,
-    /// The exact value.
-    pub value: Decimal,
-    /// Its unit.
-    pub unit: Unit,
-    /// The meter's clock.
-    pub captured_at: Option<MeterTime>,
-    /// The gateway's clock (UTC) when the last byte of the telegram had come.
-    pub received_at: Timestamp,
-    /// What the gateway thinks of it.
-    pub quality: Quality,
-    /// How the telegram was checked.
-    pub check: Check,
-    /// The meter's status word, as sent.
-    pub status: Option<u64>,
 }

@@ -1,1 +1,65 @@
-//! Whole-system tests; see `tests/`.
+//! What whole-system tests need: the real daemon, a real broker, and patience.
+//!
+//! The programs under test are the built binaries, looked for in the folder of the test's own
+//! profile: `cargo build -p gateway` puts the daemon there, `make test` does it in order.
+
+pub mod broker;
+pub mod daemon;
+pub mod display;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+/// The built program `name`.
+///
+/// # Errors
+/// It has not been built.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own
+        .parent()
+        .and_then(|deps| deps.parent())
+        .context("the test stands in no build folder")?;
+    let found = folder.join(name);
+    anyhow::ensure!(
+        found.is_file(),
+        "{} is not there: build it first, as make test does",
+        found.display()
+    );
+    Ok(found)
+}
+
+/// The folder of recorded meters, when it is there: `$WATTLE_CORPUS`, or `../shared/corpus`
+/// beside the repository.
+#[must_use]
+pub fn corpus() -> Option<PathBuf> {
+    let beside = || {
+        PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../../shared/corpus"
+        ))
+    };
+    let folder = std::env::var_os("WATTLE_CORPUS").map_or_else(beside, PathBuf::from);
+    folder.is_dir().then_some(folder)
+}
+
+/// Asks `question` until it has an answer.
+///
+/// # Errors
+/// It has none within `patience`.
+pub fn eventually<T>(
+    what: &str,
+    patience: Duration,
+    mut question: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(answer) = question()? {
+            return Ok(answer);
+        }
+        anyhow::ensure!(Instant::now() < end, "not within {patience:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,1 +1,25 @@
-//! Simulated meters.
+//! Simulated meters that speak the real protocols byte for byte through ptys.
+//!
+//! A simulated meter sits behind a path, as a real one sits behind `/dev/ttyUSB0`; the gateway
+//! cannot tell the difference. Its cable can be pulled and put back, and it knows the truth:
+//! every value it has sent can be asked for and compared with what arrived.
+//!
+//! - [`sml::SmlMeter`] pushes a telegram every second, as German meters do.
+//! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
+//! - [`replay::Replay`] plays recorded bytes at the speed of the line.
+//! - [`household`] says what the meters count: a home with its appliances, day after day the same
+//!   for the same seed.
+//!
+//! What a pty does not have is parity and the number of data bits: the kernel sets 8 and none,
+//! whatever is asked for. Its speed is kept, and [`uart`] makes of bytes sent at one speed and
+//! heard at another what a real receiver makes of them.
+//!
+//! Nothing here is linked into the product.
+
+pub mod actor;
+pub mod household;
+pub mod iec62056_21;
+pub mod port;
+pub mod replay;
+pub mod sml;
+pub mod uart;

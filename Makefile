@@ -1,0 +1,63 @@
+# wattle: make run, make test; make help tells the rest. Every target installs what it needs and
+# says what it installs. The packages of Debian stand in image/packages.txt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# A build folder that a fresh clone finds again, for machines that test one clone after another.
+ifeq ($(CI),true)
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wattle/target
+endif
+
+# Versions of the tools that are installed with cargo.
+export CARGO_DEB_VERSION := 3.8.0
+export CARGO_DENY_VERSION := 0.20.2
+export CARGO_FUZZ_VERSION := 0.13.2
+
+.PHONY: help run test deb test-deb test-home-assistant bench fuzz check format clean
+.DEFAULT_GOAL := help
+
+help: ## this text
+	@echo "wattle, the home energy gateway"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Options: make run PV=1 SEED=7 (another home), make test STEPS='clippy e2e' (some of it)."
+
+run: ## build and start a demonstration home: simulated meters, the daemon, the display
+	@image/install-packages build run
+	@tests/sim/household/start $(if $(PV),--pv) $(if $(SEED),--seed $(SEED))
+
+test: ## everything that must pass before anything lands
+	@image/install-packages build test
+	@tests/run $(STEPS)
+
+check: ## the quick part of it: format, lints and tests of all but the display
+	@image/install-packages build test
+	@tests/run format clippy tests
+
+format: ## format the code
+	cargo fmt --all
+
+deb: ## the packages wattle and wattle-display, into target/debian
+	@image/install-packages build test
+	@image/make-deb
+
+test-deb: deb ## install the packages into a clean Debian folder, try them, remove them
+	@image/test-deb
+
+test-home-assistant: ## a real Home Assistant finds the meter (downloads 600 MB)
+	@image/install-packages build test
+	@tests/home-assistant/run
+
+bench: ## measure: decoders against others, the daemon, the display
+	@image/install-packages build test
+	cargo bench --workspace --exclude ui
+
+fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
+	@image/install-packages build
+	@tests/fuzz
+
+clean: ## remove what was built
+	cargo clean

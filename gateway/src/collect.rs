@@ -1,0 +1,184 @@
+//! Collecting: one part of the daemon per meter, from its port to the store.
+
+use std::time::Duration;
+
+use meter_link::driver::{self, PortEvent, SerialPort};
+use meter_link::model::Hint;
+use meter_link::session::{Line, Rejected, Session};
+use meter_link::{iec62056_21, sml};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::{Bus, Event};
+use crate::clock::SharedClock;
+use crate::config::{MeterConfig, Protocol};
+use crate::store::Incoming;
+use crate::supervisor::Pulse;
+
+/// Events that may wait between the driver and here.
+const QUEUE: usize = 32;
+/// A meter's rejected input is logged at most this often.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// Where a meter's telegrams go.
+#[derive(Clone)]
+pub struct Sink {
+    /// Into the store.
+    pub store: mpsc::Sender<Incoming>,
+    /// To everyone who wants to know.
+    pub bus: Bus,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Reads one meter until told to stop.
+///
+/// # Errors
+/// The store's writer has ended.
+pub async fn run(
+    meter: MeterConfig,
+    sink: Sink,
+    pulse: Pulse,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut session = session(&meter);
+    let port = SerialPort {
+        path: meter.port.clone(),
+        power: meter.head_power,
+    };
+    let (events, mut from_driver) = mpsc::channel(QUEUE);
+    let drive = driver::run(&port, session.as_mut(), events, stop.clone());
+    let mut collector = Collector {
+        meter: &meter,
+        sink,
+        hints: Vec::new(),
+        log: Log::default(),
+    };
+    let collect = async {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                event = from_driver.recv() => match event {
+                    Some(event) => collector.take(event).await?,
+                    None => return Ok(()),
+                },
+                _ = tick.tick() => pulse.beat(),
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        collected = collect => collected,
+        () = drive => Ok(()),
+    }
+}
+
+fn session(meter: &MeterConfig) -> Box<dyn Session> {
+    match meter.protocol {
+        Protocol::Sml => {
+            let line = Line::eight_none(meter.baud.unwrap_or(9600));
+            Box::new(sml::Listener::new(
+                line,
+                meter_link::profile::QuirkSet::default(),
+            ))
+        }
+        Protocol::Iec62056_21 => Box::new(iec62056_21::ReadoutReader::new(iec62056_21::Config {
+            address: meter.address.clone(),
+            push: meter.push,
+            line: Line::seven_even(meter.baud.unwrap_or(if meter.push { 2400 } else { 300 })),
+            period: Duration::from_secs(u64::from(meter.period_s)),
+            switch_gap: meter
+                .switch_gap_ms
+                .map(|gap| Duration::from_millis(u64::from(gap))),
+            ..iec62056_21::Config::default()
+        })),
+    }
+}
+
+struct Collector<'a> {
+    meter: &'a MeterConfig,
+    sink: Sink,
+    hints: Vec<Hint>,
+    log: Log,
+}
+
+impl Collector<'_> {
+    async fn take(&mut self, event: PortEvent) -> anyhow::Result<()> {
+        let name = self.meter.name.clone();
+        match event {
+            PortEvent::Opened => {
+                tracing::info!(meter = name, port = %self.meter.port.display(), "port opened");
+                self.sink.bus.send(Event::Port { name, lost: None });
+            }
+            PortEvent::Lost { reason, .. } => {
+                tracing::warn!(meter = name, port = %self.meter.port.display(), reason, "port lost, trying again");
+                self.sink.bus.send(Event::Port {
+                    name,
+                    lost: Some(reason),
+                });
+            }
+            PortEvent::Rejected(Rejected { reason, length }) => {
+                if let Some(since) = self.log.rejected() {
+                    tracing::warn!(
+                        meter = name,
+                        reason,
+                        length,
+                        stretches = since,
+                        "input rejected"
+                    );
+                }
+                self.sink.bus.send(Event::Rejected { name, reason });
+            }
+            PortEvent::Telegram(telegram) => {
+                if telegram.hints != self.hints {
+                    self.hints.clone_from(&telegram.hints);
+                    for hint in &self.hints {
+                        tracing::info!(meter = name, "{}", hint.advice());
+                    }
+                    self.sink.bus.send(Event::Hints {
+                        name: name.clone(),
+                        hints: telegram.hints.clone(),
+                    });
+                }
+                let serial = telegram
+                    .meter
+                    .as_ref()
+                    .map_or_else(|| name.clone(), |id| id.as_str().to_owned());
+                let incoming = Incoming {
+                    name,
+                    serial,
+                    received_at: self.sink.clock.now(),
+                    port: self.meter.port.display().to_string(),
+                    telegram: *telegram,
+                };
+                self.sink
+                    .store
+                    .send(incoming)
+                    .await
+                    .map_err(|_| anyhow::anyhow!("the store has ended"))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Counts rejections between two lines of the log.
+#[derive(Default)]
+struct Log {
+    last: Option<Instant>,
+    since: u32,
+}
+
+impl Log {
+    /// The number of rejections since the last line, when it is time for another.
+    fn rejected(&mut self) -> Option<u32> {
+        self.since = self.since.saturating_add(1);
+        if self.last.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(std::mem::take(&mut self.since))
+    }
+}

@@ -1,0 +1,307 @@
+//! Reading the configuration's files and the environment.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::key::nearest;
+use super::{Config, beside};
+
+/// Prefix of the environment's variables.
+const ENV_PREFIX: &str = "WATTLE__";
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file breaks the form: bad TOML, an unknown key, a value of the wrong kind.
+    #[error("{path}:{line}: {message}")]
+    Form {
+        /// The file, or the environment variable's name.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What and how to mend it.
+        message: String,
+    },
+    /// The form is right, but the values do not fit.
+    #[error("{path}: {}", problems.join("\n"))]
+    Values {
+        /// The main file.
+        path: PathBuf,
+        /// Each a sentence.
+        problems: Vec<String>,
+    },
+}
+
+/// Reads `path`, `conf.d/*.toml` beside it, and the `WATTLE__…` variables of `env`.
+///
+/// # Errors
+/// [`ConfigError`] names the file, the line and the rule.
+pub fn load(
+    path: &Path,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut merged = Table::new();
+    for file in files(path)? {
+        let text = read(&file)?;
+        let name = file.display().to_string();
+        checked(&text, &name)?;
+        let mut table: Table =
+            toml::from_str(&text).map_err(|error| form_error(&text, &name, &error))?;
+        anchor_paths(&mut table, &file);
+        merge(&mut merged, table);
+    }
+    for (name, value) in env.filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
+        merge(&mut merged, variable(&name, &value)?);
+    }
+    let text = toml::to_string(&merged).unwrap_or_default();
+    let config = checked(&text, "the configuration as a whole")?;
+    let problems = config.problems();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::Values {
+            path: path.to_path_buf(),
+            problems,
+        })
+    }
+}
+
+/// The main file and those of `conf.d`, in order of precedence.
+fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let folder = beside(path, Path::new("conf.d"));
+    let mut extra = Vec::new();
+    if folder.is_dir() {
+        let unreadable = |source| ConfigError::Unreadable {
+            path: folder.clone(),
+            source,
+        };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let file = entry.map_err(unreadable)?.path();
+            if file.extension().is_some_and(|ending| ending == "toml") {
+                extra.push(file);
+            }
+        }
+    }
+    extra.sort();
+    extra.insert(0, path.to_path_buf());
+    Ok(extra)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn checked(text: &str, name: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| form_error(text, name, &error))
+}
+
+fn form_error(text: &str, name: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = 1 + text
+        .bytes()
+        .take(start)
+        .filter(|&byte| byte == b'\n')
+        .count();
+    ConfigError::Form {
+        path: name.to_owned(),
+        line,
+        message: with_nearest(error.message()),
+    }
+}
+
+/// serde says ``unknown field `prot`, expected one of `port`, `baud` ``: adds the nearest.
+fn with_nearest(message: &str) -> String {
+    let Some(rest) = message
+        .strip_prefix("unknown field `")
+        .or_else(|| message.strip_prefix("unknown variant `"))
+    else {
+        return message.to_owned();
+    };
+    let mut quoted = rest.split('`');
+    let Some(word) = quoted.next() else {
+        return message.to_owned();
+    };
+    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    let what = if message.starts_with("unknown field") {
+        "key"
+    } else {
+        "value"
+    };
+    match nearest(word, &known) {
+        Some(name) => format!("unknown {what} {word:?}: did you mean {name:?}?"),
+        None => format!(
+            "unknown {what} {word:?}: known here are {}",
+            known.join(", ")
+        ),
+    }
+}
+
+/// Paths in a file are relative to that file.
+fn anchor_paths(table: &mut Table, file: &Path) {
+    for (section, key) in [("tariff", "file"), ("mqtt", "ca_file")] {
+        if let Some(Value::String(path)) = table
+            .get_mut(section)
+            .and_then(|section| section.get_mut(key))
+        {
+            *path = beside(file, Path::new(path.as_str())).display().to_string();
+        }
+    }
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) => old.extend(new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// `WATTLE__MQTT__HOST=broker` as a table. A value that reads as a TOML integer or boolean is
+/// one, every other is a text.
+fn variable(name: &str, value: &str) -> Result<Table, ConfigError> {
+    let path: Vec<String> = name
+        .get(ENV_PREFIX.len()..)
+        .unwrap_or_default()
+        .split("__")
+        .map(str::to_lowercase)
+        .collect();
+    if path.len() < 2 || path.iter().any(String::is_empty) {
+        return Err(ConfigError::Form {
+            path: name.to_owned(),
+            line: 1,
+            message: "a variable is named WATTLE__SECTION__KEY".to_owned(),
+        });
+    }
+    let literal = value
+        .parse::<i64>()
+        .map(Value::Integer)
+        .or_else(|_| value.parse::<bool>().map(Value::Boolean));
+    let mut node = literal.unwrap_or_else(|_| Value::String(value.to_owned()));
+    for key in path.iter().rev() {
+        node = Value::Table(Table::from_iter([(key.clone(), node)]));
+    }
+    let Value::Table(table) = node else {
+        return Ok(Table::new());
+    };
+    let text = toml::to_string(&table).unwrap_or_default();
+    checked(&text, name)?;
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Protocol, Role};
+
+    const METER: &str = "[[meter]]\nname = \"grid\"\nprotocol = \"sml\"\nport = \"/dev/ttyUSB0\"\n";
+
+    fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wattle.toml");
+        std::fs::write(&file, text).unwrap();
+        load(
+            &file,
+            env.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    #[test]
+    fn defaults_and_one_meter() {
+        let config = load_text(METER, &[]).unwrap();
+        assert_eq!(config.meters.len(), 1);
+        assert_eq!(config.meters[0].protocol, Protocol::Sml);
+        assert_eq!(config.meters[0].role, Role::Grid);
+        assert_eq!(config.mqtt.port(), 1883);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest() {
+        let error = load_text(&format!("{METER}boud = 9600\n"), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("wattle.toml:5:") && error.contains("did you mean \"baud\"?"),
+            "{error}"
+        );
+        let error = load_text("[mqqt]\n", &[]).unwrap_err().to_string();
+        assert!(
+            error.contains(":1:") && error.contains("\"mqtt\""),
+            "{error}"
+        );
+        let error = load_text(&METER.replace("sml", "smll"), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(":3:") && error.contains("\"sml\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn conf_d_adds_meters_and_the_environment_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+        std::fs::write(
+            folder.path().join("wattle.toml"),
+            format!("[mqtt]\nhost = \"a\"\n{METER}"),
+        )
+        .unwrap();
+        let second =
+            METER.replace("grid", "heat-pump").replace("USB0", "USB1") + "role = \"submeter\"\n";
+        std::fs::write(folder.path().join("conf.d/10-more.toml"), second).unwrap();
+        std::fs::write(
+            folder.path().join("conf.d/20-broker.toml"),
+            "[mqtt]\nhost = \"b\"\n",
+        )
+        .unwrap();
+        let env = [("WATTLE__MQTT__PORT".to_owned(), "1884".to_owned())];
+        let config = load(&folder.path().join("wattle.toml"), env.into_iter()).unwrap();
+        assert_eq!(config.meters.len(), 2);
+        assert_eq!((config.mqtt.host.as_str(), config.mqtt.port()), ("b", 1884));
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let error = load_text(METER, &[("WATTLE__MQTT__HSOT", "x")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("WATTLE__MQTT__HSOT") && error.contains("\"host\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_listed() {
+        let twice = format!(
+            "{METER}{METER}[gateway]\ntime_zone = \"Europe/Atlantis\"\n[store]\nreadings_days = 0\n"
+        );
+        let error = load_text(&twice, &[]).unwrap_err().to_string();
+        for part in [
+            "used twice",
+            "belongs to another",
+            "Atlantis",
+            "store.readings_days",
+            "role = \"submeter\"",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}

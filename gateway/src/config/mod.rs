@@ -1,0 +1,376 @@
+//! The configuration: what the installer wrote, checked before anything runs.
+//!
+//! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
+//! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
+
+mod key;
+mod load;
+mod secret;
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use meter_link::driver::HeadPower;
+use serde::Deserialize;
+use wattle_api::Medium;
+
+pub use load::{ConfigError, load};
+pub use secret::Secret;
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The gateway itself.
+    pub gateway: GatewayConfig,
+    /// The API's socket.
+    pub api: ApiConfig,
+    /// The meters, in the order written.
+    #[serde(rename = "meter")]
+    pub meters: Vec<MeterConfig>,
+    /// The tariff of the electricity.
+    pub tariff: TariffConfig,
+    /// The MQTT broker.
+    pub mqtt: MqttConfig,
+    /// The store.
+    pub store: StoreConfig,
+}
+
+/// `[gateway]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// IANA name of the home's time zone; the system's when left out.
+    pub time_zone: Option<String>,
+    /// Folder of the store.
+    pub state_dir: PathBuf,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            time_zone: None,
+            state_dir: PathBuf::from("/var/lib/wattle"),
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// The home's time zone.
+    ///
+    /// # Errors
+    /// The name is not in the time zone database.
+    pub fn zone(&self) -> Result<TimeZone, jiff::Error> {
+        self.time_zone
+            .as_deref()
+            .map_or_else(|| Ok(TimeZone::system()), TimeZone::get)
+    }
+}
+
+/// `[api]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Path of the Unix socket on which the API answers. Its mode is 0660: who may open it is
+    /// a matter of the folder and the group.
+    pub socket: PathBuf,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::from("/run/wattle/api.sock"),
+        }
+    }
+}
+
+/// `[[meter]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterConfig {
+    /// A name of the installer's choice, unique.
+    pub name: String,
+    /// What it measures.
+    #[serde(default = "electricity")]
+    pub medium: Medium,
+    /// How it is read.
+    pub protocol: Protocol,
+    /// The serial port's device file.
+    pub port: PathBuf,
+    /// Speed in bits per second, where the protocol's own does not fit.
+    pub baud: Option<u32>,
+    /// Which modem lines power the optical head.
+    #[serde(default)]
+    pub head_power: HeadPower,
+    /// What it stands for.
+    #[serde(default)]
+    pub role: Role,
+    /// IEC 62056-21: device address in the request; empty addresses any meter.
+    #[serde(default)]
+    pub address: String,
+    /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
+    #[serde(default)]
+    pub push: bool,
+    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    #[serde(default = "sixty")]
+    pub period_s: u32,
+    /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
+    /// what the meter's identification promises when left out.
+    pub switch_gap_ms: Option<u16>,
+}
+
+const fn electricity() -> Medium {
+    Medium::Electricity
+}
+
+const fn sixty() -> u32 {
+    60
+}
+
+/// How a meter is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    /// Smart Message Language, pushed by the meter.
+    #[serde(rename = "sml")]
+    Sml,
+    /// IEC 62056-21, modes A to D.
+    #[serde(rename = "iec62056-21")]
+    Iec62056_21,
+}
+
+impl Protocol {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sml => "sml",
+            Self::Iec62056_21 => "iec62056-21",
+        }
+    }
+}
+
+/// What a meter stands for in the home.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The meter at the connection to the grid, or the home's only meter of its medium: its
+    /// figures are the home's.
+    #[default]
+    Grid,
+    /// A meter behind it, whose energy the grid meter counts as well.
+    Submeter,
+}
+
+/// `[tariff]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TariffConfig {
+    /// The tariff's file, relative to the file that names it; no prices when left out.
+    pub file: Option<PathBuf>,
+}
+
+/// `[mqtt]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MqttConfig {
+    /// Name or address of the broker; MQTT is off while it is empty.
+    pub host: String,
+    /// Port; 1883, or 8883 with TLS, when left out.
+    pub port: Option<u16>,
+    /// User name, if the broker asks for one.
+    pub username: String,
+    /// Password: `file:/path` or `credential:name` (a systemd credential).
+    pub password: Option<Secret>,
+    /// Use TLS.
+    pub tls: bool,
+    /// With TLS: PEM file of the authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// First level of Home Assistant's discovery topics.
+    pub discovery_prefix: String,
+    /// First level of all other topics.
+    pub topic_prefix: String,
+}
+
+impl Default for MqttConfig {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: None,
+            username: String::new(),
+            password: None,
+            tls: false,
+            ca_file: None,
+            discovery_prefix: "homeassistant".to_owned(),
+            topic_prefix: "wattle".to_owned(),
+        }
+    }
+}
+
+impl MqttConfig {
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.tls { 8883 } else { 1883 })
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Days for which every single reading is kept, 1 to 366. Quarter-hours and days are kept
+    /// for ever.
+    pub readings_days: u16,
+    /// Megabytes of raw telegrams kept for service, the oldest making room, 0 to 1024.
+    pub raw_megabytes: u16,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            readings_days: 7,
+            raw_megabytes: 16,
+        }
+    }
+}
+
+impl Config {
+    /// What is wrong beyond the form: each a sentence that names the key and the rule.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Err(error) = self.gateway.zone() {
+            found.push(format!("gateway.time_zone: {error}"));
+        }
+        for (index, meter) in self.meters.iter().enumerate() {
+            meter.check(index, &mut found);
+            let same_name = self
+                .meters
+                .iter()
+                .take(index)
+                .any(|other| other.name == meter.name);
+            if same_name {
+                found.push(format!("meter {:?}: the name is used twice", meter.name));
+            }
+            let same_port = self
+                .meters
+                .iter()
+                .take(index)
+                .any(|other| other.port == meter.port);
+            if same_port {
+                found.push(format!(
+                    "meter {:?}: port {} belongs to another meter",
+                    meter.name,
+                    meter.port.display()
+                ));
+            }
+        }
+        for medium in [
+            Medium::Electricity,
+            Medium::Gas,
+            Medium::Water,
+            Medium::Heat,
+        ] {
+            let grid = |meter: &&MeterConfig| meter.medium == medium && meter.role == Role::Grid;
+            if self.meters.iter().filter(grid).count() > 1 {
+                found.push(format!(
+                    "more than one {medium:?} meter has role = \"grid\": give role = \"submeter\" to those behind it"
+                ));
+            }
+        }
+        in_range(
+            "store.readings_days",
+            u64::from(self.store.readings_days),
+            1,
+            366,
+            &mut found,
+        );
+        in_range(
+            "store.raw_megabytes",
+            u64::from(self.store.raw_megabytes),
+            0,
+            1024,
+            &mut found,
+        );
+        self.mqtt.check(&mut found);
+        found
+    }
+}
+
+impl MeterConfig {
+    fn check(&self, index: usize, found: &mut Vec<String>) {
+        let at = format!("meter {} ({:?})", index + 1, self.name);
+        if self.name.is_empty() || self.name.len() > 40 {
+            found.push(format!("{at}: a name has 1 to 40 characters"));
+        }
+        if self.port.as_os_str().is_empty() {
+            found.push(format!("{at}: port must name a device file"));
+        }
+        if let Some(baud) = self.baud {
+            in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
+        }
+        if self.protocol == Protocol::Iec62056_21 {
+            in_range(
+                &format!("{at}: period_s"),
+                u64::from(self.period_s),
+                5,
+                86_400,
+                found,
+            );
+            in_range(
+                &format!("{at}: switch_gap_ms"),
+                u64::from(self.switch_gap_ms.unwrap_or(0)),
+                0,
+                500,
+                found,
+            );
+            let legal = |b: u8| b.is_ascii_alphanumeric() || b == b' ';
+            if self.address.len() > 32 || !self.address.bytes().all(legal) {
+                found.push(format!(
+                    "{at}: address has at most 32 letters and digits (IEC 62056-21, 6.14)"
+                ));
+            }
+        }
+    }
+}
+
+impl MqttConfig {
+    fn check(&self, found: &mut Vec<String>) {
+        for (key, prefix) in [
+            ("discovery_prefix", &self.discovery_prefix),
+            ("topic_prefix", &self.topic_prefix),
+        ] {
+            if prefix.is_empty()
+                || prefix.contains(['+', '#', '\0'])
+                || prefix.starts_with('/')
+                || prefix.ends_with('/')
+            {
+                found.push(format!(
+                    "mqtt.{key}: {prefix:?} is not a topic level (no + # or outer /)"
+                ));
+            }
+        }
+        if self.ca_file.is_some() && !self.tls {
+            found.push("mqtt.ca_file: has no effect without tls = true".to_owned());
+        }
+        if let Some(Err(error)) = self.password.as_ref().map(Secret::reveal) {
+            found.push(format!("mqtt.password: {error}"));
+        }
+    }
+}
+
+fn in_range(key: &str, value: u64, low: u64, high: u64, found: &mut Vec<String>) {
+    if !(low..=high).contains(&value) {
+        found.push(format!("{key}: {value} is not within {low} to {high}"));
+    }
+}
+
+/// `path` as seen from the folder of the file that names it.
+#[must_use]
+pub fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent()
+        .map_or_else(|| path.to_path_buf(), |folder| folder.join(path))
+}

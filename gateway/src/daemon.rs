@@ -1,0 +1,177 @@
+//! The daemon: puts the parts together, starts them, and ends them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use wattle_api::Gateway;
+
+use crate::bus::Bus;
+use crate::clock::{SharedClock, SystemClock};
+use crate::collect::{self, Sink};
+use crate::config::Config;
+use crate::http::{self, Api};
+use crate::mqtt;
+use crate::store::{Settings, Store};
+use crate::supervisor::{HealthBoard, Supervisor};
+use crate::tariff::Tariff;
+use crate::view::{self, Sources};
+
+/// How long the parts have to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Every part beats once a second; one that is silent this long is ill.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The store, the tariff or the time zone cannot be used.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let zone = config.gateway.zone()?;
+    let tariff = config
+        .tariff
+        .file
+        .as_deref()
+        .map(|file| Tariff::load(file, &zone))
+        .transpose()?
+        .map(Arc::new);
+    let bus = Bus::default();
+    let settings = Settings {
+        folder: config.gateway.state_dir.clone(),
+        zone: zone.clone(),
+        readings_days: config.store.readings_days,
+        raw_megabytes: config.store.raw_megabytes,
+    };
+    let store = Store::open(&settings, bus.clone())?;
+    let gateway = Gateway {
+        id: store.gateway_id()?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        time_zone: zone.iana_name().unwrap_or("UTC").to_owned(),
+        started_at: clock.now(),
+    };
+    let mut supervisor = Supervisor::default();
+    let sources = Sources {
+        bus: bus.clone(),
+        clock: Arc::clone(&clock),
+        zone,
+        meters: config.meters.clone(),
+        tariff,
+        gateway: gateway.clone(),
+    };
+    let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
+    start_view(&mut supervisor, sources, &store, state_out);
+    start_api(&mut supervisor, &config, &store, state);
+    if !config.mqtt.host.is_empty() {
+        let settings = mqtt::Settings {
+            config: config.mqtt.clone(),
+            gateway: gateway.id.clone(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        supervisor.start("mqtt", WITHIN, move |pulse, stop| {
+            mqtt::run(settings.clone(), pulse, stop)
+        });
+    }
+    for meter in config.meters {
+        let sink = Sink {
+            store: store.queue(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        supervisor.start(
+            format!("meter {}", meter.name),
+            WITHIN,
+            move |pulse, stop| collect::run(meter.clone(), sink.clone(), pulse, stop),
+        );
+    }
+    tracing::info!(gateway = gateway.id, socket = %config.api.socket.display(), "started");
+    let health = supervisor.health();
+    tell(&[NotifyState::Ready, NotifyState::Status("reading")]);
+    until_signalled(&health, &store).await?;
+    tell(&[NotifyState::Stopping]);
+    supervisor.end(PATIENCE).await;
+    // The collectors are gone, so that the writer ends once it has committed what was waiting.
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn start_view(
+    supervisor: &mut Supervisor,
+    sources: Sources,
+    store: &Store,
+    out: watch::Sender<Arc<wattle_api::State>>,
+) {
+    let readers = store.readers();
+    supervisor.start("view", WITHIN, move |pulse, stop| {
+        let (sources, readers, out) = (sources.clone(), readers.clone(), out.clone());
+        async move { view::run(sources, readers.open()?, out, pulse, stop).await }
+    });
+}
+
+fn start_api(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    store: &Store,
+    state: watch::Receiver<Arc<wattle_api::State>>,
+) {
+    let api = Api::new(
+        state,
+        store.readers(),
+        supervisor.health(),
+        supervisor.stop(),
+    );
+    let socket = config.api.socket.clone();
+    supervisor.start("api", WITHIN, move |pulse, stop| {
+        http::run(api.clone(), socket.clone(), pulse, stop)
+    });
+}
+
+/// Waits for the signal to end. Meanwhile feeds systemd's watchdog, but only while every part
+/// and the store's writer are alive.
+async fn until_signalled(health: &HealthBoard, store: &Store) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let period = sd_notify::watchdog_enabled().map_or(Duration::from_secs(10), |limit| limit / 3);
+    let mut tick = tokio::time::interval(period);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = tick.tick() => {
+                anyhow::ensure!(store.is_alive(), "the store's writer has ended");
+                let health = health.health();
+                if health.ok {
+                    tell(&[NotifyState::Watchdog]);
+                } else {
+                    let ill: Vec<&str> = health.parts.iter().filter(|part| !part.ok).map(|part| part.name.as_str()).collect();
+                    tracing::error!(parts = ill.join(", "), "no sign of life; the watchdog is not fed");
+                }
+            }
+        }
+    }
+}
+
+/// Tells systemd, where there is one.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+/// Checks what `run` would need beyond the configuration's own form: the tariff's file.
+///
+/// # Errors
+/// The tariff or the time zone cannot be used.
+pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
+    let zone = config.gateway.zone()?;
+    if let Some(file) = &config.tariff.file {
+        Tariff::load(file, &zone).with_context(|| format!("named by {}", path.display()))?;
+    }
+    Ok(())
+}

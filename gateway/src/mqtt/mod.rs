@@ -1,0 +1,404 @@
+//! MQTT for home automations, Home Assistant first.
+//!
+//! What has been committed to the store is published, retained, with QoS 1: one state message per
+//! meter and telegram, one status per meter, one for the gateway with a last will. Registers that
+//! fell or were not measured are not in it. While the broker is away the newest values are kept
+//! and published when it is back; discovery is published again then, and whenever Home Assistant
+//! says that it has started.
+
+mod entity;
+mod message;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use meter_link::model::Quality;
+use rumqttc::{
+    AsyncClient, Event as LinkEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport,
+};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::{Bus, Event};
+use crate::clock::SharedClock;
+use crate::config::MqttConfig;
+use crate::store::StoredTelegram;
+use crate::supervisor::Pulse;
+use message::{Device, Message, Topics, gateway_discovery};
+
+/// How many messages may wait for the link.
+const QUEUE: usize = 64;
+/// Pause between attempts to reach the broker, doubling up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Home Assistant's start is answered after a moment that differs from gateway to gateway.
+const BIRTH_DELAY_MS: u64 = 10_000;
+/// A meter is offline after three periods, at least this long.
+const LEAST_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the publisher works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: MqttConfig,
+    /// The gateway's six hex digits.
+    pub gateway: String,
+    /// Says what happens.
+    pub bus: Bus,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Publishes until told to stop.
+///
+/// # Errors
+/// The configuration cannot be used: the password or the authorities cannot be read.
+pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
+    let topics = Topics {
+        topic_prefix: settings.config.topic_prefix.clone(),
+        discovery_prefix: settings.config.discovery_prefix.clone(),
+        gateway: settings.gateway.clone(),
+    };
+    let mut events = settings.bus.listen();
+    let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
+    let (link_events, mut from_link) = mpsc::channel(QUEUE);
+    let pump = tokio::spawn(pump(link, link_events, stop.clone()));
+    let mut publisher = Publisher {
+        topics,
+        client,
+        settings,
+        devices: BTreeMap::new(),
+        connected: false,
+        birth: None,
+    };
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            event = events.recv() => match event {
+                Ok(Event::Stored(telegram)) => publisher.take(&telegram).await?,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            event = from_link.recv() => match event {
+                Some(event) => publisher.linked(event).await?,
+                None => anyhow::bail!("the link to the broker ended"),
+            },
+            _ = tick.tick() => {
+                pulse.beat();
+                publisher.tick().await?;
+            }
+        }
+    }
+    publisher.farewell().await;
+    // The pump ends by itself once the goodbye has left, or after its patience.
+    let _ = tokio::time::timeout(Duration::from_secs(2), pump).await;
+    Ok(())
+}
+
+/// What happened on the link.
+enum Linked {
+    Connected,
+    Lost(String),
+    HomeAssistantStarted,
+}
+
+/// Drives the link and reconnects for ever. A task of its own, since the link must not be dropped
+/// half-way through a packet.
+async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    let mut told = false;
+    loop {
+        let said = match link.poll().await {
+            Ok(LinkEvent::Incoming(Packet::ConnAck(_))) => {
+                pause = FIRST_PAUSE;
+                told = false;
+                Some(Linked::Connected)
+            }
+            Ok(LinkEvent::Incoming(Packet::Publish(publish))) => {
+                (publish.payload.as_ref() == b"online").then_some(Linked::HomeAssistantStarted)
+            }
+            Ok(LinkEvent::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+            Ok(_) => None,
+            Err(error) => {
+                if stop.is_cancelled() {
+                    return;
+                }
+                if !told {
+                    told = true;
+                    if out.send(Linked::Lost(error.to_string())).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                None
+            }
+        };
+        if let Some(said) = said
+            && out.send(said).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+struct Publisher {
+    topics: Topics,
+    client: AsyncClient,
+    settings: Settings,
+    devices: BTreeMap<String, Known>,
+    connected: bool,
+    /// When Home Assistant's start is to be answered.
+    birth: Option<Instant>,
+}
+
+struct Known {
+    device: Device,
+    heard: Instant,
+    period: Duration,
+    online: bool,
+}
+
+impl Publisher {
+    async fn take(&mut self, telegram: &Arc<StoredTelegram>) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let mut announce = false;
+        let known = self
+            .devices
+            .entry(telegram.name.clone())
+            .or_insert_with(|| {
+                announce = true;
+                Known {
+                    device: device(telegram),
+                    heard: now,
+                    period: Duration::ZERO,
+                    online: false,
+                }
+            });
+        if known.device.serial != telegram.serial {
+            announce = true;
+            known.device = device(telegram);
+        }
+        let distance = now.duration_since(known.heard);
+        known.period = if known.period.is_zero() {
+            distance
+        } else {
+            (known.period * 3 + distance) / 4
+        };
+        known.heard = now;
+        known.device.expire_after_s = (known.period * 3).max(LEAST_PATIENCE).as_secs();
+        known.device.received_at = telegram.received_at;
+        for value in telegram
+            .values
+            .iter()
+            .filter(|value| value.quality == Quality::Measured)
+        {
+            announce |= known
+                .device
+                .values
+                .insert((value.obis, value.unit), value.value)
+                .is_none();
+        }
+        let came_back = !std::mem::replace(&mut known.online, true);
+        if !self.connected {
+            return Ok(());
+        }
+        let device = known.device.clone();
+        if announce {
+            self.publish(device.discovery(&self.topics)).await?;
+        }
+        let mut messages = vec![device.state(&self.topics)];
+        if came_back || announce {
+            messages.push(self.topics.meter_status(&device.serial, true));
+        }
+        self.publish(messages).await
+    }
+
+    async fn linked(&mut self, event: Linked) -> anyhow::Result<()> {
+        match event {
+            Linked::Connected => {
+                tracing::info!(broker = self.settings.config.host, "connected");
+                self.settings.bus.send(Event::Broker(None));
+                self.connected = true;
+                self.client
+                    .try_subscribe(self.topics.birth(), QoS::AtLeastOnce)?;
+                self.publish_everything().await
+            }
+            Linked::Lost(reason) => {
+                tracing::warn!(
+                    broker = self.settings.config.host,
+                    reason,
+                    "not connected, trying again"
+                );
+                let broker = &self.settings.config;
+                let text = format!(
+                    "{}:{} cannot be reached: {reason}",
+                    broker.host,
+                    broker.port()
+                );
+                self.settings.bus.send(Event::Broker(Some(text)));
+                self.connected = false;
+                Ok(())
+            }
+            Linked::HomeAssistantStarted => {
+                let spread = self.settings.gateway.bytes().map(u64::from).sum::<u64>() * 997
+                    % BIRTH_DELAY_MS;
+                self.birth = Some(Instant::now() + Duration::from_millis(spread));
+                Ok(())
+            }
+        }
+    }
+
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let silent = |known: &Known| {
+            now.duration_since(known.heard) > (known.period * 3).max(LEAST_PATIENCE)
+        };
+        let mut messages = Vec::new();
+        for known in self
+            .devices
+            .values_mut()
+            .filter(|known| known.online && silent(known))
+        {
+            known.online = false;
+            messages.push(self.topics.meter_status(&known.device.serial, false));
+        }
+        if self.connected {
+            self.publish(messages).await?;
+        }
+        if self.connected && self.birth.is_some_and(|at| at <= now) {
+            self.birth = None;
+            self.publish_everything().await?;
+        }
+        Ok(())
+    }
+
+    /// Discovery first, then states, and only then that all of it is online.
+    async fn publish_everything(&mut self) -> anyhow::Result<()> {
+        let mut messages = vec![gateway_discovery(&self.topics)];
+        for known in self.devices.values() {
+            messages.extend(known.device.discovery(&self.topics));
+        }
+        for known in self.devices.values() {
+            messages.push(known.device.state(&self.topics));
+            messages.push(self.topics.meter_status(&known.device.serial, known.online));
+        }
+        messages.push(Message {
+            topic: self.topics.gateway_status(),
+            payload: "online".to_owned(),
+        });
+        self.publish(messages).await
+    }
+
+    /// Hands messages to the link. When it does not take them in time the broker is as good as
+    /// gone: they are dropped here, and everything is published again once it is back.
+    async fn publish(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
+        for Message { topic, payload } in messages {
+            let sent = self.client.publish(topic, QoS::AtLeastOnce, true, payload);
+            match tokio::time::timeout(Duration::from_secs(5), sent).await {
+                Ok(sent) => sent.context("the link to the broker ended")?,
+                Err(_) => anyhow::bail!("the broker takes no messages"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn farewell(&mut self) {
+        if self.connected {
+            let offline = Message {
+                topic: self.topics.gateway_status(),
+                payload: "offline".to_owned(),
+            };
+            let _ = self.publish(vec![offline]).await;
+            let _ = self.client.disconnect().await;
+        }
+    }
+}
+
+fn device(telegram: &StoredTelegram) -> Device {
+    Device {
+        name: title(&telegram.name),
+        serial: telegram.serial.clone(),
+        manufacturer: telegram.manufacturer.clone(),
+        expire_after_s: LEAST_PATIENCE.as_secs(),
+        values: BTreeMap::new(),
+        received_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// A configured name as a title: its first letter large.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> {
+    let mut options = MqttOptions::new(
+        format!("wattle-{}", topics.gateway),
+        config.host.clone(),
+        config.port(),
+    );
+    options.set_keep_alive(Duration::from_secs(30));
+    options.set_clean_session(true);
+    options.set_max_packet_size(64 * 1024, 256 * 1024);
+    options.set_last_will(LastWill::new(
+        topics.gateway_status(),
+        "offline",
+        QoS::AtLeastOnce,
+        true,
+    ));
+    if !config.username.is_empty() || config.password.is_some() {
+        let password = config
+            .password
+            .as_ref()
+            .map(crate::config::Secret::reveal)
+            .transpose()?;
+        options.set_credentials(
+            config.username.clone(),
+            password.map_or_else(String::new, |word| word.to_string()),
+        );
+    }
+    if config.tls {
+        options.set_transport(Transport::tls_with_config(tls(config)?.into()));
+    }
+    Ok(options)
+}
+
+fn tls(config: &MqttConfig) -> anyhow::Result<rustls::ClientConfig> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let path = config
+        .ca_file
+        .clone()
+        .unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into());
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = CertificateDer::pem_file_iter(&path)
+        .with_context(|| format!("mqtt.ca_file {}", path.display()))?;
+    for certificate in pem {
+        let certificate =
+            certificate.with_context(|| format!("mqtt.ca_file {}", path.display()))?;
+        // An authority of the system's list that rustls cannot use is no reason to do without the others.
+        if let Err(error) = roots.add(certificate) {
+            tracing::debug!(%error, "an authority is not used");
+        }
+    }
+    anyhow::ensure!(
+        !roots.is_empty(),
+        "mqtt.ca_file {}: it holds no usable certificate",
+        path.display()
+    );
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}

@@ -1,0 +1,148 @@
+//! The store: the only SQL of the workspace.
+//!
+//! One writer thread owns the only writing connection. It takes telegrams from a bounded channel,
+//! commits everything that is waiting in one transaction, and only then says on the bus that they
+//! are stored. **Whatever is published or served was committed before**, so that no reader ever
+//! saw a reading that a crash can take back.
+//!
+//! Readers open connections of their own ([`Reader`]); WAL lets them work beside the writer.
+
+mod accumulate;
+mod reader;
+mod schema;
+mod writer;
+
+use std::path::PathBuf;
+
+use jiff::{Timestamp, tz::TimeZone};
+use meter_link::model::{Check, MeterTime, ObisCode, Quality, Unit};
+use rust_decimal::Decimal;
+
+pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
+pub use writer::{Incoming, Settings, Store};
+pub(crate) use writer::{check_name, quality_name};
+
+/// Seconds in a quarter-hour.
+pub const QUARTER_S: i64 = 900;
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite said so.
+    #[error("the store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The folder cannot be made or used.
+    #[error("the store's folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A newer version of the software wrote it.
+    #[error(
+        "the store has schema {found}, this version knows {known}: install the newer version again"
+    )]
+    TooNew {
+        /// Schema in the file.
+        found: u32,
+        /// Newest schema known here.
+        known: u32,
+    },
+    /// A stored value is not what this version writes.
+    #[error("the store holds {what} {text:?}, which this version does not understand")]
+    Content {
+        /// Which column.
+        what: &'static str,
+        /// Its content.
+        text: String,
+    },
+}
+
+/// A register of a meter, as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegisterKey {
+    /// The meter's serial number.
+    pub serial: String,
+    /// The register.
+    pub obis: ObisCode,
+    /// Its unit.
+    pub unit: Unit,
+}
+
+/// A value that has been committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredValue {
+    /// Which register.
+    pub obis: ObisCode,
+    /// Its unit.
+    pub unit: Unit,
+    /// The exact value.
+    pub value: Decimal,
+    /// What the gateway thinks of it.
+    pub quality: Quality,
+    /// The meter's status word.
+    pub status: Option<u64>,
+}
+
+/// A telegram that has been committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTelegram {
+    /// Name of the meter in the configuration.
+    pub name: String,
+    /// Serial number.
+    pub serial: String,
+    /// The maker's three letters.
+    pub manufacturer: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The meter's clock.
+    pub captured_at: Option<MeterTime>,
+    /// How it was checked.
+    pub check: Check,
+    /// Its numbers.
+    pub values: Vec<StoredValue>,
+    /// True when a quarter-hour was closed with it.
+    pub closed_interval: bool,
+}
+
+/// Start of the quarter-hour that holds an instant. Quarter-hours of every time zone in use
+/// begin at multiples of 900 s UTC.
+#[must_use]
+pub fn quarter_start(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(QUARTER_S) * QUARTER_S
+}
+
+/// How many quarter-hours a local day has: 92, 96 or 100.
+#[must_use]
+pub fn quarters_of(date: jiff::civil::Date, zone: &TimeZone) -> Option<u16> {
+    let start = date.to_zoned(zone.clone()).ok()?;
+    let end = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
+    let seconds = end.timestamp().as_second() - start.timestamp().as_second();
+    u16::try_from(seconds / QUARTER_S).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_92_96_or_100_quarters() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        for (date, want) in [("2026-03-29", 92), ("2026-06-01", 96), ("2026-10-25", 100)] {
+            assert_eq!(quarters_of(date.parse().unwrap(), &zone), Some(want));
+        }
+    }
+
+    #[test]
+    fn quarters_begin_on_the_grid() {
+        let at: Timestamp = "2026-11-22T10:14:59.9Z".parse().unwrap();
+        assert_eq!(
+            quarter_start(at),
+            "2026-11-22T10:00:00Z"
+                .parse::<Timestamp>()
+                .unwrap()
+                .as_second()
+        );
+    }
+}

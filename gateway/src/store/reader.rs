@@ -1,0 +1,371 @@
+//! Reading from the store.
+
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
+use meter_link::model::{ObisCode, Unit};
+use rusqlite::{Connection, OptionalExtension, params};
+use rust_decimal::Decimal;
+
+use super::accumulate::Point;
+use super::{RegisterKey, StoreError, schema};
+
+/// Opens connections for reading.
+#[derive(Clone, Debug)]
+pub struct Readers(pub(super) PathBuf);
+
+impl Readers {
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// The database cannot be opened.
+    pub fn open(&self) -> Result<Reader, StoreError> {
+        Ok(Reader(schema::open_reader(&self.0)?))
+    }
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+/// The newest reading of a register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastReading {
+    /// Which register.
+    pub key: RegisterKey,
+    /// Name of the meter in the configuration.
+    pub name: Option<String>,
+    /// The maker's three letters.
+    pub manufacturer: Option<String>,
+    /// The value.
+    pub value: Decimal,
+    /// `measured` or `suspect`.
+    pub quality: String,
+    /// How its telegram was checked.
+    pub check: String,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// A register in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterRow {
+    /// Its number in the store.
+    pub id: i64,
+    /// Which register.
+    pub key: RegisterKey,
+    /// Name of its meter in the configuration; `None` after the meter was exchanged.
+    pub name: Option<String>,
+    /// The maker's three letters.
+    pub manufacturer: Option<String>,
+}
+
+/// A quarter-hour of a register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntervalRow {
+    /// Its start, seconds since 1970.
+    pub start_s: i64,
+    /// Value at its start.
+    pub opening: Decimal,
+    /// When that value was received.
+    pub opening_at: Timestamp,
+    /// Value at its end.
+    pub closing: Decimal,
+    /// Both values were received close to the ends.
+    pub complete: bool,
+}
+
+impl IntervalRow {
+    /// What the register gained.
+    #[must_use]
+    pub fn amount(&self) -> Decimal {
+        self.closing - self.opening
+    }
+}
+
+impl Reader {
+    /// A value of the gateway's own, such as its identity.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn gateway_value(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT value FROM gateway WHERE key = ?1";
+        Ok(self
+            .0
+            .query_row(sql, params![key], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Every register that was ever read.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn registers(&self) -> Result<Vec<RegisterRow>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT register.id, serial, obis, unit, name, manufacturer
+             FROM register JOIN meter ON meter.id = register.meter_id ORDER BY serial, register.id",
+        )?;
+        let mut rows = select.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let key = RegisterKey {
+                serial: row.get(1)?,
+                obis: obis_of(&row.get::<_, String>(2)?)?,
+                unit: unit_of(row.get(3)?)?,
+            };
+            found.push(RegisterRow {
+                id: row.get(0)?,
+                key,
+                name: row.get(4)?,
+                manufacturer: row.get(5)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The newest believed reading of every register that has one.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_readings(&self) -> Result<Vec<LastReading>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT value, quality, check_kind, reading.at_us FROM reading JOIN telegram USING (at_us)
+             WHERE register_id = ?1 AND quality = 'measured' ORDER BY reading.at_us DESC LIMIT 1",
+        )?;
+        let mut found = Vec::new();
+        for RegisterRow {
+            id,
+            key,
+            name,
+            manufacturer,
+        } in self.registers()?
+        {
+            let row = select
+                .query_row(params![id], |row| {
+                    let texts = (
+                        row.get::<_, String>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                    );
+                    Ok((texts, row.get::<_, i64>(3)?))
+                })
+                .optional()?;
+            let Some(((value, quality, check), at_us)) = row else {
+                continue;
+            };
+            let Point { value, at } = point(&value, at_us)?;
+            found.push(LastReading {
+                key,
+                name,
+                manufacturer,
+                value,
+                quality,
+                check,
+                received_at: at,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Readings of a register from `from` on (exclusive), oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn readings(
+        &self,
+        register_id: i64,
+        from_us: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Decimal, String)>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT at_us, value, quality FROM reading WHERE register_id = ?1 AND at_us > ?2 ORDER BY at_us LIMIT ?3",
+        )?;
+        let rows = select.query_map(params![register_id, from_us, limit], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        })?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (at_us, value, quality) = row?;
+            found.push((at_us, decimal(&value)?, quality));
+        }
+        Ok(found)
+    }
+
+    /// Closed quarter-hours of a register that start in `[from_s, to_s)`, oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn intervals(
+        &self,
+        register_id: i64,
+        from_s: i64,
+        to_s: i64,
+    ) -> Result<Vec<IntervalRow>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT start_s, opening, opening_us, closing, complete FROM interval
+             WHERE register_id = ?1 AND start_s >= ?2 AND start_s < ?3 ORDER BY start_s",
+        )?;
+        let rows = select.query_map(params![register_id, from_s, to_s], |row| {
+            let opening = (row.get::<_, String>(1)?, row.get::<_, i64>(2)?);
+            Ok((
+                row.get::<_, i64>(0)?,
+                opening,
+                row.get::<_, String>(3)?,
+                row.get::<_, bool>(4)?,
+            ))
+        })?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (start_s, (opening, opening_us), closing, complete) = row?;
+            let Point {
+                value: opening,
+                at: opening_at,
+            } = point(&opening, opening_us)?;
+            found.push(IntervalRow {
+                start_s,
+                opening,
+                opening_at,
+                closing: decimal(&closing)?,
+                complete,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The value that closed the newest quarter-hour, and when it was received. What the register
+    /// gained since belongs to the quarter-hour that is open.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn open_since(&self, register_id: i64) -> Result<Option<(Decimal, Timestamp)>, StoreError> {
+        let closed = "SELECT closing, closing_us FROM interval WHERE register_id = ?1 ORDER BY start_s DESC LIMIT 1";
+        let first =
+            "SELECT value, at_us FROM reading WHERE register_id = ?1 AND quality = 'measured'
+                     ORDER BY at_us LIMIT 1";
+        for sql in [closed, first] {
+            let row = self
+                .0
+                .query_row(sql, params![register_id], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+                })
+                .optional()?;
+            if let Some((value, at_us)) = row {
+                let Point { value, at } = point(&value, at_us)?;
+                return Ok(Some((value, at)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Closed days of a register with a date in `[from, to]`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn days(
+        &self,
+        register_id: i64,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<wattle_api::Day>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT date, opening, closing, quarter_hours, measured FROM day
+             WHERE register_id = ?1 AND date >= ?2 AND date <= ?3 ORDER BY date",
+        )?;
+        let rows = select.query_map(
+            params![register_id, from.to_string(), to.to_string()],
+            |row| {
+                let texts = (
+                    row.get::<_, String>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                );
+                Ok((texts, row.get::<_, u16>(3)?, row.get::<_, u16>(4)?))
+            },
+        )?;
+        let mut found = Vec::new();
+        for row in rows {
+            let ((date, opening, closing), quarter_hours, measured) = row?;
+            let date = date.parse().map_err(|_| StoreError::Content {
+                what: "date",
+                text: date,
+            })?;
+            let amount = decimal(&closing)? - decimal(&opening)?;
+            found.push(wattle_api::Day {
+                date,
+                amount,
+                quarter_hours,
+                measured,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// A local day as seconds since 1970, half-open.
+pub(super) fn day_bounds(date: Date, zone: &TimeZone) -> (i64, i64) {
+    let second = |date: Date| {
+        date.to_zoned(zone.clone())
+            .map_or(0, |start| start.timestamp().as_second())
+    };
+    (second(date), date.tomorrow().map_or(i64::MAX, second))
+}
+
+/// The value that opened the local day of `at`, from what has been closed before.
+pub(super) fn opening_of_day(
+    db: &Connection,
+    register_id: i64,
+    zone: &TimeZone,
+    at: Timestamp,
+) -> Result<Option<Decimal>, StoreError> {
+    let date = zone.to_datetime(at).date();
+    let (from_s, _) = day_bounds(date, zone);
+    let text = |sql: &str, by: &dyn rusqlite::ToSql| -> Result<Option<String>, StoreError> {
+        Ok(db
+            .query_row(sql, params![register_id, by], |row| row.get(0))
+            .optional()?)
+    };
+    let first = "SELECT opening FROM interval WHERE register_id = ?1 AND start_s >= ?2 ORDER BY start_s LIMIT 1";
+    let before = "SELECT closing FROM interval WHERE register_id = ?1 AND start_s < ?2 ORDER BY start_s DESC LIMIT 1";
+    let found = match text(first, &from_s)? {
+        Some(opening) => Some(opening),
+        None => text(before, &from_s)?,
+    };
+    found.as_deref().map(decimal).transpose()
+}
+
+pub(super) fn point(value: &str, at_us: i64) -> Result<Point, StoreError> {
+    let at = Timestamp::from_microsecond(at_us).map_err(|_| StoreError::Content {
+        what: "instant",
+        text: at_us.to_string(),
+    })?;
+    Ok(Point {
+        value: decimal(value)?,
+        at,
+    })
+}
+
+fn decimal(text: &str) -> Result<Decimal, StoreError> {
+    meter_link::model::plain(text).ok_or_else(|| StoreError::Content {
+        what: "value",
+        text: text.to_owned(),
+    })
+}
+
+fn obis_of(text: &str) -> Result<ObisCode, StoreError> {
+    text.parse().map_err(|_| StoreError::Content {
+        what: "register",
+        text: text.to_owned(),
+    })
+}
+
+fn unit_of(code: u8) -> Result<Unit, StoreError> {
+    Unit::from_code(code).ok_or_else(|| StoreError::Content {
+        what: "unit",
+        text: code.to_string(),
+    })
+}

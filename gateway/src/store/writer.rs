@@ -1,0 +1,537 @@
+//! The writer thread.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
+use meter_link::model::{Check, MeterTime, Quality, RegisterValue, Telegram};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use tokio::sync::mpsc;
+
+use super::accumulate::{Accumulator, Closed, Point};
+use super::{Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of, schema};
+use crate::bus::{Bus, Event};
+
+/// How many telegrams may wait for the writer; a collector waits when it is full.
+const QUEUE: usize = 256;
+/// How many telegrams one commit takes at most.
+const BATCH: usize = 128;
+/// How often old rows are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How many rows one removal takes at most, so that the writer is never busy for long.
+const PRUNE_ROWS: u32 = 20_000;
+
+/// A telegram on its way into the store.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Name of the meter in the configuration.
+    pub name: String,
+    /// Serial number, or the configured name when the meter sends none.
+    pub serial: String,
+    /// When its last byte came.
+    pub received_at: Timestamp,
+    /// The port it came from.
+    pub port: String,
+    /// The telegram.
+    pub telegram: Telegram,
+}
+
+/// What the writer needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of the database.
+    pub folder: PathBuf,
+    /// The home's time zone.
+    pub zone: TimeZone,
+    /// Days for which readings are kept.
+    pub readings_days: u16,
+    /// Megabytes of raw telegrams.
+    pub raw_megabytes: u16,
+}
+
+/// The way into the store.
+#[derive(Debug)]
+pub struct Store {
+    queue: mpsc::Sender<Incoming>,
+    path: PathBuf,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Store {
+    /// Opens the store in its folder, makes it if it is missing, and starts the writer.
+    ///
+    /// # Errors
+    /// The folder or the database cannot be used.
+    pub fn open(settings: &Settings, bus: Bus) -> Result<Self, StoreError> {
+        let folder = |source| StoreError::Folder {
+            path: settings.folder.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&settings.folder).map_err(folder)?;
+        let path = settings.folder.join("wattle.db");
+        let mut writer = Writer::open(&path, settings.clone())?;
+        let (queue, incoming) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(incoming, &bus))
+            .map_err(folder)?;
+        Ok(Self {
+            queue,
+            path,
+            thread,
+        })
+    }
+
+    /// The gateway's identity: six hex digits, made the first time and kept for ever.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn gateway_id(&self) -> Result<String, StoreError> {
+        Ok(self
+            .readers()
+            .open()?
+            .gateway_value("id")?
+            .unwrap_or_default())
+    }
+
+    /// A sender for collectors. The writer ends when the last one and the store are dropped.
+    #[must_use]
+    pub fn queue(&self) -> mpsc::Sender<Incoming> {
+        self.queue.clone()
+    }
+
+    /// Opens connections for reading.
+    #[must_use]
+    pub fn readers(&self) -> Readers {
+        Readers(self.path.clone())
+    }
+
+    /// True while the writer works.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// Waits until everything sent so far is committed and the writer has ended. Every other
+    /// sender must have been dropped.
+    pub fn close(self) {
+        drop(self.queue);
+        if self.thread.join().is_err() {
+            tracing::error!("the store's writer had panicked");
+        }
+    }
+}
+
+struct Writer {
+    db: Connection,
+    settings: Settings,
+    meters: HashMap<String, i64>,
+    registers: HashMap<RegisterKey, Register>,
+    last_us: i64,
+    pruned: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Register {
+    id: i64,
+    open: Option<Accumulator>,
+}
+
+impl Writer {
+    fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
+        let db = schema::open_writer(path)?;
+        db.execute(
+            "INSERT OR IGNORE INTO gateway VALUES ('id', lower(hex(randomblob(3))))",
+            [],
+        )?;
+        let last_us = db.query_row("SELECT coalesce(max(at_us), 0) FROM telegram", [], |row| {
+            row.get(0)
+        })?;
+        Ok(Self {
+            db,
+            settings,
+            meters: HashMap::new(),
+            registers: HashMap::new(),
+            last_us,
+            pruned: None,
+        })
+    }
+
+    fn run(&mut self, mut incoming: mpsc::Receiver<Incoming>, bus: &Bus) {
+        while let Some(first) = incoming.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH {
+                match incoming.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+            self.write_until_done(&batch, bus);
+            if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
+                self.pruned = Some(Instant::now());
+                if let Err(error) = self.prune() {
+                    tracing::warn!(%error, "old rows could not be removed");
+                }
+            }
+        }
+        if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);") {
+            tracing::warn!(%error, "the store was closed without a checkpoint");
+        }
+    }
+
+    /// A full disk or a failing card passes or is replaced: the batch is kept and tried again,
+    /// and meanwhile the queue holds the meters back. Nothing is thrown away.
+    fn write_until_done(&mut self, batch: &[Incoming], bus: &Bus) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.write(batch) {
+                Ok(stored) => {
+                    for telegram in stored {
+                        bus.send(Event::Stored(Arc::new(telegram)));
+                    }
+                    bus.send(Event::StoreWorks(true));
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, retry_in_ms = pause.as_millis(), "a batch could not be written");
+                    bus.send(Event::StoreWorks(false));
+                    // What memory says of meters and registers may belong to the lost attempt.
+                    self.meters.clear();
+                    self.registers.clear();
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_secs(30));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &[Incoming]) -> Result<Vec<StoredTelegram>, StoreError> {
+        let transaction = self.db.transaction()?;
+        let mut step = Step {
+            db: &transaction,
+            zone: &self.settings.zone,
+            meters: &mut self.meters,
+            registers: &mut self.registers,
+        };
+        let mut stored = Vec::with_capacity(batch.len());
+        let mut last_us = self.last_us;
+        for incoming in batch {
+            // Two telegrams of one read share their instant: the later one counts as a
+            // microsecond later. After a clock set back, the next free microsecond is looked for.
+            let mut at_us = incoming.received_at.as_microsecond();
+            if at_us <= last_us {
+                at_us = step.free_instant(at_us)?;
+            }
+            last_us = last_us.max(at_us);
+            stored.push(step.telegram(incoming, at_us)?);
+            if self.settings.raw_megabytes > 0 {
+                step.raw(incoming, at_us)?;
+            }
+        }
+        transaction.commit()?;
+        self.last_us = last_us;
+        Ok(stored)
+    }
+
+    fn prune(&mut self) -> Result<(), StoreError> {
+        let days = i64::from(self.settings.readings_days);
+        let before_us = self.last_us - days * 86_400 * 1_000_000;
+        let step = self.db.transaction()?;
+        let oldest = "SELECT at_us FROM telegram WHERE at_us < ?1 ORDER BY at_us LIMIT ?2";
+        step.execute(
+            &format!("DELETE FROM reading WHERE at_us IN ({oldest})"),
+            params![before_us, PRUNE_ROWS],
+        )?;
+        step.execute(
+            &format!("DELETE FROM telegram WHERE at_us IN ({oldest})"),
+            params![before_us, PRUNE_ROWS],
+        )?;
+        let limit = i64::from(self.settings.raw_megabytes) * 1_000_000;
+        let newest_kept = "SELECT at_us FROM (SELECT at_us, sum(length(bytes) + 64)
+             OVER (ORDER BY at_us DESC) AS held FROM raw_telegram) WHERE held > ?1 ORDER BY at_us DESC LIMIT 1";
+        step.execute(
+            &format!("DELETE FROM raw_telegram WHERE at_us <= ({newest_kept})"),
+            params![limit],
+        )?;
+        step.commit()?;
+        Ok(())
+    }
+}
+
+/// One transaction.
+struct Step<'a> {
+    db: &'a Transaction<'a>,
+    zone: &'a TimeZone,
+    meters: &'a mut HashMap<String, i64>,
+    registers: &'a mut HashMap<RegisterKey, Register>,
+}
+
+impl Step<'_> {
+    fn free_instant(&self, from_us: i64) -> Result<i64, StoreError> {
+        let mut taken = self
+            .db
+            .prepare_cached("SELECT at_us FROM telegram WHERE at_us >= ?1 ORDER BY at_us")?;
+        let mut rows = taken.query(params![from_us])?;
+        let mut free = from_us;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(0)? > free {
+                break;
+            }
+            free += 1;
+        }
+        Ok(free)
+    }
+
+    fn telegram(&mut self, incoming: &Incoming, at_us: i64) -> Result<StoredTelegram, StoreError> {
+        let telegram = &incoming.telegram;
+        let meter_id = self.meter(incoming)?;
+        self.db
+            .prepare_cached("INSERT INTO telegram VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                at_us,
+                meter_id,
+                check_name(telegram.check),
+                telegram.time.map(meter_time_text),
+            ])?;
+        let received_at = Timestamp::from_microsecond(at_us).unwrap_or(incoming.received_at);
+        let mut values = Vec::with_capacity(telegram.values.len());
+        let mut closed_interval = false;
+        for (seq, sent) in (0u32..).zip(&telegram.values) {
+            let Some((value, closed)) = self.reading(meter_id, incoming, sent, received_at, seq)?
+            else {
+                continue;
+            };
+            closed_interval |= closed;
+            values.push(value);
+        }
+        Ok(StoredTelegram {
+            name: incoming.name.clone(),
+            serial: incoming.serial.clone(),
+            manufacturer: telegram.manufacturer.clone(),
+            received_at,
+            captured_at: telegram.time,
+            check: telegram.check,
+            values,
+            closed_interval,
+        })
+    }
+
+    /// Stores one number and, for a cumulative register, what it closes. Texts and numbers
+    /// without a unit are not readings of a register and stay in the raw ring only.
+    fn reading(
+        &mut self,
+        meter_id: i64,
+        incoming: &Incoming,
+        sent: &RegisterValue,
+        at: Timestamp,
+        seq: u32,
+    ) -> Result<Option<(StoredValue, bool)>, StoreError> {
+        let (Some(value), Some(unit)) = (sent.value.number(), sent.unit) else {
+            return Ok(None);
+        };
+        let key = RegisterKey {
+            serial: incoming.serial.clone(),
+            obis: sent.register,
+            unit,
+        };
+        let mut register = self.register(meter_id, &key)?;
+        let mut quality = Quality::Measured;
+        let mut closed = Closed::default();
+        if sent.register.is_cumulative() {
+            let point = Point { value, at };
+            match &mut register.open {
+                None => register.open = Some(Accumulator::new(point)),
+                Some(open) if open.falls(value) => quality = Quality::Suspect,
+                Some(open) => closed = open.add(point, self.zone),
+            }
+            self.registers.insert(key, register);
+        }
+        self.db
+            .prepare_cached("INSERT INTO reading VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                at.as_microsecond(),
+                seq,
+                register.id,
+                value.to_string(),
+                quality_name(quality),
+                sent.status.map(u64::cast_signed),
+            ])?;
+        self.close(register.id, closed)?;
+        let stored = StoredValue {
+            obis: sent.register,
+            unit,
+            value,
+            quality,
+            status: sent.status,
+        };
+        Ok(Some((stored, closed.interval.is_some())))
+    }
+
+    fn close(&self, register_id: i64, closed: Closed) -> Result<(), StoreError> {
+        if let Some(interval) = closed.interval {
+            self.db
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO interval VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    register_id,
+                    interval.start_s,
+                    interval.opening.value.to_string(),
+                    interval.opening.at.as_microsecond(),
+                    interval.closing.value.to_string(),
+                    interval.closing.at.as_microsecond(),
+                    interval.complete,
+                ])?;
+        }
+        let Some(day) = closed.day else { return Ok(()) };
+        let measured = self.measured_quarters(register_id, day.date)?;
+        self.db
+            .prepare_cached("INSERT OR IGNORE INTO day VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                register_id,
+                day.date.to_string(),
+                day.opening.to_string(),
+                day.closing.to_string(),
+                quarters_of(day.date, self.zone),
+                measured,
+            ])?;
+        Ok(())
+    }
+
+    fn measured_quarters(&self, register_id: i64, date: Date) -> Result<i64, StoreError> {
+        let (from, to) = super::reader::day_bounds(date, self.zone);
+        let count = self
+            .db
+            .prepare_cached(
+                "SELECT count(*) FROM interval WHERE register_id = ?1 AND start_s >= ?2 AND start_s < ?3 AND complete",
+            )?
+            .query_row(params![register_id, from, to], |row| row.get(0))?;
+        Ok(count)
+    }
+
+    fn raw(&self, incoming: &Incoming, at_us: i64) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached("INSERT INTO raw_telegram VALUES (?1, ?2, ?3)")?
+            .execute(params![at_us, incoming.port, incoming.telegram.raw])?;
+        Ok(())
+    }
+
+    fn meter(&mut self, incoming: &Incoming) -> Result<i64, StoreError> {
+        if let Some(id) = self.meters.get(&incoming.serial) {
+            return Ok(*id);
+        }
+        let named = params![incoming.name, incoming.serial];
+        self.db.execute(
+            "UPDATE meter SET name = NULL WHERE name = ?1 AND serial <> ?2",
+            named,
+        )?;
+        let id = self.db.query_row(
+            "INSERT INTO meter (serial, name, manufacturer) VALUES (?1, ?2, ?3)
+             ON CONFLICT (serial) DO UPDATE
+             SET name = excluded.name, manufacturer = coalesce(excluded.manufacturer, manufacturer)
+             RETURNING id",
+            params![
+                incoming.serial,
+                incoming.name,
+                incoming.telegram.manufacturer
+            ],
+            |row| row.get(0),
+        )?;
+        self.meters.insert(incoming.serial.clone(), id);
+        Ok(id)
+    }
+
+    fn register(&mut self, meter_id: i64, key: &RegisterKey) -> Result<Register, StoreError> {
+        if let Some(register) = self.registers.get(key) {
+            return Ok(*register);
+        }
+        let (obis, unit) = (key.obis.to_string(), key.unit.code());
+        self.db
+            .prepare_cached(
+                "INSERT OR IGNORE INTO register (meter_id, obis, unit) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![meter_id, obis, unit])?;
+        let id = self.db.query_row(
+            "SELECT id FROM register WHERE meter_id = ?1 AND obis = ?2 AND unit = ?3",
+            params![meter_id, obis, unit],
+            |row| row.get(0),
+        )?;
+        let open = if key.obis.is_cumulative() {
+            self.reopen(id)?
+        } else {
+            None
+        };
+        let register = Register { id, open };
+        self.registers.insert(key.clone(), register);
+        Ok(register)
+    }
+
+    /// What was open of a register when the process ended.
+    fn reopen(&self, register_id: i64) -> Result<Option<Accumulator>, StoreError> {
+        let point = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?));
+        let one = |sql: &str| -> Result<Option<Point>, StoreError> {
+            let found = self
+                .db
+                .query_row(sql, params![register_id], point)
+                .optional()?;
+            found
+                .map(|(value, at_us)| super::reader::point(&value, at_us))
+                .transpose()
+        };
+        let closing = one(
+            "SELECT closing, closing_us FROM interval WHERE register_id = ?1 ORDER BY start_s DESC LIMIT 1",
+        )?;
+        let newest = one(
+            "SELECT value, at_us FROM reading WHERE register_id = ?1 AND quality = 'measured' ORDER BY at_us DESC LIMIT 1",
+        )?;
+        let oldest = one(
+            "SELECT value, at_us FROM reading WHERE register_id = ?1 AND quality = 'measured' ORDER BY at_us LIMIT 1",
+        )?;
+        let Some(last) = newest.or(closing) else {
+            return Ok(None);
+        };
+        let Some(opening) = closing.or(oldest) else {
+            return Ok(None);
+        };
+        let day_opening = super::reader::opening_of_day(self.db, register_id, self.zone, last.at)?;
+        Ok(Some(Accumulator {
+            opening,
+            day_opening: day_opening.unwrap_or(opening.value),
+            last,
+        }))
+    }
+}
+
+fn meter_time_text(time: MeterTime) -> String {
+    match time {
+        MeterTime::SecondsIndex(seconds) => format!("index {seconds}"),
+        MeterTime::Utc(at) => at.to_string(),
+        MeterTime::Wall { at, dst: None } => at.to_string(),
+        MeterTime::Wall { at, dst: Some(dst) } => {
+            format!("{at} {}", if dst { "summer" } else { "winter" })
+        }
+    }
+}
+
+/// The name of a check in the store and the API.
+pub(crate) const fn check_name(check: Check) -> &'static str {
+    match check {
+        Check::None => "none",
+        Check::KnownBytes => "known-bytes",
+        Check::Checksum => "checksum",
+        Check::Crc => "crc",
+        Check::Mac => "mac",
+        Check::Tag => "tag",
+    }
+}
+
+/// The name of a quality in the store and the API.
+pub(crate) const fn quality_name(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Suspect => "suspect",
+        _ => "measured",
+    }
+}

@@ -1,0 +1,179 @@
+//! What is wrong, in words.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use meter_link::model::{Hint, Quality};
+use wattle_api::{Freshness, Notice, NoticeCode, Severity};
+
+use super::meters::Meters;
+use crate::bus::Event;
+
+/// A meter that was never heard is given this long after the start.
+const FIRST_WORD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Everything that is wrong at present.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    lost_ports: BTreeMap<String, (String, Timestamp)>,
+    locked: BTreeMap<String, Timestamp>,
+    fallen: BTreeMap<String, (String, Timestamp)>,
+    rejections: BTreeMap<String, (String, u32)>,
+    broker: Option<(String, Timestamp)>,
+    store: Option<Timestamp>,
+    began: Option<Timestamp>,
+}
+
+impl Troubles {
+    pub(super) fn take(&mut self, event: &Event, now: Timestamp) {
+        match event {
+            Event::Stored(telegram) => {
+                self.rejections.remove(&telegram.name);
+                match telegram
+                    .values
+                    .iter()
+                    .find(|value| value.quality == Quality::Suspect)
+                {
+                    Some(value) => {
+                        let fell = (
+                            format!("{} fell to {} {}", value.obis, value.value, value.unit),
+                            now,
+                        );
+                        self.fallen.entry(telegram.name.clone()).or_insert(fell);
+                    }
+                    None => drop(self.fallen.remove(&telegram.name)),
+                }
+            }
+            Event::Port {
+                name,
+                lost: Some(reason),
+            } => {
+                self.lost_ports
+                    .entry(name.clone())
+                    .or_insert((reason.clone(), now));
+            }
+            Event::Port { name, lost: None } => drop(self.lost_ports.remove(name)),
+            Event::Rejected { name, reason } => {
+                let seen = self.rejections.entry(name.clone()).or_default();
+                *seen = (reason.clone(), seen.1.saturating_add(1));
+            }
+            Event::Hints { name, hints } => {
+                if hints.contains(&Hint::PinLocked) {
+                    self.locked.entry(name.clone()).or_insert(now);
+                } else {
+                    self.locked.remove(name);
+                }
+            }
+            Event::Broker(Some(reason)) => {
+                self.broker.get_or_insert((reason.clone(), now));
+            }
+            Event::Broker(None) => self.broker = None,
+            Event::StoreWorks(true) => self.store = None,
+            Event::StoreWorks(false) => {
+                self.store.get_or_insert(now);
+            }
+        }
+    }
+
+    pub(super) fn pin_locked(&self) -> bool {
+        !self.locked.is_empty()
+    }
+
+    /// The notices that hold at `now`, the worst first.
+    pub(super) fn notices(&mut self, meters: &Meters, now: Timestamp) -> Vec<Notice> {
+        let began = *self.began.get_or_insert(now);
+        let mut found = Vec::new();
+        let mut note = |severity, code, meter: Option<&String>, text: String, since| {
+            found.push(Notice {
+                severity,
+                code,
+                meter: meter.cloned(),
+                text,
+                since,
+            });
+        };
+        if let Some(since) = self.store {
+            let text =
+                "readings cannot be saved: is the disk full or the card worn out?".to_owned();
+            note(Severity::Alarm, NoticeCode::StoreFailed, None, text, since);
+        }
+        for meter in meters.iter() {
+            let name = &meter.api.name;
+            if let Some((reason, since)) = self.lost_ports.get(name) {
+                let text = format!("{name}: {} cannot be read: {reason}", meter.api.port);
+                note(
+                    Severity::Warning,
+                    NoticeCode::PortLost,
+                    Some(name),
+                    text,
+                    *since,
+                );
+                continue;
+            }
+            let silent = match meter.api.freshness {
+                Some(freshness) => freshness != Freshness::Live,
+                None => now.duration_since(began) > FIRST_WORD,
+            };
+            if !silent {
+                continue;
+            }
+            let since = meter.api.received_at.unwrap_or(began);
+            match self.rejections.get(name) {
+                Some((reason, count)) if *count >= 3 => {
+                    let text = format!("{name}: messages arrive damaged: {reason}");
+                    note(
+                        Severity::Warning,
+                        NoticeCode::MeterDamaged,
+                        Some(name),
+                        text,
+                        since,
+                    );
+                }
+                _ => {
+                    let text = format!(
+                        "{name}: nothing was heard; check that the reading head sits straight"
+                    );
+                    note(
+                        Severity::Warning,
+                        NoticeCode::MeterSilent,
+                        Some(name),
+                        text,
+                        since,
+                    );
+                }
+            }
+        }
+        for (name, (what, since)) in &self.fallen {
+            let text =
+                format!("{name}: register {what} and is not counted until it passes its old value");
+            note(
+                Severity::Warning,
+                NoticeCode::RegisterFell,
+                Some(name),
+                text,
+                *since,
+            );
+        }
+        for (name, since) in &self.locked {
+            let text = format!("{name}: {}", Hint::PinLocked.advice());
+            note(
+                Severity::Info,
+                NoticeCode::PinLocked,
+                Some(name),
+                text,
+                *since,
+            );
+        }
+        if let Some((reason, since)) = &self.broker {
+            note(
+                Severity::Warning,
+                NoticeCode::BrokerLost,
+                None,
+                format!("MQTT: {reason}"),
+                *since,
+            );
+        }
+        found.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
+        found
+    }
+}

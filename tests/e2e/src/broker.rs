@@ -1,0 +1,151 @@
+//! A real mosquitto, and what `mosquitto_sub` hears on it.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::eventually;
+
+/// A broker on a port of its own. It ends when dropped.
+#[derive(Debug)]
+pub struct Broker {
+    child: Child,
+    port: u16,
+}
+
+impl Broker {
+    /// Starts mosquitto with its files in `folder`.
+    ///
+    /// # Errors
+    /// mosquitto is not installed, or does not listen in time.
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let config = folder.join("mosquitto.conf");
+        std::fs::write(
+            &config,
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"),
+        )?;
+        let child = Command::new("mosquitto")
+            .arg("-c")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .or_else(|_| {
+                Command::new("/usr/sbin/mosquitto")
+                    .arg("-c")
+                    .arg(&config)
+                    .stderr(Stdio::null())
+                    .spawn()
+            })
+            .context("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")?;
+        let broker = Self { child, port };
+        eventually("mosquitto listens", Duration::from_secs(10), || {
+            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
+        Ok(broker)
+    }
+
+    /// Its port on the loopback interface.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Listens to every topic with `mosquitto_sub`.
+    ///
+    /// # Errors
+    /// `mosquitto_sub` is not installed.
+    pub fn listen(&self) -> anyhow::Result<Listener> {
+        let mut child = Command::new("mosquitto_sub")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-q",
+                "1",
+                "-t",
+                "#",
+                "-v",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("mosquitto_sub is not installed: apt-get install mosquitto-clients")?;
+        let lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((topic, payload)) = line.split_once(' ') {
+                    into.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(Message {
+                            topic: topic.to_owned(),
+                            payload: payload.to_owned(),
+                        });
+                }
+            }
+        });
+        Ok(Listener { child, heard })
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A message as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: String,
+}
+
+impl Message {
+    /// The payload as JSON.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
+        serde_json::from_str(&self.payload)
+            .with_context(|| format!("{} {}", self.topic, self.payload))
+    }
+}
+
+/// Everything that was published since it began to listen.
+#[derive(Debug)]
+pub struct Listener {
+    child: Child,
+    heard: Arc<Mutex<Vec<Message>>>,
+}
+
+impl Listener {
+    /// All messages so far whose topic ends so.
+    #[must_use]
+    pub fn ending(&self, suffix: &str) -> Vec<Message> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard
+            .iter()
+            .filter(|message| message.topic.ends_with(suffix))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

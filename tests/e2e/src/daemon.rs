@@ -1,0 +1,163 @@
+//! The real daemon in a folder of its own.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use wattle_api::State;
+
+use crate::{eventually, program};
+
+/// A daemon and its folder. It ends when dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Daemon {
+    /// Starts `wattle run` with its state, socket and log in `folder`. `more` is added to the
+    /// configuration, which has the folder's paths and the zone Europe/Berlin.
+    ///
+    /// # Errors
+    /// The daemon does not answer within ten seconds.
+    pub fn start(folder: &Path, more: &str) -> anyhow::Result<Self> {
+        let config = folder.join("wattle.toml");
+        let text = format!(
+            "[gateway]\ntime_zone = \"Europe/Berlin\"\nstate_dir = {:?}\n[api]\nsocket = {:?}\n{more}",
+            folder.join("state"),
+            folder.join("api.sock"),
+        );
+        std::fs::write(&config, text)?;
+        let mut daemon = Self {
+            child: spawn(folder)?,
+            folder: folder.to_path_buf(),
+        };
+        daemon.wait()?;
+        Ok(daemon)
+    }
+
+    fn wait(&mut self) -> anyhow::Result<()> {
+        let socket = self.socket();
+        let child = &mut self.child;
+        eventually("the daemon answers", Duration::from_secs(10), || {
+            if let Some(status) = child.try_wait()? {
+                anyhow::bail!("the daemon ended: {status}");
+            }
+            Ok(get(&socket, wattle_api::HEALTH_PATH).ok().map(drop))
+        })
+    }
+
+    /// Kills it without a word, as a power cut would, and starts it again.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = spawn(&self.folder)?;
+        self.wait()
+    }
+
+    /// Ends it as systemd would, and waits until it has ended.
+    ///
+    /// # Errors
+    /// It does not end well.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        Command::new("kill")
+            .arg("-TERM")
+            .arg(self.child.id().to_string())
+            .status()?;
+        let child = &mut self.child;
+        let status = eventually("the daemon ends", Duration::from_secs(10), || {
+            Ok(child.try_wait()?)
+        })?;
+        anyhow::ensure!(status.success(), "the daemon ended with {status}");
+        Ok(())
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its API's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("api.sock")
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("state/wattle.db")
+    }
+
+    /// What it has logged.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.folder.join("wattle.log"))?)
+    }
+
+    /// The state its API answers.
+    ///
+    /// # Errors
+    /// It does not answer, or not a state.
+    pub fn state(&self) -> anyhow::Result<State> {
+        Ok(serde_json::from_str(&get(
+            &self.socket(),
+            wattle_api::STATE_PATH,
+        )?)?)
+    }
+
+    /// The JSON its API answers at a path.
+    ///
+    /// # Errors
+    /// It does not answer, or not with status 200.
+    pub fn json(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_str(&get(&self.socket(), path)?)?)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path) -> anyhow::Result<Child> {
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("wattle.log"))?;
+    Command::new(program("wattle")?)
+        .args(["run", "--config"])
+        .arg(folder.join("wattle.toml"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("wattle cannot be started")
+}
+
+/// One request of HTTP/1.0 over the socket.
+fn get(socket: &Path, path: &str) -> anyhow::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: wattle\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("an answer has a head and a body")?;
+    let status = head.lines().next().unwrap_or_default();
+    anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
+    Ok(body.to_owned())
+}

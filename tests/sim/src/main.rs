@@ -1,0 +1,264 @@
+//! `wattle-sim`: simulated meters behind ptys, for trying wattle without any hardware.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigSet, Signal};
+use serde_json::json;
+use wattle_sim::actor::Handle;
+use wattle_sim::household::{Curve, Kind};
+use wattle_sim::replay::{Recording, Replay};
+use wattle_sim::{iec62056_21, sml, uart::Framing};
+
+/// Simulated meters that speak the real protocols through ptys.
+///
+/// A program that reads meters opens the paths printed here as it would open /dev/ttyUSB0. Each
+/// subcommand prints one line of JSON on standard output as soon as its ports can be opened, runs
+/// until SIGINT or SIGTERM (Ctrl-C), and takes its links away.
+///
+/// Commands on standard input, one a line: `unplug NAME` pulls a meter's cable, `plug NAME` puts
+/// it back at the same path, `quit` ends. NAME is the name in the line of JSON.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A home: an SML meter at the house connection, and the heat pump's meter behind it.
+    ///
+    /// DIR/electricity pushes an SML telegram every second at 9,600 baud, 8N1.
+    /// DIR/submeter answers IEC 62056-21 requests in mode C, from 300 baud, 7E1 up to 9,600.
+    /// What they count follows the wall clock and the seed: registers go on after a restart.
+    Household {
+        /// Folder for the links to the ptys; made when it is not there.
+        #[arg(long)]
+        dir: PathBuf,
+        /// A photovoltaic plant on the roof: the home also feeds in.
+        #[arg(long)]
+        pv: bool,
+        /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Seconds from one SML telegram to the next.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        interval_s: u32,
+        /// The SML meter sends no decimals and no power, as before its PIN was entered.
+        #[arg(long)]
+        pin_locked: bool,
+        /// Every n-th readout of the heat pump's meter has a wrong check character.
+        #[arg(long, default_value_t = 0)]
+        wrong_bcc_every: u32,
+        /// The heat pump's meter leaves every n-th request without an answer.
+        #[arg(long, default_value_t = 0)]
+        silent_every: u32,
+    },
+    /// Plays recorded bytes at the speed of the line, from when the port is first opened.
+    ///
+    /// The recording runs on while the cable is out, as a meter does. At its end the line stays
+    /// up and silent. The meter's name for `unplug` and `plug` is `replay`.
+    Replay {
+        /// The bytes as they were received.
+        file: PathBuf,
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// Speed of the line; a reader at another speed hears garbage.
+        #[arg(long, default_value_t = 9600, value_parser = clap::value_parser!(u32).range(50..=4_000_000))]
+        baud: u32,
+        /// 7 data bits and even parity in place of 8 and none; matters only at a wrong speed.
+        #[arg(long)]
+        seven_even: bool,
+        /// Begin again at the end, for ever.
+        #[arg(long = "loop")]
+        repeat: bool,
+    },
+}
+
+/// A device and what is said about it.
+struct Device {
+    name: &'static str,
+    protocol: &'static str,
+    id: String,
+    kind: Running,
+}
+
+enum Running {
+    Sml(sml::SmlMeter),
+    Iec(iec62056_21::Meter),
+    Replay(Replay),
+}
+
+impl Device {
+    const fn handle(&self) -> &Handle {
+        match &self.kind {
+            Running::Sml(meter) => meter.handle(),
+            Running::Iec(meter) => meter.handle(),
+            Running::Replay(replay) => replay.handle(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wattle-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    // Blocked before any thread is started, so that all of them inherit it and `wait` gets them.
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().context("cannot block signals")?;
+
+    let devices = Arc::new(start(command)?);
+    let ready = json!({
+        "ready": true,
+        "meters": devices.iter().map(describe).collect::<Vec<_>>(),
+    });
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{ready}").context("cannot write to standard output")?;
+    out.flush().context("cannot write to standard output")?;
+    drop(out);
+
+    let listening = Arc::clone(&devices);
+    std::thread::spawn(move || obey(&listening));
+    signals.wait().context("cannot wait for signals")?;
+    for device in devices.iter() {
+        // The links go; nothing is left to be told of a device that has stopped.
+        let _ = device.handle().unplug();
+    }
+    Ok(())
+}
+
+fn start(command: Command) -> anyhow::Result<Vec<Device>> {
+    match command {
+        Command::Household {
+            dir,
+            pv,
+            seed,
+            interval_s,
+            pin_locked,
+            wrong_bcc_every,
+            silent_every,
+        } => {
+            let config = sml::Config {
+                interval: std::time::Duration::from_secs(interval_s.into()),
+                pin_locked,
+                phases: true,
+                ..sml::Config::new(Curve::new(Kind::Home { pv }, seed))
+            };
+            let link = dir.join("electricity");
+            let id = config
+                .server_id()
+                .map(|byte| format!("{byte:02x}"))
+                .concat();
+            let electricity = Device {
+                name: "electricity",
+                protocol: "sml",
+                id,
+                kind: Running::Sml(
+                    sml::SmlMeter::start(&link, config)
+                        .with_context(|| format!("cannot make {}", link.display()))?,
+                ),
+            };
+            let config = iec62056_21::Config {
+                faults: iec62056_21::Faults {
+                    wrong_bcc_every,
+                    silent_every,
+                    keeps_its_speed: false,
+                },
+                ..iec62056_21::Config::new(Curve::new(Kind::HeatPump, seed))
+            };
+            let link = dir.join("submeter");
+            let submeter = Device {
+                name: "submeter",
+                protocol: "iec62056-21",
+                id: config.address.clone(),
+                kind: Running::Iec(
+                    iec62056_21::Meter::start(&link, config)
+                        .with_context(|| format!("cannot make {}", link.display()))?,
+                ),
+            };
+            Ok(vec![electricity, submeter])
+        }
+        Command::Replay {
+            file,
+            pty,
+            baud,
+            seven_even,
+            repeat,
+        } => {
+            let bytes =
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let recording = Recording {
+                baud,
+                framing: if seven_even {
+                    Framing::SevenEven
+                } else {
+                    Framing::EightNone
+                },
+                repeat,
+                ..Recording::new(bytes)
+            };
+            let replay = Replay::start(&pty, recording)
+                .with_context(|| format!("cannot make {}", pty.display()))?;
+            Ok(vec![Device {
+                name: "replay",
+                protocol: "recorded",
+                id: file.display().to_string(),
+                kind: Running::Replay(replay),
+            }])
+        }
+    }
+}
+
+fn describe(device: &Device) -> serde_json::Value {
+    let handle = device.handle();
+    json!({
+        "name": device.name,
+        "protocol": device.protocol,
+        "id": device.id,
+        "link": handle.link(),
+        "terminal": handle.terminal(),
+    })
+}
+
+/// Carries out what comes on standard input, and goes on without when there is no more.
+fn obey(devices: &[Device]) {
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { return };
+        let mut words = line.split_whitespace();
+        let (verb, name) = (words.next().unwrap_or_default(), words.next());
+        let device = devices.iter().find(|device| Some(device.name) == name);
+        let done = match (verb, device) {
+            ("", _) => continue,
+            ("quit", _) => {
+                // The same way out as Ctrl-C.
+                nix::sys::signal::kill(nix::unistd::Pid::this(), Signal::SIGTERM)
+                    .map_err(std::io::Error::from)
+            }
+            ("unplug", Some(device)) => device.handle().unplug(),
+            ("plug", Some(device)) => device.handle().plug(),
+            _ => Err(std::io::Error::other(
+                "not understood; there are: unplug NAME, plug NAME, quit",
+            )),
+        };
+        match done {
+            Ok(()) => println!("{}", json!({ "done": line.trim() })),
+            Err(error) => println!(
+                "{}",
+                json!({ "failed": line.trim(), "why": error.to_string() })
+            ),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The price strip: 24 hours from the one we are in.
+
+use super::{View, phrase, rows};
+use crate::format;
+use crate::generated::{Band, Bar, HourMark, Now, Phrase, Say};
+use jiff::{Timestamp, ToSpan};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+use wattle_api as api;
+use wattle_api::{Price, Slot};
+
+const HOURS: usize = 24;
+const HOUR_S: i64 = 3_600;
+
+pub(super) fn bind(now: &Now, view: &View) {
+    let start = this_hour(view);
+    let price = view.state.as_ref().and_then(|state| state.price.as_ref());
+    let hours = hours(price, start);
+    let scale = Scale::of(&hours);
+    let bars: Vec<Bar> = hours.iter().map(|slot| bar(*slot, &scale)).collect();
+    let (from, count) = cheapest(price, start);
+    let top = bars
+        .iter()
+        .skip(from)
+        .take(count)
+        .map(|bar| bar.top)
+        .fold(1.0, f32::min);
+    if let Some(model) = rows(&now.get_bars(), bars) {
+        now.set_bars(model);
+    }
+    if let Some(model) = rows(&now.get_marks(), marks(view, start)) {
+        now.set_marks(model);
+    }
+    now.set_zero(scale.zero());
+    now.set_cheapest_from(i32::try_from(from).unwrap_or(0));
+    now.set_cheapest_hours(i32::try_from(count).unwrap_or(0));
+    now.set_cheapest_top(if count > 0 { top } else { 0.0 });
+    let (highest, lowest) = ends(view, price, &hours);
+    now.set_highest(highest);
+    now.set_lowest(lowest);
+}
+
+/// The start of the local hour, which in some zones is not a whole hour of UTC.
+fn this_hour(view: &View) -> Timestamp {
+    let local = view.local();
+    let past = i64::from(local.minute()) * 60 + i64::from(local.second());
+    Timestamp::from_second(view.now.as_second() - past).unwrap_or(view.now)
+}
+
+/// How many whole hours `at` is after `start`, if it is among the hours shown or just at their end.
+fn index(at: Timestamp, start: Timestamp) -> Option<usize> {
+    let index = (at.as_second() - start.as_second()).div_euclid(HOUR_S);
+    usize::try_from(index).ok().filter(|index| *index <= HOURS)
+}
+
+/// The slot of each hour, where it has a published price.
+fn hours(price: Option<&Price>, start: Timestamp) -> Vec<Option<&Slot>> {
+    let mut hours = vec![None; HOURS];
+    for slot in price.into_iter().flat_map(|price| &price.slots) {
+        if let Some(hour) = index(slot.start, start).and_then(|index| hours.get_mut(index)) {
+            *hour = Some(slot);
+        }
+    }
+    hours
+}
+
+/// The value axis. It always holds zero.
+struct Scale {
+    highest: Decimal,
+    range: Decimal,
+}
+
+impl Scale {
+    fn of(hours: &[Option<&Slot>]) -> Self {
+        let prices = || hours.iter().flatten().map(|slot| slot.per_kwh);
+        let highest = prices().fold(Decimal::ZERO, Decimal::max);
+        let lowest = prices().fold(Decimal::ZERO, Decimal::min);
+        Self {
+            highest,
+            range: highest - lowest,
+        }
+    }
+
+    /// Where a price is, as a share of the plot from its top.
+    fn place(&self, price: Decimal) -> f32 {
+        (self.highest - price)
+            .checked_div(self.range)
+            .and_then(|share| share.to_f32())
+            .unwrap_or(1.0)
+    }
+
+    fn zero(&self) -> f32 {
+        self.place(Decimal::ZERO)
+    }
+}
+
+fn bar(slot: Option<&Slot>, scale: &Scale) -> Bar {
+    let Some(slot) = slot else {
+        return Bar {
+            known: false,
+            band: Band::Normal,
+            top: 0.0,
+            height: 1.0,
+        };
+    };
+    let (price, zero) = (scale.place(slot.per_kwh), scale.zero());
+    Bar {
+        known: true,
+        band: match slot.band {
+            api::Band::PaidToUse => Band::PaidToUse,
+            api::Band::Cheap => Band::Cheap,
+            api::Band::Normal => Band::Normal,
+            api::Band::Dear => Band::Dear,
+        },
+        top: price.min(zero),
+        height: (price - zero).abs(),
+    }
+}
+
+/// First hour and number of hours of the cheapest stretch, as far as it still lies ahead.
+fn cheapest(price: Option<&Price>, start: Timestamp) -> (usize, usize) {
+    let Some(window) = price.and_then(|price| price.cheapest.as_ref()) else {
+        return (0, 0);
+    };
+    match (index(window.start, start), index(window.end, start)) {
+        (Some(from), Some(end)) if end > from => (from, end - from),
+        _ => (0, 0),
+    }
+}
+
+/// The hours 00, 06, 12 and 18 of the home's clock.
+fn marks(view: &View, start: Timestamp) -> Vec<HourMark> {
+    let zone = view.zone();
+    (0..24_i32)
+        .filter_map(|hour| {
+            let local = start
+                .checked_add(i64::from(hour).hours())
+                .ok()?
+                .to_zoned(zone.clone());
+            (local.hour() % 6 == 0 && local.minute() == 0).then(|| HourMark {
+                hour,
+                text: local.strftime("%H").to_string().into(),
+            })
+        })
+        .collect()
+}
+
+/// The highest and the lowest price shown; one of them where all are equal.
+fn ends(view: &View, price: Option<&Price>, hours: &[Option<&Slot>]) -> (Phrase, Phrase) {
+    let prices = || hours.iter().flatten().map(|slot| slot.per_kwh);
+    let (Some(price), Some(highest), Some(lowest)) = (price, prices().max(), prices().min()) else {
+        return (phrase(Say::NoPrices, String::new()), Phrase::default());
+    };
+    let text = |value| format::unit_price(value, &price.currency, view.language);
+    if highest == lowest {
+        return (phrase(Say::AllDay, text(highest)), Phrase::default());
+    }
+    (
+        phrase(Say::Highest, text(highest)),
+        phrase(Say::Lowest, text(lowest)),
+    )
+}

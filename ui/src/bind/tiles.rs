@@ -1,0 +1,246 @@
+//! The tiles: the four most telling figures this home has.
+
+use super::{View, phrase};
+use crate::format::{self, MISSING};
+use crate::generated::{Phrase, Say, TileData, TileKind};
+use jiff::Timestamp;
+use slint::SharedString;
+use wattle_api as api;
+use wattle_api::{Band, Freshness, Medium, Slot, State};
+
+/// How many tiles there is room for.
+const ROOM: usize = 4;
+
+/// Today and the price come first, then gas and water. What a home does not have gives its place
+/// to what it fed in, the month so far and the meter's reading.
+pub(super) fn tiles(view: &View) -> Vec<TileData> {
+    let Some(state) = &view.state else {
+        return [TileKind::Today, TileKind::Reading].map(missing).into();
+    };
+    let mut tiles = vec![today(view, state)];
+    tiles.extend(price(view, state));
+    tiles.extend(
+        state
+            .gas
+            .as_ref()
+            .map(|gas| supply(view, TileKind::Gas, gas)),
+    );
+    tiles.extend(
+        state
+            .water
+            .as_ref()
+            .map(|water| supply(view, TileKind::Water, water)),
+    );
+    tiles.extend(exported(view, state));
+    tiles.extend(state.month.as_ref().map(|month| this_month(view, month)));
+    tiles.extend(reading(view, state, TileKind::Reading, "1.8.0"));
+    tiles.extend(reading(view, state, TileKind::ReadingOut, "2.8.0"));
+    if tiles.len() == 1 {
+        tiles.push(missing(TileKind::Reading));
+    }
+    tiles.truncate(ROOM);
+    tiles
+}
+
+fn missing(kind: TileKind) -> TileData {
+    TileData {
+        kind,
+        value: MISSING.into(),
+        first: phrase(Say::NoReading, String::new()),
+        ..TileData::default()
+    }
+}
+
+/// A tile of a value that was received at some time: where it is old its age takes the second
+/// line.
+fn measured(
+    view: &View,
+    kind: TileKind,
+    value: String,
+    mut lines: Vec<Phrase>,
+    received_at: Timestamp,
+    freshness: Freshness,
+) -> TileData {
+    let stale = view.freshness(freshness) != Freshness::Live;
+    if stale {
+        lines.truncate(1);
+        lines.resize(1, Phrase::default());
+        lines.push(view.age(received_at));
+    }
+    let mut lines = lines.into_iter();
+    TileData {
+        kind,
+        value: value.into(),
+        first: lines.next().unwrap_or_default(),
+        second: lines.next().unwrap_or_default(),
+        stale,
+    }
+}
+
+fn today(view: &View, state: &State) -> TileData {
+    let Some(today) = &state.today else {
+        return missing(TileKind::Today);
+    };
+    let energy = format::energy(today.import_kwh, view.language);
+    let mut lines = Vec::new();
+    let value = match &today.cost {
+        Some(cost) => {
+            lines.push(plain(energy));
+            format::money(cost.amount, &cost.currency, view.language)
+        }
+        None => energy,
+    };
+    let since = today.since.to_zoned(view.zone());
+    if since.time() != jiff::civil::Time::midnight() {
+        lines.push(phrase(Say::Since, format::clock(today.since, &view.zone())));
+    }
+    if let Some(change) = today.change_percent {
+        let say = match change {
+            ..0 => Say::LessThanUsual,
+            0 => Say::AsUsual,
+            _ => Say::MoreThanUsual,
+        };
+        lines.push(phrase(say, format::percent(change, view.language)));
+    }
+    measured(
+        view,
+        TileKind::Today,
+        value,
+        lines,
+        today.received_at,
+        today.freshness,
+    )
+}
+
+fn price(view: &View, state: &State) -> Option<TileData> {
+    let price = state.price.as_ref()?;
+    let holds = |slot: &&Slot| slot.start <= view.now && view.now < slot.end;
+    let Some(current) = price.now.iter().chain(&price.slots).find(holds) else {
+        return Some(TileData {
+            kind: TileKind::Price,
+            value: MISSING.into(),
+            first: phrase(Say::PriceUnknown, String::new()),
+            ..TileData::default()
+        });
+    };
+    let next = price
+        .next
+        .iter()
+        .chain(&price.slots)
+        .find(|slot| slot.start > view.now && slot.per_kwh != current.per_kwh);
+    let mut lines = Vec::new();
+    if current.band == Band::PaidToUse {
+        lines.push(phrase(Say::PaidToUse, String::new()));
+    }
+    match next {
+        Some(next) => {
+            lines.push(phrase(Say::Until, format::clock(next.start, &view.zone())));
+            let then = format::unit_price(next.per_kwh, &price.currency, view.language);
+            lines.push(phrase(Say::Then, then));
+        }
+        None => lines.push(plain(price.tariff.clone())),
+    }
+    let mut lines = lines.into_iter();
+    Some(TileData {
+        kind: TileKind::Price,
+        value: format::unit_price(current.per_kwh, &price.currency, view.language).into(),
+        first: lines.next().unwrap_or_default(),
+        second: lines.next().unwrap_or_default(),
+        stale: false,
+    })
+}
+
+fn supply(view: &View, kind: TileKind, supply: &api::Supply) -> TileData {
+    let volume = match kind {
+        TileKind::Water => format::water(supply.volume_m3, view.language),
+        _ => format::gas(supply.volume_m3, view.language),
+    };
+    let mut lines = Vec::new();
+    let value = match &supply.cost {
+        Some(cost) => {
+            lines.push(plain(volume));
+            format::money(cost.amount, &cost.currency, view.language)
+        }
+        None => volume,
+    };
+    // Such meters report hourly or less often: when it was read is part of what is said.
+    lines.push(view.age(supply.received_at));
+    measured(
+        view,
+        kind,
+        value,
+        lines,
+        supply.received_at,
+        supply.freshness,
+    )
+}
+
+fn exported(view: &View, state: &State) -> Option<TileData> {
+    let today = state.today.as_ref()?;
+    let value = format::energy(today.export_kwh?, view.language);
+    let kind = TileKind::Exported;
+    Some(measured(
+        view,
+        kind,
+        value,
+        Vec::new(),
+        today.received_at,
+        today.freshness,
+    ))
+}
+
+fn this_month(view: &View, month: &api::Month) -> TileData {
+    let energy = format::energy(month.import_kwh, view.language);
+    let mut lines = Vec::new();
+    let value = match &month.cost {
+        Some(cost) => {
+            lines.push(plain(energy));
+            format::money(cost.amount, &cost.currency, view.language)
+        }
+        None => energy,
+    };
+    let since = month.since.to_zoned(view.zone());
+    lines.push(phrase(Say::Since, format::date(&since, view.language)));
+    let mut lines = lines.into_iter();
+    TileData {
+        kind: TileKind::Month,
+        value: value.into(),
+        first: lines.next().unwrap_or_default(),
+        second: lines.next().unwrap_or_default(),
+        stale: false,
+    }
+}
+
+/// The register of the electricity meter as it is printed on its own display.
+fn reading(view: &View, state: &State, kind: TileKind, register: &str) -> Option<TileData> {
+    let meter = state
+        .meters
+        .iter()
+        .find(|meter| meter.medium == Medium::Electricity)?;
+    let freshness = meter.freshness?;
+    let register = meter.registers.iter().find(|candidate| {
+        let code = candidate
+            .obis
+            .split_once(':')
+            .map_or(candidate.obis.as_str(), |(_, code)| code);
+        code.split('*').next() == Some(register)
+    })?;
+    let lines = vec![plain(register.unit.clone()), view.age(register.received_at)];
+    let value = format::number(register.value, 0, view.language);
+    Some(measured(
+        view,
+        kind,
+        value,
+        lines,
+        register.received_at,
+        freshness,
+    ))
+}
+
+fn plain(text: impl Into<SharedString>) -> Phrase {
+    Phrase {
+        say: Say::Plain,
+        a: text.into(),
+        ..Phrase::default()
+    }
+}

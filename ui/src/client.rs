@@ -1,0 +1,345 @@
+//! Reads the gateway's event stream: HTTP/1.1 and server-sent events over a Unix socket.
+//!
+//! One thread connects, reads, and connects again for ever, waiting from a quarter of a second to
+//! eight seconds between attempts. It keeps only the newest state; the display takes it from the
+//! [`Mailbox`] at its own pace.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use wattle_api::{EVENTS_PATH, State};
+
+/// Where the gateway listens unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/wattle/api.sock";
+
+/// The longest line of a stream that is read: a state of hundreds of registers is far shorter.
+const LONGEST_LINE: u64 = 4 << 20;
+const LONGEST_HEAD: u64 = 64 << 10;
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the gateway said last, and when.
+#[derive(Clone, Debug, Default)]
+pub struct Mailbox(Arc<Mutex<News>>);
+
+/// The newest of everything.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The last state and when it came.
+    pub state: Option<(State, Instant)>,
+    /// Whether the gateway is connected now.
+    pub connected: bool,
+    /// Why not, in words for a log.
+    pub trouble: Option<String>,
+}
+
+impl Mailbox {
+    /// A copy of what is in it.
+    #[must_use]
+    pub fn read(&self) -> News {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn write(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Starts reading from `socket`. `arrived` is called on the reading thread after each change.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn start(socket: PathBuf, arrived: impl Fn() + Send + 'static) -> io::Result<Mailbox> {
+    let mailbox = Mailbox::default();
+    let theirs = mailbox.clone();
+    thread::Builder::new()
+        .name("gateway".into())
+        .spawn(move || {
+            let mut wait = FIRST_WAIT;
+            loop {
+                let ended = read_events(&socket, |state| {
+                    wait = FIRST_WAIT;
+                    theirs.write(|news| {
+                        news.state = Some((state, Instant::now()));
+                        news.connected = true;
+                        news.trouble = None;
+                    });
+                    arrived();
+                });
+                let trouble = match ended {
+                    Ok(()) => "the gateway closed the connection".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                theirs.write(|news| {
+                    news.connected = false;
+                    news.trouble = Some(trouble);
+                });
+                arrived();
+                thread::sleep(wait);
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        })?;
+    Ok(mailbox)
+}
+
+/// Reads one connection's states until it ends.
+///
+/// # Errors
+/// When the socket cannot be opened or what comes is not an event stream.
+pub fn read_events(socket: &Path, mut each: impl FnMut(State)) -> io::Result<()> {
+    visit_events(socket, |state| {
+        each(state);
+        true
+    })
+}
+
+/// Reads the first state a gateway sends.
+///
+/// # Errors
+/// When there is none.
+pub fn read_one(socket: &Path) -> io::Result<State> {
+    let mut first = None;
+    visit_events(socket, |state| {
+        first = Some(state);
+        false
+    })?;
+    first.ok_or_else(|| invalid("the gateway closed the connection before it sent a state"))
+}
+
+fn visit_events(socket: &Path, mut each: impl FnMut(State) -> bool) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(HEAD_TIMEOUT))?;
+    stream.write_all(
+        format!(
+            "GET {EVENTS_PATH} HTTP/1.1\r\nHost: wattle\r\nAccept: text/event-stream\r\n\
+             Connection: close\r\n\r\n"
+        )
+        .as_bytes(),
+    )?;
+    let clock = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    let chunked = read_head(&mut reader)?;
+    // Nothing changes, nothing is sent: from here silence is no error.
+    clock.set_read_timeout(None)?;
+    if chunked {
+        visit_stream(
+            BufReader::new(Chunked {
+                inner: reader,
+                left: 0,
+                first: true,
+            }),
+            &mut each,
+        )
+    } else {
+        visit_stream(reader, &mut each)
+    }
+}
+
+/// Reads the response's head. True when the body comes in chunks.
+fn read_head(reader: &mut impl BufRead) -> io::Result<bool> {
+    let mut head = reader.take(LONGEST_HEAD);
+    let mut status = String::new();
+    head.read_line(&mut status)?;
+    let code = status
+        .strip_prefix("HTTP/1.")
+        .and_then(|rest| rest.split(' ').nth(1));
+    if code != Some("200") {
+        return Err(invalid(format!(
+            "the gateway answered {:?}",
+            status.trim_end()
+        )));
+    }
+    let mut chunked = false;
+    loop {
+        let mut line = String::new();
+        if head.read_line(&mut line)? == 0 {
+            return Err(invalid("the answer's head does not end"));
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            return Ok(chunked);
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("transfer-encoding")
+        {
+            chunked = value.trim().eq_ignore_ascii_case("chunked");
+        }
+    }
+}
+
+/// Reads server-sent events and hands on those named `state`, until `each` answers false.
+fn visit_stream(mut reader: impl BufRead, each: &mut impl FnMut(State) -> bool) -> io::Result<()> {
+    let (mut event, mut data) = (String::new(), String::new());
+    loop {
+        let mut line = Vec::new();
+        let length = reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?;
+        if length == 0 {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') && length as u64 == LONGEST_LINE {
+            return Err(invalid("a line of the event stream is too long"));
+        }
+        let line = String::from_utf8(line).map_err(|_| invalid("the event stream is not UTF-8"))?;
+        let line = line.trim_end_matches(['\n', '\r']);
+        if line.is_empty() {
+            if event == "state" && !data.is_empty() {
+                let state = serde_json::from_str(&data)
+                    .map_err(|error| invalid(format!("a state that is not understood: {error}")))?;
+                if !each(state) {
+                    return Ok(());
+                }
+            }
+            event.clear();
+            data.clear();
+        } else if let Some(value) = field(line, "event") {
+            value.clone_into(&mut event);
+        } else if let Some(value) = field(line, "data") {
+            if data.len() + value.len() > usize::try_from(LONGEST_LINE).unwrap_or(usize::MAX) {
+                return Err(invalid("an event is too long"));
+            }
+            if !data.is_empty() {
+                data.push('\n');
+            }
+            data.push_str(value);
+        }
+    }
+}
+
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let value = line.strip_prefix(name)?.strip_prefix(':')?;
+    Some(value.strip_prefix(' ').unwrap_or(value))
+}
+
+/// The body of a response sent in chunks (RFC 9112, 7.1). Trailers end it unread.
+struct Chunked<R> {
+    inner: R,
+    left: u64,
+    first: bool,
+}
+
+impl<R: BufRead> Read for Chunked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let mut line = String::new();
+            if !self.first {
+                self.inner.by_ref().take(2).read_line(&mut line)?;
+                line.clear();
+            }
+            self.first = false;
+            if self.inner.by_ref().take(1_024).read_line(&mut line)? == 0 {
+                return Ok(0);
+            }
+            let size = line.trim_end().split(';').next().unwrap_or_default();
+            self.left = u64::from_str_radix(size, 16)
+                .map_err(|_| invalid(format!("a chunk of size {size:?}")))?;
+            if self.left == 0 {
+                // The last chunk; asked again, it is the end again.
+                return Ok(0);
+            }
+        }
+        let room = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let Some(part) = buffer.get_mut(..room) else {
+            return Ok(0);
+        };
+        let read = self.inner.read(part)?;
+        if read == 0 && room > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+fn invalid(reason: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATE: &str = r#"{"at":"2026-11-20T17:30:00Z","gateway":{"id":"a1b2c3","version":"0.1.0","time_zone":"Europe/London","started_at":"2026-11-20T07:00:00Z"},"meters":[],"notices":[]}"#;
+
+    fn states(stream: &[u8]) -> io::Result<usize> {
+        let mut count = 0;
+        visit_stream(BufReader::new(stream), &mut |_| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
+    }
+
+    #[test]
+    fn only_whole_states_are_taken() {
+        for (stream, count) in [
+            (format!("event: state\ndata: {STATE}\n\n"), 1),
+            (
+                format!(
+                    "event:state\r\ndata:{STATE}\r\n\r\n: keep-alive\n\nevent: state\ndata: {STATE}\n\n"
+                ),
+                2,
+            ),
+            (format!("event: other\ndata: {STATE}\n\n"), 0),
+            (format!("event: state\ndata: {STATE}\n"), 0),
+            (String::new(), 0),
+        ] {
+            assert_eq!(states(stream.as_bytes()).unwrap(), count, "{stream}");
+        }
+        let damaged = states(b"event: state\ndata: {\"at\":1}\n\n").unwrap_err();
+        assert!(damaged.to_string().contains("column"), "{damaged}");
+        assert!(states(b"event: \xff\n").is_err());
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        let body = b"5\r\nevent\r\n3;x=y\r\n: s\r\n0\r\n\r\n";
+        let mut text = String::new();
+        Chunked {
+            inner: &body[..],
+            left: 0,
+            first: true,
+        }
+        .read_to_string(&mut text)
+        .unwrap();
+        assert_eq!(text, "event: s");
+        for damaged in [&b"zz\r\n"[..], b"5\r\nab"] {
+            let mut chunked = Chunked {
+                inner: damaged,
+                left: 0,
+                first: true,
+            };
+            assert!(chunked.read_to_end(&mut Vec::new()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_head_is_checked() {
+        for (head, expected) in [
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Some(true),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
+                Some(false),
+            ),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", None),
+            ("HTTP/1.1 200 OK\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(read_head(&mut head.as_bytes()).ok(), expected, "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Keeps the window at what the gateway says: at most two updates a second, and one a second when
+//! nothing comes, so that ages go on. An update that changes no text draws nothing.
+
+use crate::bind::{self, Link, View};
+use crate::client::{Mailbox, News};
+use crate::format::Language;
+use crate::generated::{App, Nav};
+use jiff::{SignedDuration, Timestamp};
+use slint::{ComponentHandle, Timer, TimerMode, Weak};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const BETWEEN_UPDATES: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs as long as it is kept.
+pub struct Live {
+    _ticks: Timer,
+    _inner: Rc<Inner>,
+}
+
+struct Inner {
+    app: Weak<App>,
+    mailbox: Mailbox,
+    language: Language,
+    last: Cell<Option<Instant>>,
+    lost: Cell<Option<Timestamp>>,
+    told: RefCell<Option<String>>,
+    soon: Timer,
+}
+
+impl Live {
+    /// Connects a window to a mailbox. The mailbox's filler calls [`wake`] after each change.
+    #[must_use]
+    pub fn new(app: &App, mailbox: Mailbox, language: Language) -> Self {
+        let inner = Rc::new(Inner {
+            app: app.as_weak(),
+            mailbox,
+            language,
+            last: Cell::new(None),
+            lost: Cell::new(None),
+            told: RefCell::new(None),
+            soon: Timer::default(),
+        });
+        let on_news = Rc::downgrade(&inner);
+        app.global::<Nav>().on_news(move || {
+            if let Some(inner) = on_news.upgrade() {
+                Inner::hurry(&inner);
+            }
+        });
+        let ticks = Timer::default();
+        let on_tick = Rc::downgrade(&inner);
+        ticks.start(TimerMode::Repeated, TICK, move || {
+            if let Some(inner) = on_tick.upgrade() {
+                inner.update();
+            }
+        });
+        inner.update();
+        Self {
+            _ticks: ticks,
+            _inner: inner,
+        }
+    }
+}
+
+/// Tells the window, from any thread, that there is news. Does nothing once the window is gone.
+pub fn wake(app: &Weak<App>) {
+    // An event loop that has ended takes no more calls: there is nobody left to tell.
+    let _ = app.upgrade_in_event_loop(|app| app.global::<Nav>().invoke_news());
+}
+
+impl Inner {
+    /// Updates now, or as soon as half a second has passed since the last time.
+    fn hurry(this: &Rc<Self>) {
+        let passed = this
+            .last
+            .get()
+            .map_or(BETWEEN_UPDATES, |last| last.elapsed());
+        if passed >= BETWEEN_UPDATES {
+            this.update();
+        } else if !this.soon.running() {
+            let later = Rc::downgrade(this);
+            this.soon
+                .start(TimerMode::SingleShot, BETWEEN_UPDATES - passed, move || {
+                    if let Some(inner) = later.upgrade() {
+                        inner.update();
+                    }
+                });
+        }
+    }
+
+    fn update(&self) {
+        let Some(app) = self.app.upgrade() else {
+            return;
+        };
+        self.last.set(Some(Instant::now()));
+        let news = self.mailbox.read();
+        self.tell(&news);
+        let now = clock(&news);
+        let link = match (news.connected, &news.state) {
+            (true, _) => Link::Up,
+            (false, None) => Link::Never,
+            (false, Some(_)) => Link::Lost(self.lost.get().unwrap_or(now)),
+        };
+        self.lost.set(match link {
+            Link::Lost(since) => Some(since),
+            Link::Up | Link::Never => None,
+        });
+        let state = news.state.map(|(state, _)| state);
+        bind::bind(
+            &app,
+            &View {
+                state,
+                now,
+                link,
+                language: self.language,
+            },
+        );
+    }
+
+    /// Writes what is wrong with the connection to the log, once for each new reason.
+    fn tell(&self, news: &News) {
+        let mut told = self.told.borrow_mut();
+        if *told != news.trouble {
+            if let Some(trouble) = &news.trouble {
+                eprintln!("wattle-display: no gateway: {trouble}; trying again");
+            } else {
+                eprintln!("wattle-display: connected to the gateway");
+            }
+            told.clone_from(&news.trouble);
+        }
+    }
+}
+
+/// The gateway's clock: its last time, carried on by a clock that is never set.
+fn clock(news: &News) -> Timestamp {
+    let Some((state, arrived)) = &news.state else {
+        return Timestamp::now();
+    };
+    SignedDuration::try_from(arrived.elapsed())
+        .ok()
+        .and_then(|elapsed| state.at.checked_add(elapsed).ok())
+        .unwrap_or(state.at)
+}

@@ -1,0 +1,262 @@
+//! `wattle-display`: the in-premises display.
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use jiff::Timestamp;
+use slint::ComponentHandle;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use ui::bind::{self, View};
+use ui::format::Language;
+use ui::headless::{self, Screen};
+use ui::live::{self, Live};
+use ui::{Settings, Theme, client};
+
+/// The display of a wattle gateway.
+///
+/// Shows what the home uses now, what it costs and when power will be cheaper. It reads the
+/// gateway's socket and keeps no data of its own.
+#[derive(Parser)]
+#[command(name = "wattle-display", version, after_help = AFTER_HELP)]
+struct Arguments {
+    /// The gateway's socket
+    #[arg(long, value_name = "PATH", env = "WATTLE_SOCKET", default_value = client::DEFAULT_SOCKET)]
+    socket: PathBuf,
+
+    /// Colours; `auto` is night from 22:00 to 06:00 of this computer's clock and dark otherwise
+    #[arg(long, value_enum, default_value_t = ThemeChoice::Dark)]
+    theme: ThemeChoice,
+
+    /// Size of the texts, in per cent
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = ["100", "125"])]
+    text: String,
+
+    /// Language: en or de
+    #[arg(long, default_value = "en", value_parser = language)]
+    lang: Language,
+
+    /// Window or picture size in pixels of the panel
+    #[arg(long, value_name = "WxH", default_value = "800x480", value_parser = size)]
+    size: (u32, u32),
+
+    /// Pixels of the panel to one of the design: 1.25 for a 7 inch panel of 1024x600
+    #[arg(long, value_name = "FACTOR", value_parser = scale)]
+    scale: Option<f32>,
+
+    /// Draw one picture into FILE (PNG) and end; needs no screen
+    #[arg(long, value_name = "FILE")]
+    screenshot: Option<PathBuf>,
+
+    /// With --screenshot: draw a state from FILE, as `GET /api/v1/state` answers it
+    #[arg(long, value_name = "FILE", requires = "screenshot")]
+    state: Option<PathBuf>,
+
+    /// With --screenshot: what the clock shows, such as 2026-11-20T18:30:00Z [default: the state's]
+    #[arg(long, value_name = "TIME", requires = "screenshot")]
+    at: Option<Timestamp>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  wattle-display                                  on a desk or on the device's panel
+  wattle-display --size 1024x600 --scale 1.25     as on a 7 inch panel of 1024x600
+  wattle-display --screenshot now.png             a picture of the running gateway
+  wattle-display --screenshot now.png --state state.json --theme light --lang de
+
+A state to draw:
+  curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state > state.json
+
+Environment: WAYLAND_DISPLAY or DISPLAY choose a window on a desk; without them the panel is drawn
+on directly, where this program was built with the feature `kms`. SLINT_KMS_ROTATION=90 turns it.";
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ThemeChoice {
+    Dark,
+    Light,
+    Night,
+    Auto,
+}
+
+impl ThemeChoice {
+    fn theme(self) -> Theme {
+        match self {
+            Self::Dark => Theme::Dark,
+            Self::Light => Theme::Light,
+            Self::Night => Theme::Night,
+            Self::Auto => match jiff::Zoned::now().hour() {
+                22.. | ..6 => Theme::Night,
+                _ => Theme::Dark,
+            },
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.screenshot {
+        Some(file) => screenshot(&arguments, file),
+        None => run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wattle-display: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    fn settings(&self) -> Settings {
+        Settings {
+            theme: self.theme.theme(),
+            text_scale: if self.text == "125" { 1.25 } else { 1.0 },
+            language: self.lang,
+        }
+    }
+}
+
+fn screenshot(arguments: &Arguments, file: &Path) -> Result<()> {
+    let state = match &arguments.state {
+        Some(path) => read_state(path)?,
+        None => client::read_one(&arguments.socket).with_context(|| {
+            format!(
+                "no state from {}; is the gateway running? A recorded one is drawn with --state",
+                arguments.socket.display()
+            )
+        })?,
+    };
+    let mut view = View::of(state, arguments.lang);
+    if let Some(at) = arguments.at {
+        view.now = at;
+    }
+    let screen = Screen::new()?;
+    let app = ui::open(arguments.settings())?;
+    let (width, height) = arguments.size;
+    bind::bind(&app, &view);
+    screen.show(&app, width, height, arguments.scale.unwrap_or(1.0))?;
+    screen.draw();
+    headless::write_png(&screen.picture(), file)
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn read_state(path: &Path) -> Result<wattle_api::State> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is not a state as GET {} answers it",
+            path.display(),
+            wattle_api::STATE_PATH
+        )
+    })
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    choose_backend(arguments)?;
+    let app = ui::open(arguments.settings())
+        .context("cannot open a window; `--screenshot FILE` draws a picture without one")?;
+    let (width, height) = arguments.size;
+    app.window()
+        .set_size(slint::PhysicalSize::new(width, height));
+    let weak = app.as_weak();
+    let mailbox = client::start(arguments.socket.clone(), move || live::wake(&weak))
+        .context("cannot start reading the gateway")?;
+    let live = Live::new(&app, mailbox, arguments.lang);
+    let themes = follow_the_clock(&app, arguments);
+    app.run().context("the window failed")?;
+    drop((live, themes));
+    Ok(())
+}
+
+/// With `--theme auto`, looks at the clock once a minute.
+fn follow_the_clock(app: &ui::App, arguments: &Arguments) -> slint::Timer {
+    let timer = slint::Timer::default();
+    if matches!(arguments.theme, ThemeChoice::Auto) {
+        let weak = app.as_weak();
+        let minute = std::time::Duration::from_secs(60);
+        timer.start(slint::TimerMode::Repeated, minute, move || {
+            if let Some(app) = weak.upgrade() {
+                app.global::<ui::Tokens>()
+                    .set_theme(ThemeChoice::Auto.theme());
+            }
+        });
+    }
+    timer
+}
+
+/// Picks a window on a desk or the panel itself, or says what else there is.
+fn choose_backend(arguments: &Arguments) -> Result<()> {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let backend = if set("SLINT_BACKEND") {
+        None
+    } else if set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET") || set("DISPLAY") {
+        Some("winit-software")
+    } else if cfg!(feature = "kms") && has_panel() {
+        Some("linuxkms-software")
+    } else {
+        bail!(
+            "there is no screen to draw on.\n\
+             - On a desk, start it inside a Wayland or X11 session.\n\
+             - On a device with a panel, use a build with the feature `kms`{}.\n\
+             - For a picture: wattle-display --screenshot now.png\n\
+             - For the figures: curl --unix-socket {} http://wattle{}",
+            if cfg!(feature = "kms") {
+                " (this is one, but /dev/dri has no card)"
+            } else {
+                ""
+            },
+            arguments.socket.display(),
+            wattle_api::STATE_PATH,
+        );
+    };
+    // Slint reads both settings from the environment, which a running program cannot change
+    // safely: the program starts itself once more.
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    again.args(std::env::args_os().skip(1));
+    let mut changed = false;
+    if let Some(backend) = backend {
+        again.env("SLINT_BACKEND", backend);
+        changed = true;
+    }
+    if let Some(scale) = arguments.scale.filter(|_| !set("SLINT_SCALE_FACTOR")) {
+        again.env("SLINT_SCALE_FACTOR", scale.to_string());
+        changed = true;
+    }
+    if changed {
+        return Err(std::os::unix::process::CommandExt::exec(&mut again))
+            .context("cannot start again with a backend chosen");
+    }
+    Ok(())
+}
+
+fn has_panel() -> bool {
+    std::fs::read_dir("/dev/dri").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with("card"))
+    })
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::ALL
+        .iter()
+        .find(|(code, _)| *code == text)
+        .map(|(_, language)| *language)
+        .ok_or_else(|| "not one of en, de".to_owned())
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let range = 320..=4_096;
+    text.split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)))
+        .filter(|(width, height)| range.contains(width) && range.contains(height))
+        .ok_or_else(|| "not a size such as 800x480".to_owned())
+}
+
+fn scale(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|scale| (0.5..=4.0).contains(scale))
+        .ok_or_else(|| "not a factor from 0.5 to 4".to_owned())
+}
