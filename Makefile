@@ -27,7 +27,9 @@ help: ## this text
 
 run: ## build and start a demonstration home: simulated meters, the daemon, the display
 	@image/install-packages build run
-	@tests/sim/household/start $(if $(PV),--pv) $(if $(SEED),--seed $(SEED))
+	@# At a terminal in a process group of its own, so that Ctrl-C ends the home and not make.
+	@home=(tests/sim/household/start $(if $(PV),--pv) $(if $(SEED),--seed $(SEED))); \
+	if [ -t 0 ]; then set -m; "$${home[@]}" || exit $$?; else exec "$${home[@]}"; fi
 
 test: ## everything that must pass before anything lands
 	@image/install-packages build test
