@@ -1,5 +1,12 @@
 //! Boxes and names of what is on the screen, with Slint's testing backend.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use common::{FIXTURES, fixture};

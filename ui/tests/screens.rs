@@ -4,6 +4,13 @@
 //! `WATTLE_BLESS=1` writes the references anew; look at each before committing it. A picture that
 //! differs is written to the folder for temporary files, with a picture of the difference.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use common::{FIXTURES, fixture, folder};

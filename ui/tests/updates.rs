@@ -1,5 +1,12 @@
 //! What a new state costs: nothing when no text differs, and a part of the screen otherwise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod common;
 
 use common::{FIXTURES, fixture};

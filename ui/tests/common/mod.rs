@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub const FIXTURES: [&str; 12] = [
+pub(crate) const FIXTURES: [&str; 12] = [
     "normal",
     "zero",
     "absent",
@@ -22,13 +22,13 @@ pub const FIXTURES: [&str; 12] = [
 ];
 
 /// Reads a recorded state.
-pub fn fixture(name: &str) -> State {
+pub(crate) fn fixture(name: &str) -> State {
     let path = folder("fixtures").join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
 /// A folder beside the tests.
-pub fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", name].iter().collect()
 }
