@@ -232,9 +232,9 @@ pub fn age(then: Timestamp, now: Timestamp) -> Age {
     let seconds = now.as_second().saturating_sub(then.as_second());
     match seconds {
         ..=15 => Age::Fresh,
-        ..60 => Age::Seconds(seconds / 5 * 5),
-        ..3_600 => Age::Minutes(seconds / 60),
-        ..172_800 => Age::Hours(seconds / 3_600),
+        16..60 => Age::Seconds(seconds / 5 * 5),
+        60..3_600 => Age::Minutes(seconds / 60),
+        3_600..172_800 => Age::Hours(seconds / 3_600),
         _ => Age::Days(seconds / 86_400),
     }
 }

@@ -4,7 +4,7 @@ use crate::generated::{App, Tokens};
 use slint::platform::software_renderer::{MinimalSoftwareWindow, RepaintBufferType};
 use slint::platform::{Platform, PlatformError, WindowAdapter, WindowEvent};
 use slint::{ComponentHandle, PhysicalSize, Rgb8Pixel, SharedPixelBuffer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -13,6 +13,9 @@ use std::rc::Rc;
 pub struct Screen {
     window: Rc<MinimalSoftwareWindow>,
     buffer: RefCell<SharedPixelBuffer<Rgb8Pixel>>,
+    buffer_type: Cell<RepaintBufferType>,
+    /// Nothing of what is shown is in the buffer yet.
+    fresh: Cell<bool>,
 }
 
 /// What one drawing did.
@@ -44,6 +47,8 @@ impl Screen {
         Ok(Self {
             window,
             buffer: RefCell::new(SharedPixelBuffer::new(0, 0)),
+            buffer_type: Cell::new(RepaintBufferType::ReusedBuffer),
+            fresh: Cell::new(true),
         })
     }
 
@@ -66,15 +71,41 @@ impl Screen {
         app.global::<Tokens>()
             .set_large(height as f32 / scale >= 560.0);
         app.show()?;
-        self.window.request_redraw();
+        self.fresh.set(true);
         Ok(())
     }
 
-    /// Draws what changed. `None` when nothing did.
+    /// Draws what changed since the last time; all of it after [`Self::show`]. `None` when nothing
+    /// did.
     pub fn draw(&self) -> Option<Drawn> {
         slint::platform::update_timers_and_animations();
+        if self.fresh.take() {
+            let drawn = self.draw_whole();
+            self.settle();
+            return drawn;
+        }
+        self.render()
+    }
+
+    /// Draws all of it, whether it changed or not. Call [`Self::settle`] before the next
+    /// [`Self::draw`].
+    pub fn draw_whole(&self) -> Option<Drawn> {
+        self.buffer_type.set(RepaintBufferType::NewBuffer);
+        self.window.request_redraw();
+        self.render()
+    }
+
+    /// Lets the renderer learn what is in the buffer, so that it draws only what changes.
+    pub fn settle(&self) {
+        self.buffer_type.set(RepaintBufferType::ReusedBuffer);
+        self.window.request_redraw();
+        self.render();
+    }
+
+    fn render(&self) -> Option<Drawn> {
         let mut drawn = None;
         self.window.draw_if_needed(|renderer| {
+            renderer.set_repaint_buffer_type(self.buffer_type.get());
             let mut buffer = self.buffer.borrow_mut();
             let width = buffer.width();
             let all = u64::from(width) * u64::from(buffer.height());
@@ -86,18 +117,6 @@ impl Screen {
             drawn = Some(Drawn { dirty, all });
         });
         drawn
-    }
-
-    /// Draws all of it, whether it changed or not.
-    pub fn draw_whole(&self) -> Option<Drawn> {
-        let size = self.window.size();
-        *self.buffer.borrow_mut() = SharedPixelBuffer::new(size.width, size.height);
-        // A buffer of unknown content makes the renderer draw everything once.
-        self.window
-            .set_size(PhysicalSize::new(size.width + 1, size.height));
-        self.window.set_size(size);
-        self.window.request_redraw();
-        self.draw()
     }
 
     /// The pixels as they are now.

@@ -73,3 +73,34 @@ pub async fn replay(
         session.handle_input(bytes, Instant::now().into_std());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ObisCode;
+    use crate::sml::{Entry, EntryValue, ListTelegram, Listener};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_recording_is_a_meter() {
+        let entry = Entry::new(ObisCode::ACTIVE_ENERGY_IMPORT, EntryValue::unsigned(7));
+        let telegram = ListTelegram {
+            entries: vec![entry],
+            ..ListTelegram::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("capture.bin");
+        std::fs::write(&file, telegram.to_bytes().repeat(3)).unwrap();
+        for pace in [None, Some(9600), Some(300)] {
+            let (sender, mut events) = mpsc::channel(16);
+            let stop = CancellationToken::new();
+            replay(&file, pace, &mut Listener::default(), sender, stop)
+                .await
+                .unwrap();
+            assert_eq!(events.recv().await, Some(PortEvent::Opened));
+            for _ in 0..3 {
+                assert!(matches!(events.recv().await, Some(PortEvent::Telegram(_))));
+            }
+            assert_eq!(events.recv().await, None);
+        }
+    }
+}

@@ -318,26 +318,36 @@ fn readout(bytes: &[u8], at_end: bool) -> Step {
         // Asked twice, it identified itself twice.
         return Step::Pass(start);
     }
-    let limit = next.unwrap_or(bytes.len());
-    let body = bytes.get(start..limit).unwrap_or_default();
-    let cut = next.is_some() || at_end;
+    let body = bytes.get(start..).unwrap_or_default();
     let mark = end_or_text(body);
-    let Some(mark) = mark else {
-        return match cut {
-            true => rejected(limit, Some(identification), Fault::Truncated),
-            false => Step::More,
-        };
+    let checked = mark.is_some_and(|mark| body.get(mark) == Some(&STX));
+    let end = match mark {
+        Some(mark) if checked => body
+            .iter()
+            .skip(mark)
+            .position(|&b| b == ETX)
+            .map(|at| mark + at),
+        mark => mark,
     };
-    let found = if body.get(mark) == Some(&STX) {
-        checked_block(body.get(mark + 1..).unwrap_or_default(), cut)
-    } else {
-        let covered = bytes.get(..start + mark + 1).unwrap_or_default();
-        unchecked_block(body, mark, covered, cut)
+    // An identification holds neither ETX nor `!`, so one that begins before the end is whole
+    // before the end, and the same message comes out however the stream is sliced.
+    if let Some(next) = next.filter(|next| end.is_none_or(|end| *next < start + end)) {
+        return rejected(next, Some(identification), Fault::Truncated);
+    }
+    let found = match mark {
+        Some(mark) if checked => checked_block(body.get(mark + 1..).unwrap_or_default(), at_end),
+        Some(mark) => {
+            let covered = bytes.get(..start + mark + 1).unwrap_or_default();
+            unchecked_block(body, mark, covered, at_end)
+        }
+        None if at_end => Found::Fault(Fault::Truncated, 0),
+        None => Found::More,
     };
+    let mark = mark.unwrap_or(0);
     let (block, check, length) = match found {
         Found::More => return Step::More,
         Found::Fault(Fault::Truncated, _) => {
-            return rejected(limit, Some(identification), Fault::Truncated);
+            return rejected(bytes.len(), Some(identification), Fault::Truncated);
         }
         Found::Fault(fault, length) => {
             let length = start + mark + 1 + length;
@@ -393,7 +403,9 @@ fn checked_block(bytes: &[u8], cut: bool) -> Found<'_> {
     let computed = block_check(bytes.get(..=end).unwrap_or_default());
     let received = check & 0x7F;
     if received != computed {
-        return Found::Fault(Fault::BlockCheck { received, computed }, end + 2);
+        // A readout cut off at its check ends in the first byte of the next one.
+        let length = if check == b'/' { end + 1 } else { end + 2 };
+        return Found::Fault(Fault::BlockCheck { received, computed }, length);
     }
     let block = bytes.get(..end).unwrap_or_default();
     Found::Block(block, BlockCheck::Character, end + 2)
@@ -527,3 +539,6 @@ fn rejected(length: usize, identification: Option<Identification>, fault: Fault)
     };
     Step::Message(length, Message::Rejected(rejection))
 }
+
+#[cfg(test)]
+mod tests;

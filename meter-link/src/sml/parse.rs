@@ -354,3 +354,130 @@ impl<'a> Parser<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message with this tag and body and a right check.
+    fn message(tag: u16, body: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x76\x05\x00\x00\x00\x01\x62\x00\x62\x00\x72\x63".to_vec();
+        bytes.extend(tag.to_be_bytes());
+        bytes.extend(body);
+        let check = crc::x25(&bytes).to_le_bytes();
+        bytes.push(0x63);
+        bytes.extend(check);
+        bytes.push(0);
+        bytes
+    }
+
+    /// The only message's body. The bytes were put together by hand from SML 1.04, clause 5.
+    fn body(bytes: &[u8]) -> MessageBody<'_> {
+        let mut file = File::parse(bytes, &QuirkSet::none()).unwrap();
+        assert_eq!(file.messages.len(), 1);
+        file.messages.remove(0).body
+    }
+
+    #[test]
+    fn attention() {
+        let bytes = message(
+            0xFF01,
+            b"\x74\x03ID\x07\x81\x81\xc7\xc7\xfe\x03\x05busy\x01",
+        );
+        let MessageBody::Attention(attention) = body(&bytes) else {
+            panic!("an attention");
+        };
+        assert_eq!(attention.number, b"\x81\x81\xc7\xc7\xfe\x03");
+        assert_eq!(attention.message, Some(&b"busy"[..]));
+        assert_eq!(attention.details, None);
+    }
+
+    #[test]
+    fn profile_pack() {
+        let bytes = message(
+            0x0301,
+            b"\x78\x03ID\x72\x62\x02\x65\x5f\x5e\x10\x00\x63\x03\x84\x71\x07\x81\x81\xc7\x86\x11\xff\
+              \x71\x73\x07\x01\x00\x01\x08\x00\xff\x62\x1e\x52\xff\
+              \x72\x74\x72\x62\x02\x65\x5f\x5e\x10\x00\x62\x00\x71\x72\x63\x01\x00\x01\x01\
+              \x74\x72\x62\x02\x65\x5f\x5e\x13\x84\x62\x08\x71\x72\x01\x01\x01\x01\x01",
+        );
+        let MessageBody::ProfilePack(pack) = body(&bytes) else {
+            panic!("a profile");
+        };
+        assert_eq!((pack.period_s, pack.columns[0].scaler), (900, -1));
+        assert_eq!(pack.rows[0].values, [Some(Scalar::Unsigned(256, 2))]);
+        assert_eq!(
+            (pack.rows[1].status, &pack.rows[1].values[..]),
+            (8, &[None][..])
+        );
+    }
+
+    #[test]
+    fn profile_list() {
+        let bytes = message(
+            0x0401,
+            b"\x79\x03ID\x01\x63\x03\x84\x71\x07\x81\x81\xc7\x86\x11\xff\x01\x62\x00\
+              \x71\x75\x07\x01\x00\x01\x08\x00\xff\x62\x1e\x52\xff\x62\x2a\x01\x01\x01",
+        );
+        let MessageBody::ProfileList(list) = body(&bytes) else {
+            panic!("a profile row");
+        };
+        assert_eq!(list.values[0].value, Some(Scalar::Unsigned(42, 1)));
+    }
+
+    #[test]
+    fn parameters() {
+        let bytes = message(
+            0x0501,
+            b"\x73\x03ID\x71\x03AB\x73\x03AB\x01\x72\x73\x02C\x72\x62\x01\x62\x05\x01\
+              \x73\x02D\x72\x62\x03\x71\x01\x01",
+        );
+        let MessageBody::GetProcParameter(parameter) = body(&bytes) else {
+            panic!("parameters");
+        };
+        let [first, second] = parameter.tree.children.as_slice() else {
+            panic!("two parameters");
+        };
+        assert_eq!(
+            first.value,
+            Some(ProcParValue::Value(Some(Scalar::Unsigned(5, 1))))
+        );
+        let kept = ProcParValue::Unknown {
+            choice: 3,
+            body: b"\x71\x01",
+        };
+        assert_eq!(second.value, Some(kept));
+    }
+
+    #[test]
+    fn what_is_not_modelled_is_kept() {
+        let bytes = message(0x0900, b"\x72\x62\x01\x03ab");
+        let kept = MessageBody::Unknown {
+            tag: 0x0900,
+            body: b"\x72\x62\x01\x03ab",
+        };
+        assert_eq!(body(&bytes), kept);
+    }
+
+    #[test]
+    fn a_wrong_check_is_named() {
+        let mut bytes = message(0x0201, b"\x71\x01");
+        let crc = bytes.len() - 2;
+        bytes[crc] ^= 1;
+        let error = File::parse(&bytes, &QuirkSet::all()).unwrap_err();
+        assert!(
+            matches!(error.kind, ParseErrorKind::MessageCrc { .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn trees_are_not_followed_for_ever() {
+        let mut deep = b"\x73\x03ID\x71\x03AB".to_vec();
+        for _ in 0..50 {
+            deep.extend(b"\x73\x02A\x01\x71");
+        }
+        let error = File::parse(&message(0x0501, &deep), &QuirkSet::all()).unwrap_err();
+        assert_eq!(error.kind, ParseErrorKind::Depth(MAX_TREE_DEPTH));
+    }
+}

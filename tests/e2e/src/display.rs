@@ -1,37 +1,22 @@
 //! The real display, drawing into a file, and what an independent reader of pictures sees.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
-
-/// The built display: `$WATTLE_DISPLAY`, or the one beside the daemon, or the release build.
-/// `None` when it has not been built, which takes minutes.
-#[must_use]
-pub fn program() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("WATTLE_DISPLAY") {
-        return Some(PathBuf::from(named));
-    }
-    let beside = crate::program("wattle-display").ok();
-    beside.or_else(|| {
-        let own = std::env::current_exe().ok()?;
-        let release = own.ancestors().nth(3)?.join("release/wattle-display");
-        release.is_file().then_some(release)
-    })
-}
 
 /// Draws what the API at `socket` says now, 800 by 480, dark.
 ///
 /// # Errors
 /// The display fails; what it said is in the error.
-pub fn screenshot(display: &Path, socket: &Path, picture: &Path) -> anyhow::Result<()> {
-    let output = Command::new(display)
+pub fn screenshot(socket: &Path, picture: &Path) -> anyhow::Result<()> {
+    let output = Command::new(crate::program("wattle-display")?)
         .arg("--screenshot")
         .arg(picture)
         .args(["--size", "800x480", "--theme", "dark", "--socket"])
         .arg(socket)
         .output()
-        .with_context(|| format!("{} cannot be started", display.display()))?;
+        .context("wattle-display cannot be started")?;
     anyhow::ensure!(
         output.status.success(),
         "{}",

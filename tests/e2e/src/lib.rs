@@ -1,7 +1,8 @@
 //! What whole-system tests need: the real daemon, a real broker, and patience.
 //!
-//! The programs under test are the built binaries, looked for in the folder of the test's own
-//! profile: `cargo build -p gateway` puts the daemon there, `make test` does it in order.
+//! The programs under test are the built binaries, looked for in `$WATTLE_BIN_DIR`, or in the
+//! folder of the test's own profile: `cargo build -p gateway` puts the daemon there, and
+//! `make test` does everything in order.
 
 pub mod broker;
 pub mod daemon;
@@ -18,9 +19,14 @@ use anyhow::Context;
 /// It has not been built.
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own
-        .parent()
-        .and_then(|deps| deps.parent())
+    let beside = || {
+        own.parent()
+            .and_then(|deps| deps.parent())
+            .map(PathBuf::from)
+    };
+    let named = std::env::var_os("WATTLE_BIN_DIR").map(PathBuf::from);
+    let folder = named
+        .or_else(beside)
         .context("the test stands in no build folder")?;
     let found = folder.join(name);
     anyhow::ensure!(

@@ -56,8 +56,8 @@ impl View {
         };
         match self.now.as_second().saturating_sub(state.at.as_second()) {
             ..=15 => of,
-            ..=300 if of == api::Freshness::Live => api::Freshness::Stale,
-            ..=300 => of,
+            16..=300 if of == api::Freshness::Live => api::Freshness::Stale,
+            16..=300 => of,
             _ => api::Freshness::Lost,
         }
     }

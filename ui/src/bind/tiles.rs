@@ -51,8 +51,7 @@ fn missing(kind: TileKind) -> TileData {
     }
 }
 
-/// A tile of a value that was received at some time: where it is old its age takes the second
-/// line.
+/// A tile of a value that was received at some time: where it is old its age takes the last line.
 fn measured(
     view: &View,
     kind: TileKind,
@@ -64,7 +63,6 @@ fn measured(
     let stale = view.freshness(freshness) != Freshness::Live;
     if stale {
         lines.truncate(1);
-        lines.resize(1, Phrase::default());
         lines.push(view.age(received_at));
     }
     let mut lines = lines.into_iter();
@@ -164,7 +162,9 @@ fn supply(view: &View, kind: TileKind, supply: &api::Supply) -> TileData {
         None => volume,
     };
     // Such meters report hourly or less often: when it was read is part of what is said.
-    lines.push(view.age(supply.received_at));
+    if view.freshness(supply.freshness) == Freshness::Live {
+        lines.push(view.age(supply.received_at));
+    }
     measured(
         view,
         kind,
@@ -226,7 +226,7 @@ fn reading(view: &View, state: &State, kind: TileKind, register: &str) -> Option
         code.split('*').next() == Some(register)
     })?;
     let lines = vec![plain(register.unit.clone()), view.age(register.received_at)];
-    let value = format::number(register.value, 0, view.language);
+    let value = format::number(register.value.trunc(), 0, view.language);
     Some(measured(
         view,
         kind,

@@ -1,0 +1,169 @@
+//! Measures what the display costs on this machine, drawing into memory:
+//!
+//! ```text
+//! cargo run --release -p ui --example measure
+//! ```
+//!
+//! The goals are those of an idle desktop core; a Raspberry Pi 4 is three to five times slower.
+
+use jiff::SignedDuration;
+use std::error::Error;
+use std::time::{Duration, Instant};
+use ui::bind::{self, View};
+use ui::format::Language;
+use ui::headless::{Drawn, Screen};
+use ui::{App, Settings, Theme};
+
+const ROUNDS: usize = 200;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    let recorded = include_str!("../tests/fixtures/normal.json");
+    let language = Language::English;
+    let mut view = View::of(serde_json::from_str(recorded)?, language);
+    let screen = Screen::new()?;
+    let app = ui::open(Settings {
+        theme: Theme::Dark,
+        text_scale: 1.0,
+        language,
+    })?;
+    bind::bind(&app, &view);
+    screen.show(&app, 800, 480, 1.0)?;
+    screen.draw().ok_or("no first frame")?;
+    // The time from the program's start to main is not in Instant's reach: it is the loader's.
+    row(
+        "start to first frame, 800x480",
+        &[begun.elapsed()],
+        None,
+        "<= 150 ms",
+    );
+    println!(
+        "{:<44} {:>22} {:>16}",
+        "resident after the first frame",
+        resident(),
+        "<= 35 MB"
+    );
+
+    for (width, height) in [(800, 480), (1024, 600)] {
+        screen.show(&app, width, height, 1.0)?;
+        screen.draw();
+        let mut times = Vec::new();
+        let mut last = None;
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            last = screen.draw_whole();
+            times.push(started.elapsed());
+        }
+        row(
+            &format!("full repaint, {width}x{height}"),
+            &times,
+            last,
+            "<= 5 ms",
+        );
+    }
+
+    screen.show(&app, 800, 480, 1.0)?;
+    screen.draw();
+    let number = update(&screen, &app, &mut view, |view, round| {
+        if let Some(power) = view.state.as_mut().and_then(|state| state.power.as_mut()) {
+            power.watts = (1_000 + 10 * (round as i64 % 90)).into();
+        }
+    });
+    row("the number changes", &number.0, number.1, "<= 2 ms, < 30 %");
+    let all = update(&screen, &app, &mut view, |view, round| {
+        let step = round as i64 % 90;
+        if let Some(state) = view.state.as_mut() {
+            if let Some(power) = state.power.as_mut() {
+                power.watts = (1_000 + 10 * step).into();
+                power.permille = u16::try_from(300 + 3 * step).unwrap_or(0);
+                if let Some(cost) = power.cost_per_hour.as_mut() {
+                    cost.amount = rust_decimal::Decimal::new(30 + step, 2);
+                }
+            }
+        }
+    });
+    row(
+        "number, ring and cost change",
+        &all.0,
+        all.1,
+        "<= 2 ms, < 30 %",
+    );
+    let tile = update(&screen, &app, &mut view, |view, round| {
+        if let Some(water) = view.state.as_mut().and_then(|state| state.water.as_mut()) {
+            water.volume_m3 = rust_decimal::Decimal::new(100 + round as i64 % 90, 3);
+        }
+    });
+    row("a tile changes", &tile.0, tile.1, "<= 2 ms, < 30 %");
+
+    let mut frames = 0;
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        view.now += SignedDuration::from_millis(10);
+        let started = Instant::now();
+        bind::bind(&app, &view);
+        frames += usize::from(screen.draw().is_some());
+        times.push(started.elapsed());
+    }
+    row("nothing changes", &times, None, "");
+    println!(
+        "{:<44} {frames:>22} {:>16}",
+        format!("frames of {ROUNDS} when nothing changes"),
+        "0"
+    );
+    println!(
+        "{:<44} {:>22} {:>16}",
+        "resident at the end",
+        resident(),
+        "<= 35 MB"
+    );
+    Ok(())
+}
+
+fn update(
+    screen: &Screen,
+    app: &App,
+    view: &mut View,
+    change: impl Fn(&mut View, usize),
+) -> (Vec<Duration>, Option<Drawn>) {
+    let mut times = Vec::new();
+    let mut last = None;
+    for round in 0..ROUNDS {
+        change(view, round);
+        let started = Instant::now();
+        bind::bind(app, view);
+        last = screen.draw().or(last);
+        times.push(started.elapsed());
+    }
+    (times, last)
+}
+
+/// Prints the median and the 95th percentile of some times.
+fn row(name: &str, times: &[Duration], drawn: Option<Drawn>, goal: &str) {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let at =
+        |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)));
+    let milliseconds = |share| at(share).map_or(0.0, Duration::as_secs_f64) * 1_000.0;
+    let dirty = drawn.map_or(String::new(), |drawn| {
+        format!(" {:5.1} %", drawn.dirty as f64 * 100.0 / drawn.all as f64)
+    });
+    let measured = if times.len() == 1 {
+        format!("{:.2} ms", milliseconds(50))
+    } else {
+        format!(
+            "{:.2} (p95 {:.2}) ms{dirty}",
+            milliseconds(50),
+            milliseconds(95)
+        )
+    };
+    println!("{name:<44} {measured:>30} {goal:>16}");
+}
+
+/// Memory of this process, as the kernel counts it.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .map_or_else(|| "unknown".to_owned(), |value| value.trim().to_owned())
+}

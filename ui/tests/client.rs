@@ -1,0 +1,95 @@
+//! The client against a gateway of a few lines: what it asks, what it reads, and that it comes
+//! back after every kind of end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use common::fixture;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc;
+use std::time::Duration;
+use ui::client;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reads a request up to its empty line and answers its first line.
+fn request(stream: &UnixStream) -> String {
+    let lines: Vec<String> = BufReader::new(stream)
+        .lines()
+        .map(Result::unwrap)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    lines[0].clone()
+}
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+#[test]
+fn it_reads_states_and_connects_again_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("api.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (sender, arrived) = mpsc::channel();
+    let mailbox = client::start(socket, move || sender.send(()).unwrap()).unwrap();
+    let event = |name: &str| {
+        format!(
+            "event: state\ndata: {}\n\n",
+            serde_json::to_string(&fixture(name)).unwrap()
+        )
+    };
+
+    // Chunked, with an event torn in the middle, as a server sends it.
+    let (mut stream, _) = listener.accept().unwrap();
+    assert_eq!(request(&stream), "GET /api/v1/events HTTP/1.1");
+    let text = event("normal");
+    let (first, rest) = text.split_at(100);
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    .unwrap();
+    write!(
+        stream,
+        "{}{}{}",
+        chunk(": hello\n\n"),
+        chunk(first),
+        chunk(rest)
+    )
+    .unwrap();
+    arrived.recv_timeout(PATIENCE).unwrap();
+    let news = mailbox.read();
+    assert!(news.connected);
+    assert_eq!(news.state.unwrap().0, fixture("normal"));
+
+    // The connection breaks: the last state stays.
+    drop(stream);
+    arrived.recv_timeout(PATIENCE).unwrap();
+    let news = mailbox.read();
+    assert!(!news.connected && news.state.is_some() && news.trouble.is_some());
+
+    // An answer that is no event stream.
+    let (mut stream, _) = listener.accept().unwrap();
+    request(&stream);
+    write!(stream, "HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
+    drop(stream);
+    arrived.recv_timeout(PATIENCE).unwrap();
+    assert!(mailbox.read().trouble.unwrap().contains("503"));
+
+    // And a good one again, not chunked.
+    let (mut stream, _) = listener.accept().unwrap();
+    request(&stream);
+    write!(stream, "HTTP/1.1 200 OK\r\n\r\n{}", event("stale")).unwrap();
+    arrived.recv_timeout(PATIENCE).unwrap();
+    let news = mailbox.read();
+    assert!(news.connected && news.trouble.is_none());
+    assert_eq!(news.state.unwrap().0, fixture("stale"));
+}

@@ -1,0 +1,34 @@
+//! Recorded states, for every test.
+
+#![allow(dead_code)] // each test uses a part
+
+use std::path::PathBuf;
+use wattle_api::State;
+
+/// Every recorded state, by the name of its file.
+pub(crate) const FIXTURES: [&str; 12] = [
+    "normal",
+    "zero",
+    "absent",
+    "stale",
+    "exporting",
+    "large",
+    "negative_price",
+    "cheapest_now",
+    "no_tariff",
+    "lost",
+    "pin_locked",
+    "prices_unknown",
+];
+
+/// Reads a recorded state.
+pub(crate) fn fixture(name: &str) -> State {
+    let path = folder("fixtures").join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// A folder beside the tests.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", name].iter().collect()
+}

@@ -1,0 +1,227 @@
+//! Boxes and names of what is on the screen, with Slint's testing backend.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use common::{FIXTURES, fixture};
+use i_slint_backend_testing::{AccessibleRole, ElementHandle, ElementQuery};
+use slint::{ComponentHandle, LogicalSize};
+use ui::bind::{self, View};
+use ui::format::Language;
+use ui::{App, Nav, Page, Settings, Theme};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Box {
+    x: f32,
+    y: f32,
+    width: f32,
+    height: f32,
+}
+
+fn place(element: &ElementHandle) -> Box {
+    let (position, size) = (element.absolute_position(), element.size());
+    Box {
+        x: position.x,
+        y: position.y,
+        width: size.width,
+        height: size.height,
+    }
+}
+
+fn of_type(app: &App, name: &str) -> Vec<ElementHandle> {
+    ElementQuery::from_root(app)
+        .match_type_name(name.to_owned())
+        .find_all()
+}
+
+fn overlap(a: Box, b: Box) -> bool {
+    a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+}
+
+#[test]
+fn boxes_are_where_they_belong_and_say_what_they_are() {
+    i_slint_backend_testing::init_no_event_loop();
+    let language = Language::English;
+    let app = ui::open(Settings {
+        theme: Theme::Dark,
+        text_scale: 1.0,
+        language,
+    })
+    .unwrap();
+    app.show().unwrap();
+    for (width, height) in [(800.0, 480.0), (819.2, 480.0), (1024.0, 600.0)] {
+        app.window().set_size(LogicalSize::new(width, height));
+        i_slint_backend_testing::mock_elapsed_time(std::time::Duration::from_millis(20));
+        for name in FIXTURES {
+            bind::bind(&app, &View::of(fixture(name), language));
+            let screen = Box {
+                x: 0.0,
+                y: 0.0,
+                width,
+                height,
+            };
+            check_boxes(&app, screen, name);
+        }
+    }
+    names(&app, language);
+    rail(&app);
+}
+
+fn check_boxes(app: &App, screen: Box, fixture: &str) {
+    let tiles = of_type(app, "Tile");
+    assert!(
+        (2..=4).contains(&tiles.len()),
+        "{fixture}: {} tiles",
+        tiles.len()
+    );
+    let mut cards: Vec<(&str, Box)> = Vec::new();
+    for kind in [
+        "Hero",
+        "Tile",
+        "AdviceCard",
+        "PriceStrip",
+        "Item",
+        "EdgeBar",
+    ] {
+        let found = of_type(app, kind);
+        assert!(!found.is_empty(), "{fixture}: no {kind}");
+        cards.extend(found.iter().map(|element| (kind, place(element))));
+    }
+    for (index, (kind, card)) in cards.iter().enumerate() {
+        let inside = card.x >= 0.0
+            && card.y >= 0.0
+            && card.x + card.width <= screen.width + 0.01
+            && card.y + card.height <= screen.height + 0.01;
+        assert!(inside, "{fixture}: {kind} {card:?} leaves {screen:?}");
+        for (other, beside) in &cards[..index] {
+            assert!(
+                !overlap(*card, *beside),
+                "{fixture}: {kind} {card:?} on {other} {beside:?}"
+            );
+        }
+    }
+    for element in ElementQuery::from_root(app)
+        .match_inherits("TouchArea")
+        .find_all()
+    {
+        let touch = place(&element);
+        assert!(
+            touch.width >= 64.0 && touch.height >= 64.0,
+            "{fixture}: touch area {touch:?}"
+        );
+    }
+    if tiles.len() == 4 {
+        let sizes: Vec<_> = tiles
+            .iter()
+            .map(|tile| (tile.size().width, tile.size().height))
+            .collect();
+        assert!(
+            sizes.iter().all(|size| *size == sizes[0]),
+            "{fixture}: tiles of {sizes:?}"
+        );
+    }
+    // The ring is in the middle of its card, both ways.
+    let (card, ring) = (
+        place(&of_type(app, "Hero")[0]),
+        place(&of_type(app, "Ring")[0]),
+    );
+    assert!(
+        (ring.x - card.x - (card.width - ring.width) / 2.0).abs() < 0.6,
+        "{ring:?} in {card:?}"
+    );
+    assert!(
+        (ring.y - card.y - (card.height - ring.height) / 2.0).abs() < 0.6,
+        "{ring:?} in {card:?}"
+    );
+}
+
+fn label(app: &App, kind: &str) -> String {
+    of_type(app, kind)[0]
+        .accessible_label()
+        .unwrap_or_default()
+        .replace('\u{a0}', " ")
+}
+
+/// The sentences that a voice would speak.
+fn names(app: &App, language: Language) {
+    let mut said = Vec::new();
+    for name in ["normal", "exporting", "stale", "lost", "pin_locked"] {
+        bind::bind(app, &View::of(fixture(name), language));
+        said.push(label(app, "Hero"));
+    }
+    assert_eq!(
+        said,
+        [
+            "Using 1.42 kilowatts, Medium, £0.47 an hour",
+            "Exporting 2.14 kilowatts, earns €0.17 an hour",
+            "Using 1.42 kilowatts, Medium, £0.47 an hour, 2 min ago",
+            "No data, last seen 17:04",
+            "No data, meter wants its PIN",
+        ]
+    );
+    bind::bind(app, &View::of(fixture("normal"), language));
+    let tiles: Vec<_> = of_type(app, "Tile")
+        .iter()
+        .map(|tile| {
+            tile.accessible_label()
+                .unwrap_or_default()
+                .replace('\u{a0}', " ")
+        })
+        .collect();
+    assert_eq!(
+        tiles,
+        [
+            "Today, £2.31, 7.84 kWh, ↓ 8% less",
+            "Price now, 33.1p, until 18:00, then 34.2p",
+            "Gas today, £1.04, 1.04 m³, 22 min ago",
+            "Water today, 184 L, 3 min ago",
+        ]
+    );
+    assert_eq!(
+        label(app, "PriceStrip"),
+        "Prices of the next 24 hours, max 34.2p, min 7.4p"
+    );
+}
+
+/// Every item of the rail can be chosen, and the page that is not built says so.
+fn rail(app: &App) {
+    for (word, page) in [
+        ("Usage", Page::Usage),
+        ("Prices", Page::Prices),
+        ("Appliances", Page::Appliances),
+        ("More", Page::More),
+        ("Now", Page::Now),
+    ] {
+        let tab = ElementQuery::from_root(app)
+            .match_accessible_role(AccessibleRole::Tab)
+            .find_all()
+            .into_iter()
+            .find(|tab| tab.accessible_label().as_deref() == Some(word))
+            .unwrap_or_else(|| panic!("no tab {word}"));
+        tab.invoke_accessible_default_action();
+        assert_eq!(app.global::<Nav>().get_page(), page);
+        assert_eq!(tab.accessible_item_selected(), Some(true));
+        let to_come = of_type(app, "ToComeScreen");
+        assert_eq!(to_come.len(), usize::from(page != Page::Now));
+        if let Some(screen) = to_come.first() {
+            let said = screen.accessible_label().unwrap_or_default();
+            assert!(
+                said.starts_with(word) && said.contains("still to come"),
+                "{said}"
+            );
+        }
+    }
+    // Advice leads to the prices, and the screen returns to Now by itself.
+    of_type(app, "AdviceCard")[0].invoke_accessible_default_action();
+    assert_eq!(app.global::<Nav>().get_page(), Page::Prices);
+    for seconds in [1, 61] {
+        i_slint_backend_testing::mock_elapsed_time(std::time::Duration::from_secs(seconds));
+    }
+    assert_eq!(app.global::<Nav>().get_page(), Page::Now);
+}
