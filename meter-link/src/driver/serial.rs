@@ -145,11 +145,13 @@ async fn wait(path: &Path, device: Option<Device>, pause: Duration) {
     }
 }
 
-/// Which device a path leads to.
+/// Which device a path leads to. A device that was unplugged and is back under its old number is
+/// another one: its node was made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Device {
     number: u64,
     inode: u64,
+    changed: (i64, i64),
 }
 
 impl Device {
@@ -158,6 +160,7 @@ impl Device {
         Some(Self {
             number: metadata.rdev(),
             inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 }

@@ -195,6 +195,14 @@ impl ReadoutReader {
             Message::Readout(readout) if readout.sets.is_empty() => {
                 self.failed("a readout without a data set", now);
             }
+            // After a change of speed the beginning may be lost; without its STX nothing checks the
+            // rest. Only modes A and D may leave the STX out.
+            Message::Readout(readout)
+                if readout.check == BlockCheck::Absent
+                    && !matches!(readout.identification.mode, Mode::A | Mode::D) =>
+            {
+                self.failed("the beginning of the readout is missing", now);
+            }
             Message::Readout(readout) => self.done(&readout, now),
             Message::Answer { sets, raw } => {
                 // The answer to a repeat request comes without the identification.

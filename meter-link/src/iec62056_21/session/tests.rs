@@ -299,3 +299,17 @@ fn mode_d_only_listens() {
         assert_eq!((reader.poll_action(), reader.poll_timeout()), (None, None));
     }
 }
+
+/// A meter that answers while the reader still listens at the old speed: all that is heard is the
+/// end, `0.4*V)` and `!` as it really was once, and no check covers it.
+#[test]
+fn a_readout_without_its_beginning_is_no_readout() {
+    let mut reader = ReadoutReader::new(Config::default());
+    let mut meter = Meter::new("/WSM5\\2SIM\r\n");
+    meter.block = b"32.7.0(230.4*V)\r\n!\r\n".to_vec();
+    let told = run(&mut reader, &mut meter, Duration::from_secs(20));
+    assert!(!told.is_empty());
+    for (_, told) in told {
+        assert!(matches!(told, Told::Rejected(_)), "{told:?}");
+    }
+}
