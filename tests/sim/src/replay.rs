@@ -38,14 +38,16 @@ impl Recording {
     }
 }
 
-/// A player at work. It begins when somebody first opens its port, and goes on like a meter
-/// whether or not anybody listens.
+/// A player at work. It begins when somebody first opens its port and sets the speed, or a second
+/// later, and goes on like a meter whether or not anybody listens.
 #[derive(Debug)]
 pub struct Replay {
     handle: Handle,
     played: Arc<AtomicU64>,
 }
 
+/// How long a listener may take to set the speed of the port it has opened.
+const TO_SET_SPEED: Duration = Duration::from_secs(1);
 /// Bytes between two looks at what has happened.
 const STRETCH: usize = 96;
 
@@ -59,10 +61,15 @@ impl Replay {
         let counter = Arc::clone(&played);
         let handle = Handle::start("replay", link, move |wire| {
             let mut ignored = Vec::new();
-            while !wire.is_open() {
+            let mut opened = None;
+            // Who opens a port sets its speed next, and would miss the beginning.
+            while opened.is_none_or(|at: Instant| {
+                at.elapsed() < TO_SET_SPEED && wire.far_speed() != Some(recording.baud)
+            }) {
                 if !wire.wait(Instant::now() + Duration::from_millis(20), &mut ignored) {
                     return;
                 }
+                opened = opened.or_else(|| wire.is_open().then(Instant::now));
             }
             loop {
                 for part in recording.bytes.chunks(STRETCH) {
