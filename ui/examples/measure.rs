@@ -72,13 +72,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("the number changes", &number.0, number.1, "<= 2 ms, < 30 %");
     let all = update(&screen, &app, &mut view, |view, round| {
         let step = round as i64 % 90;
-        if let Some(state) = view.state.as_mut() {
-            if let Some(power) = state.power.as_mut() {
-                power.watts = (1_000 + 10 * step).into();
-                power.permille = u16::try_from(300 + 3 * step).unwrap_or(0);
-                if let Some(cost) = power.cost_per_hour.as_mut() {
-                    cost.amount = rust_decimal::Decimal::new(30 + step, 2);
-                }
+        if let Some(power) = view.state.as_mut().and_then(|state| state.power.as_mut()) {
+            power.watts = (1_000 + 10 * step).into();
+            power.permille = u16::try_from(300 + 3 * step).unwrap_or(0);
+            if let Some(cost) = power.cost_per_hour.as_mut() {
+                cost.amount = rust_decimal::Decimal::new(30 + step, 2);
             }
         }
     });

@@ -136,6 +136,7 @@ pub fn write_png(picture: &SharedPixelBuffer<Rgb8Pixel>, path: &Path) -> io::Res
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);
+    encoder.set_filter(png::Filter::NoFilter);
     let bytes: Vec<u8> = picture
         .as_slice()
         .iter()

@@ -1,7 +1,7 @@
 //! The in-premises display of wattle, `wattle-display`.
 //!
 //! The screens are Slint files under `slint/`. Words are chosen and colours are named there;
-//! numbers are formatted here, by [`format`], and reach the screens through one function,
+//! numbers are formatted here, by [`mod@format`], and reach the screens through one function,
 //! [`bind::bind`]. The display computes neither energy nor money: both come exact from the
 //! gateway, over the socket that [`client`] reads. It holds no key, port or database.
 //!

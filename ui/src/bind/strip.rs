@@ -159,3 +159,82 @@ fn ends(view: &View, price: Option<&Price>, hours: &[Option<&Slot>]) -> (Phrase,
         phrase(Say::Lowest, text(lowest)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bind::Link;
+    use crate::format::Language;
+    use wattle_api::State;
+
+    fn view(zone: &str, now: &str) -> View {
+        let text = include_str!("../../tests/fixtures/prices_unknown.json");
+        let mut state: State = serde_json::from_str(text).unwrap();
+        state.gateway.time_zone = zone.to_owned();
+        View {
+            state: Some(state),
+            now: now.parse().unwrap(),
+            link: Link::Up,
+            language: Language::English,
+        }
+    }
+
+    fn labels(zone: &str, now: &str) -> Vec<(i32, String)> {
+        let view = view(zone, now);
+        let marks = marks(&view, this_hour(&view));
+        marks
+            .into_iter()
+            .map(|mark| (mark.hour, mark.text.to_string()))
+            .collect()
+    }
+
+    fn named(hours: [(i32, &str); 4]) -> Vec<(i32, String)> {
+        hours.map(|(hour, text)| (hour, text.to_owned())).into()
+    }
+
+    #[test]
+    fn labels_follow_the_home_s_clock() {
+        let winter = named([(1, "18"), (7, "00"), (13, "06"), (19, "12")]);
+        assert_eq!(labels("Europe/London", "2026-11-20T17:30:00Z"), winter);
+        // The clock goes back at 02:00: midnight to six lasts seven hours.
+        let autumn = named([(1, "18"), (7, "00"), (14, "06"), (20, "12")]);
+        assert_eq!(labels("Europe/London", "2026-10-24T16:30:00Z"), autumn);
+        // Half an hour off: 17:30 UTC is 23:00 there.
+        let half = named([(1, "00"), (7, "06"), (13, "12"), (19, "18")]);
+        assert_eq!(labels("Asia/Kolkata", "2026-11-20T17:45:00Z"), half);
+    }
+
+    #[test]
+    fn an_hour_without_a_price_stays_unknown() {
+        let later = view("Europe/London", "2026-11-20T19:30:00Z");
+        let start = this_hour(&later);
+        let price = later.state.as_ref().unwrap().price.as_ref();
+        let known: Vec<bool> = hours(price, start).iter().map(Option::is_some).collect();
+        assert_eq!(
+            known.iter().filter(|known| **known).count(),
+            5,
+            "two of seven have passed"
+        );
+        assert!(known[..5].iter().all(|known| *known));
+        assert_eq!(cheapest(price, start), (3, 2));
+    }
+
+    #[test]
+    fn bars_stand_on_zero() {
+        let slot = |price: &str| Slot {
+            start: Timestamp::UNIX_EPOCH,
+            end: Timestamp::UNIX_EPOCH,
+            per_kwh: price.parse().unwrap(),
+            band: api::Band::Normal,
+        };
+        let (dear, paid) = (slot("0.30"), slot("-0.10"));
+        let scale = Scale::of(&[Some(&dear), None, Some(&paid)]);
+        assert_eq!(scale.zero(), 0.75);
+        let ends = |bar: Bar| (bar.top, bar.height);
+        assert_eq!(ends(bar(Some(&dear), &scale)), (0.0, 0.75));
+        assert_eq!(ends(bar(Some(&paid), &scale)), (0.75, 0.25));
+        assert!(!bar(None, &scale).known);
+        // Nothing known, or everything for nothing: the line is at the foot.
+        assert_eq!(Scale::of(&[None]).zero(), 1.0);
+    }
+}

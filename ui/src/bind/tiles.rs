@@ -244,3 +244,72 @@ fn plain(text: impl Into<SharedString>) -> Phrase {
         ..Phrase::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bind::Link;
+    use crate::format::Language;
+    use TileKind::{Exported, Gas, Month, Price, Reading, Today, Water};
+    use jiff::SignedDuration;
+
+    const NORMAL: &str = include_str!("../../tests/fixtures/normal.json");
+    const EXPORTING: &str = include_str!("../../tests/fixtures/exporting.json");
+    const NO_TARIFF: &str = include_str!("../../tests/fixtures/no_tariff.json");
+    const PIN_LOCKED: &str = include_str!("../../tests/fixtures/pin_locked.json");
+    const ABSENT: &str = include_str!("../../tests/fixtures/absent.json");
+
+    fn view(text: &str) -> View {
+        View::of(serde_json::from_str(text).unwrap(), Language::English)
+    }
+
+    #[test]
+    fn what_a_home_lacks_gives_its_place() {
+        for (text, kinds) in [
+            (NORMAL, &[Today, Price, Gas, Water][..]),
+            (EXPORTING, &[Today, Price, Gas, Exported]),
+            (NO_TARIFF, &[Today, Month, Reading]),
+            (PIN_LOCKED, &[Today, Price, Month, Reading]),
+            (ABSENT, &[Today, Reading]),
+        ] {
+            let shown: Vec<_> = tiles(&view(text)).iter().map(|tile| tile.kind).collect();
+            assert_eq!(shown, kinds);
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_ages_what_was_measured() {
+        let mut view = view(NORMAL);
+        view.link = Link::Lost(view.now);
+        let stale = |view: &View| {
+            tiles(view)
+                .iter()
+                .map(|tile| tile.stale)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(stale(&view), [false; 4]);
+        view.now += SignedDuration::from_secs(60);
+        assert_eq!(
+            stale(&view),
+            [true, false, true, true],
+            "a published price does not age"
+        );
+        let today = &tiles(&view)[0];
+        assert_eq!(
+            (today.second.say, today.second.a.as_str()),
+            (Say::MinutesAgo, "1")
+        );
+    }
+
+    #[test]
+    fn the_price_goes_on_with_the_clock() {
+        let mut view = view(NORMAL);
+        let value = |view: &View| tiles(view)[1].value.to_string();
+        assert_eq!(value(&view), "33.1p");
+        view.now += SignedDuration::from_hours(3);
+        assert_eq!(value(&view), "26.4p");
+        view.now += SignedDuration::from_hours(30);
+        assert_eq!(value(&view), MISSING);
+        assert_eq!(tiles(&view)[1].first.say, Say::PriceUnknown);
+    }
+}
