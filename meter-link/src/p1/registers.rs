@@ -71,10 +71,12 @@ pub fn readings(telegram: &Telegram, authentic: bool) -> Vec<Reading> {
         let same =
             |reading: &&Reading| reading.channel.is_some_and(|other| other.medium == *medium);
         let place = readings.iter().filter(same).count() + 1;
+        // When the channel's meter took the value, which may be an hour ago.
+        let captured_at = values.iter().find_map(|value| value.captured_at);
         readings.push(Reading {
             meter: channel.meter_id.as_deref().and_then(MeterId::new),
             manufacturer: None,
-            time: telegram.time().map(WallTime::into),
+            time: captured_at.or(telegram.time().map(WallTime::into)),
             values,
             check,
             hints: Vec::new(),

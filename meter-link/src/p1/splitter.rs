@@ -146,10 +146,10 @@ impl Splitter {
                 Step::Pass(length) if self.noise == 0 => self.take(length),
                 Step::Pass(length) | Step::Noise(length) => {
                     let skipped = self.buffer.get(..length).unwrap_or_default();
-                    self.trailer &= skipped.iter().all(|byte| is_text(*byte));
-                    if !self.trailer {
-                        self.noise += length as u64;
-                    }
+                    let text = skipped.iter().take_while(|byte| is_text(**byte)).count();
+                    let passed = if self.trailer { text } else { 0 };
+                    self.trailer &= passed == length;
+                    self.noise += (length - passed) as u64;
                     self.take(length);
                 }
                 Step::Message(length, message) => {

@@ -159,6 +159,22 @@ fn checks_as_they_come() {
 }
 
 #[test]
+fn what_follows_a_telegram_without_a_check_in_slices() {
+    // Found by fuzzing: text and then noise, cut between the two or not.
+    let bare = encode::telegram_without_crc("WSM5X", "1-0:1.8.0(1*Wh)\r\n");
+    let stream = [bare.as_slice(), b"DE03 \xC3\xC3 text\r\n", &bare].concat();
+    let whole = read(&[&stream]);
+    assert_eq!(whole.len(), 3);
+    for cut in 0..stream.len() {
+        assert_eq!(
+            read(&[&stream[..cut], &stream[cut..]]),
+            whole,
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
 fn who_may_open_a_frame() {
     use CipherError as E;
     let plain = good();
