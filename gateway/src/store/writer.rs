@@ -27,9 +27,9 @@ const PRUNE_ROWS: u32 = 20_000;
 /// A telegram on its way into the store.
 #[derive(Clone, Debug)]
 pub struct Incoming {
-    /// Name of the meter in the configuration.
+    /// Name of the meter in the configuration, or of the one on its channel.
     pub name: String,
-    /// Serial number, or the configured name when the meter sends none.
+    /// Serial number, or the name when the meter sends none.
     pub serial: String,
     /// When its last byte came.
     pub received_at: Timestamp,
@@ -227,7 +227,7 @@ impl Writer {
             }
             last_us = last_us.max(at_us);
             stored.push(step.telegram(incoming, at_us)?);
-            if self.settings.raw_megabytes > 0 {
+            if self.settings.raw_megabytes > 0 && !incoming.telegram.raw.is_empty() {
                 step.raw(incoming, at_us)?;
             }
         }
