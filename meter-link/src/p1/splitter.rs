@@ -191,7 +191,7 @@ fn front(bytes: &[u8], at_end: bool) -> Step {
         [b'/', rest @ ..] => telegram(bytes, rest, at_end),
         [CipheredFrame::TAG, ..] => ciphered(bytes, at_end),
         _ => {
-            let begins = |byte: &u8| matches!(*byte, b'/' | CipheredFrame::TAG | b'\r' | b'\n');
+            let begins = |byte: &u8| matches!(*byte, b'/' | CipheredFrame::TAG | b'\r' | b'\n' | 0);
             Step::Noise(bytes.iter().position(begins).unwrap_or(bytes.len()))
         }
     }
