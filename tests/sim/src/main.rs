@@ -1,9 +1,10 @@
 //! `wattle-sim`: simulated meters behind ptys, for trying wattle without any hardware.
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -12,7 +13,7 @@ use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{iec62056_21, sml, uart::Framing};
+use wattle_sim::{iec62056_21, p1, sml, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -31,9 +32,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// A home: an SML meter at the house connection, and the heat pump's meter behind it.
+    /// A home: an SML or P1 meter at the house connection, and the heat pump's meter behind it.
     ///
-    /// DIR/electricity pushes an SML telegram every second at 9,600 baud, 8N1.
+    /// DIR/electricity pushes an SML telegram every second at 9,600 baud, 8N1; with --p1 a P1
+    /// telegram of DSMR 5 at 115,200 baud, 8N1, with a gas meter behind it.
     /// DIR/submeter answers IEC 62056-21 requests in mode C, from 300 baud, 7E1 up to 9,600.
     /// What they count follows the wall clock and the seed: registers go on after a restart.
     Household {
@@ -46,7 +48,10 @@ enum Command {
         /// Another seed, another home.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Seconds from one SML telegram to the next.
+        /// The meter at the house connection speaks P1 in place of SML.
+        #[arg(long, conflicts_with = "pin_locked")]
+        p1: bool,
+        /// Seconds from one pushed telegram to the next.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
         interval_s: u32,
         /// The SML meter sends no decimals and no power, as before its PIN was entered.
@@ -91,6 +96,7 @@ struct Device {
 
 enum Running {
     Sml(sml::SmlMeter),
+    P1(p1::P1Meter),
     Iec(iec62056_21::Meter),
     Replay(Replay),
 }
@@ -99,6 +105,7 @@ impl Device {
     const fn handle(&self) -> &Handle {
         match &self.kind {
             Running::Sml(meter) => meter.handle(),
+            Running::P1(meter) => meter.handle(),
             Running::Iec(meter) => meter.handle(),
             Running::Replay(replay) => replay.handle(),
         }
@@ -146,30 +153,19 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
             dir,
             pv,
             seed,
+            p1,
             interval_s,
             pin_locked,
             wrong_bcc_every,
             silent_every,
         } => {
-            let config = sml::Config {
-                interval: std::time::Duration::from_secs(interval_s.into()),
-                pin_locked,
-                phases: true,
-                ..sml::Config::new(Curve::new(Kind::Home { pv }, seed))
-            };
             let link = dir.join("electricity");
-            let id = config
-                .server_id()
-                .map(|byte| format!("{byte:02x}"))
-                .concat();
-            let electricity = Device {
-                name: "electricity",
-                protocol: "sml",
-                id,
-                kind: Running::Sml(
-                    sml::SmlMeter::start(&link, config)
-                        .with_context(|| format!("cannot make {}", link.display()))?,
-                ),
+            let curve = Curve::new(Kind::Home { pv }, seed);
+            let interval = Duration::from_secs(interval_s.into());
+            let electricity = if p1 {
+                start_p1(&link, interval, curve)?
+            } else {
+                start_sml(&link, interval, curve, pin_locked)?
             };
             let config = iec62056_21::Config {
                 faults: iec62056_21::Faults {
@@ -220,6 +216,43 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
             }])
         }
     }
+}
+
+fn start_sml(
+    link: &Path,
+    interval: Duration,
+    load: Curve,
+    pin_locked: bool,
+) -> anyhow::Result<Device> {
+    let config = sml::Config {
+        interval,
+        pin_locked,
+        phases: true,
+        ..sml::Config::new(load)
+    };
+    let octets = config.server_id();
+    let meter = sml::SmlMeter::start(link, config);
+    Ok(Device {
+        name: "electricity",
+        protocol: "sml",
+        id: octets.map(|byte| format!("{byte:02x}")).concat(),
+        kind: Running::Sml(meter.with_context(|| format!("cannot make {}", link.display()))?),
+    })
+}
+
+fn start_p1(link: &Path, interval: Duration, load: Curve) -> anyhow::Result<Device> {
+    let config = p1::Config {
+        interval,
+        ..p1::Config::new(load)?
+    };
+    let id = config.serial.clone();
+    let meter = p1::P1Meter::start(link, config);
+    Ok(Device {
+        name: "electricity",
+        protocol: "p1",
+        id,
+        kind: Running::P1(meter.with_context(|| format!("cannot make {}", link.display()))?),
+    })
 }
 
 fn describe(device: &Device) -> serde_json::Value {
