@@ -1,9 +1,10 @@
-//! A P1 meter and the gas meter behind it, from their bytes to the store and the API.
+//! A P1 meter and the gas meter behind it, from their bytes to the store, the API and MQTT.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use e2e::broker::{Broker, Message};
 use e2e::daemon::Daemon;
 use e2e::eventually;
 use meter_link::key::Key;
@@ -75,7 +76,10 @@ fn a_p1_meter_and_its_gas_meter_from_their_bytes_to_the_store() -> anyhow::Resul
     let folder = tempfile::tempdir()?;
     let link = folder.path().join("p1");
     let meter = P1Meter::start(&link, Config::new(Curve::new(Kind::Home { pv: true }, 5))?)?;
-    let mut daemon = Daemon::start(folder.path(), &config(&link))?;
+    let broker = Broker::start(folder.path())?;
+    let listener = broker.listen()?;
+    let mqtt = format!("[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n", broker.port());
+    let mut daemon = Daemon::start(folder.path(), &(mqtt + &config(&link)))?;
     let (house, gas) = both(&daemon)?;
     assert_true(&house, &gas, &meter.sent())?;
     let supply = eventually("the gas of today is shown", PATIENCE, || {
@@ -86,6 +90,25 @@ fn a_p1_meter_and_its_gas_meter_from_their_bytes_to_the_store() -> anyhow::Resul
         Decimal::ZERO,
         "since the first reading of the day"
     );
+
+    // Home Assistant is told of a gas meter as a device of its own.
+    let discovered = eventually("the gas meter is discovered", PATIENCE, || {
+        let messages = listener.ending("/config");
+        let found = messages.iter().map(Message::json).find(|message| {
+            let class = message
+                .as_ref()
+                .ok()
+                .and_then(|message| message.get("dev_cla"));
+            class.is_some_and(|class| class == "gas")
+        });
+        found.transpose()
+    })?;
+    assert_eq!(
+        discovered.get("unit_of_meas"),
+        Some(&serde_json::json!("m³")),
+        "{discovered}"
+    );
+    assert!(discovered.to_string().contains("House gas"), "{discovered}");
 
     // Power cut: what was known of the gas meter is known again before it is heard.
     meter.handle().unplug()?;
