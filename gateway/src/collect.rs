@@ -194,3 +194,22 @@ impl Log {
         Some(std::mem::take(&mut self.since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_p1_meter_follows_its_speed() {
+        let line = |more: &str| {
+            let text = format!(
+                "[[meter]]\nname = \"house\"\nprotocol = \"p1\"\nport = \"/dev/null\"\n{more}"
+            );
+            let config: crate::config::Config = toml::from_str(&text).unwrap();
+            session(&config.meters[0]).unwrap().line()
+        };
+        assert_eq!(line(""), Line::eight_none(115_200));
+        assert_eq!(line("baud = 9600\n"), Line::seven_even(9600));
+        assert_eq!(line("baud = 19200\n"), Line::eight_none(19_200));
+    }
+}
