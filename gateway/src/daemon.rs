@@ -84,7 +84,7 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state);
+    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
@@ -139,10 +139,12 @@ fn start_api(
     config: &Config,
     store: &Store,
     state: watch::Receiver<Arc<wattle_api::State>>,
+    clock: SharedClock,
 ) {
     let api = Api::new(
         state,
         store.readers(),
+        clock,
         supervisor.health(),
         supervisor.stop(),
     );
