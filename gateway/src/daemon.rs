@@ -70,6 +70,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
             gateway: gateway.id.clone(),
+            meters: config.meters.clone(),
+            readers: store.readers(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
