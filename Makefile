@@ -49,8 +49,8 @@ deb: ## the packages wattle and wattle-display, into target/debian
 test-deb: deb ## install the packages into a clean Debian folder, try them, remove them
 	@image/test-deb
 
-test-home-assistant: ## a real Home Assistant finds the meter (downloads 600 MB)
-	@image/install-packages build test
+test-home-assistant: ## a real Home Assistant finds the meters (installs 600 MB)
+	@image/install-packages build test home-assistant
 	@tests/home-assistant/run
 
 bench: ## measure: decoders against others, the daemon, the display

@@ -89,6 +89,8 @@ async fn run_once(
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
             gateway: gateway.id.clone(),
+            meters: config.meters.clone(),
+            readers: store.readers(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
