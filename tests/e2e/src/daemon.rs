@@ -34,6 +34,28 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// The same, telling a notification socket of systemd's kind.
+    ///
+    /// # Errors
+    /// The daemon does not answer within ten seconds.
+    pub fn start_notifying(
+        folder: &Path,
+        socket: &Path,
+        watchdog: Duration,
+    ) -> anyhow::Result<Self> {
+        write_config(folder, "")?;
+        let child = command(folder)?
+            .env("NOTIFY_SOCKET", socket)
+            .env("WATCHDOG_USEC", watchdog.as_micros().to_string())
+            .spawn()?;
+        let mut daemon = Self {
+            child,
+            folder: folder.to_path_buf(),
+        };
+        daemon.wait()?;
+        Ok(daemon)
+    }
+
     /// Gives it another configuration and asks it to read that.
     ///
     /// # Errors
@@ -151,18 +173,22 @@ fn write_config(folder: &Path, more: &str) -> anyhow::Result<()> {
 }
 
 fn spawn(folder: &Path) -> anyhow::Result<Child> {
+    command(folder)?.spawn().context("wattle cannot be started")
+}
+
+fn command(folder: &Path) -> anyhow::Result<Command> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("wattle.log"))?;
-    Command::new(program("wattle")?)
+    let mut command = Command::new(program("wattle")?);
+    command
         .args(["run", "--config"])
         .arg(folder.join("wattle.toml"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context("wattle cannot be started")
+        .stderr(log);
+    Ok(command)
 }
 
 /// One request of HTTP/1.0 over the socket.
