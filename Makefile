@@ -55,7 +55,7 @@ test-home-assistant: ## a real Home Assistant finds the meters (installs 600 MB)
 
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
-	cargo bench --locked -p meter-link
+	cargo bench --locked -p meter-link --bench sml
 	@tests/bench/daemon
 	cargo run --locked --release -p ui --example measure
 
