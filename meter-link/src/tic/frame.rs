@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::group::{Damage, Group, MAX_GROUP, Mode};
+use super::group::{Damage, Group, MAX_GROUP, Mode, without_parity};
 
 const STX: u8 = 0x02;
 const ETX: u8 = 0x03;
@@ -139,6 +139,11 @@ impl Splitter {
     }
 
     fn push(&mut self, byte: u8) {
+        // Marks of a line whose parity was left in the characters.
+        let (received, byte) = match (byte, without_parity(byte)) {
+            (0x80.., Some(mark @ (STX | CR | EOT))) => (byte, mark),
+            _ => (byte, byte),
+        };
         if byte == STX {
             self.close(Extent::Partial);
         }
@@ -157,7 +162,7 @@ impl Splitter {
         if matches!(byte, LF | CR | ETX) {
             open.end_group();
         }
-        open.raw.push(byte);
+        open.raw.push(received);
         let whole = open.from_stx;
         match byte {
             STX | LF | CR => open.group_at = open.raw.len(),

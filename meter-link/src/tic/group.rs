@@ -98,7 +98,19 @@ impl Group {
 
     /// Reads what stands between LF and CR. The mode is told by the separator in front of the
     /// checksum, where there is one.
+    ///
+    /// Where a port was set to eight bits, the parity of each character is still in its highest;
+    /// it must then be right in all of them.
     pub(super) fn parse(content: &[u8]) -> (Option<Mode>, Self) {
+        if content.iter().any(|byte| *byte >= 0x80)
+            && let Some(stripped) = content
+                .iter()
+                .copied()
+                .map(without_parity)
+                .collect::<Option<Vec<u8>>>()
+        {
+            return Self::parse(&stripped);
+        }
         let mode = match content {
             [.., HT, _] => Some(Mode::Standard),
             [.., SP, _] => Some(Mode::Historic),
@@ -115,6 +127,15 @@ impl Group {
             fields,
         };
         (mode, group)
+    }
+}
+
+/// The seven bits of a character whose highest makes the number of ones even.
+pub(super) const fn without_parity(byte: u8) -> Option<u8> {
+    if byte.count_ones().is_multiple_of(2) {
+        Some(byte & 0x7F)
+    } else {
+        None
     }
 }
 

@@ -17,8 +17,8 @@
 //! - [`encode`] makes what a meter sends.
 //!
 //! **How far the checksum reaches.** It is the low six bits of a sum. Bit 6 of a character is not
-//! in it, so one flipped bit may turn `0` into `p` unseen, where the line's parity is not looked
-//! at. What comes of it is never another digit, and a field that is not all digits gives no
+//! in it, so one flipped bit may turn `0` into `p` unseen, unless the parity is still in the
+//! characters (recordings made with eight data bits), where it is checked. What comes of it is never another digit, and a field that is not all digits gives no
 //! number: no single flipped bit gives a wrong number. Damage to several bits passes one
 //! time in 64; only parity and plausibility guard against that.
 //!

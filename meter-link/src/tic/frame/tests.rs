@@ -118,6 +118,37 @@ fn a_frame_of_each_mode() {
     assert!(telegram(one).time.is_some() && telegram(two).time.is_none());
 }
 
+/// As a port hears it that was set to eight bits without parity.
+#[test]
+fn parity_left_in_the_characters_is_checked_and_taken_off() {
+    let parity = |byte: &u8| byte | u8::from(byte.count_ones() % 2 == 1) << 7;
+    for whole in [standard(), historic()] {
+        let heard: Vec<u8> = whole.iter().map(parity).collect();
+        assert_ne!(heard, whole);
+        let (plain, eight) = (read(&whole), read(&heard));
+        let groups = |events: &[Event]| {
+            events
+                .iter()
+                .flat_map(|e| e.found.clone().unwrap().groups)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(groups(&plain), groups(&eight));
+
+        // With it, no flipped bit inside a group goes unseen.
+        let all = groups(&plain);
+        for (at, bit) in (2..heard.len() - 2).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut bytes = heard.clone();
+            bytes[at] ^= 1 << bit;
+            for event in read(&bytes) {
+                let intact = event.found.into_iter().flat_map(|frame| frame.groups);
+                for group in intact.filter(|group| group.fields.is_ok()) {
+                    assert!(all.contains(&group), "{group:?} by bit {bit} of byte {at}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_short_frame_warns_of_an_overload() {
     let mut short = encode::Frame::new(Mode::Historic);
