@@ -19,3 +19,4 @@ pub mod model;
 pub mod profile;
 pub mod session;
 pub mod sml;
+pub mod tic;

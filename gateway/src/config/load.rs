@@ -238,4 +238,18 @@ mod tests {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
+
+    #[test]
+    fn a_tic_meter_has_one_of_two_speeds() {
+        let meter = METER.replace("sml", "tic");
+        let protocol = |text: &str| load_text(text, &[]).map(|c| c.meters[0].protocol);
+        assert_eq!(protocol(&meter).unwrap(), Protocol::Tic);
+        assert_eq!(Protocol::Tic.name(), "tic");
+        assert!(protocol(&format!("{meter}baud = 1200\n")).is_ok());
+        let error = protocol(&format!("{meter}baud = 2400\n")).unwrap_err();
+        assert!(
+            error.to_string().contains("9600 (standard mode)"),
+            "{error}"
+        );
+    }
 }

@@ -99,7 +99,8 @@ pub struct MeterConfig {
     pub protocol: Protocol,
     /// The serial port's device file.
     pub port: PathBuf,
-    /// Speed in bits per second, where the protocol's own does not fit.
+    /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
+    /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
     /// Which modem lines power the optical head.
     #[serde(default)]
@@ -138,6 +139,9 @@ pub enum Protocol {
     /// IEC 62056-21, modes A to D.
     #[serde(rename = "iec62056-21")]
     Iec62056_21,
+    /// TIC, pushed by French meters through their customer port.
+    #[serde(rename = "tic")]
+    Tic,
 }
 
 impl Protocol {
@@ -147,6 +151,7 @@ impl Protocol {
         match self {
             Self::Sml => "sml",
             Self::Iec62056_21 => "iec62056-21",
+            Self::Tic => "tic",
         }
     }
 }
@@ -310,6 +315,11 @@ impl MeterConfig {
         }
         if let Some(baud) = self.baud {
             in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
+        }
+        if self.protocol == Protocol::Tic && !matches!(self.baud, None | Some(1_200 | 9_600)) {
+            found.push(format!(
+                "{at}: baud must be 9600 (standard mode) or 1200 (historic mode) with protocol = \"tic\""
+            ));
         }
         if self.protocol == Protocol::Iec62056_21 {
             in_range(

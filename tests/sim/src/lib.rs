@@ -6,6 +6,7 @@
 //!
 //! - [`sml::SmlMeter`] pushes a telegram every second, as German meters do.
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
+//! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -22,4 +23,5 @@ pub mod iec62056_21;
 pub mod port;
 pub mod replay;
 pub mod sml;
+pub mod tic;
 pub mod uart;

@@ -6,6 +6,7 @@ mod iec62056_21;
 mod input;
 mod output;
 mod sml;
+mod tic;
 
 use std::io;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ enum Protocol {
     Sml(sml::SmlArgs),
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
+    Tic(tic::TicArgs),
 }
 
 /// What every protocol's decoder takes.
@@ -95,6 +97,7 @@ pub fn run(args: DecodeArgs) -> ExitCode {
             }
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
+        Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
     }
 }
 
