@@ -49,13 +49,15 @@ deb: ## the packages wattle and wattle-display, into target/debian
 test-deb: deb ## install the packages into a clean Debian folder, try them, remove them
 	@image/test-deb
 
-test-home-assistant: ## a real Home Assistant finds the meter (downloads 600 MB)
-	@image/install-packages build test
+test-home-assistant: ## a real Home Assistant finds the meters (installs 600 MB)
+	@image/install-packages build test home-assistant
 	@tests/home-assistant/run
 
-bench: ## measure: decoders against others, the daemon, the display
+bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
-	cargo bench --workspace --exclude ui
+	cargo bench --locked -p meter-link --bench sml
+	@tests/bench/daemon
+	cargo run --locked --release -p ui --example measure
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build

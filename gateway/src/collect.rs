@@ -5,7 +5,7 @@ use std::time::Duration;
 use meter_link::driver::{self, PortEvent, SerialPort};
 use meter_link::model::Hint;
 use meter_link::session::{Line, Rejected, Session};
-use meter_link::{iec62056_21, p1, sml};
+use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -102,6 +102,13 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             };
             Box::new(p1::Listener::new(line, meter.p1_keys()?))
         }
+        Protocol::Tic => Box::new(tic::Listener::new(tic::Config {
+            start: match meter.baud {
+                Some(1_200) => tic::Mode::Historic,
+                _ => tic::Mode::Standard,
+            },
+            ..tic::Config::default()
+        })),
     })
 }
 

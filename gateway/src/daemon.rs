@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wattle_api::Gateway;
 
@@ -26,11 +26,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Every part beats once a second; one that is silent this long is ill.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. At SIGHUP the configuration is read again with `reread`: a right
+/// one takes the place of the old, a wrong one is logged and changes nothing.
 ///
 /// # Errors
 /// The store, the tariff or the time zone cannot be used.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    reread: impl Fn() -> anyhow::Result<Config>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let mut next = Some(config);
+    while let Some(config) = next {
+        next = run_once(config, &reread, &mut signals).await?;
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Runs with one configuration; returns the one to go on with.
+async fn run_once(
+    config: Config,
+    reread: &impl Fn() -> anyhow::Result<Config>,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<Config>> {
     let clock: SharedClock = Arc::new(SystemClock);
     let zone = config.gateway.zone()?;
     let tariff = config
@@ -65,11 +84,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state);
+    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
             gateway: gateway.id.clone(),
+            meters: config.meters.clone(),
+            readers: store.readers(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
@@ -92,13 +113,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!(gateway = gateway.id, socket = %config.api.socket.display(), "started");
     let health = supervisor.health();
     tell(&[NotifyState::Ready, NotifyState::Status("reading")]);
-    until_signalled(&health, &store).await?;
-    tell(&[NotifyState::Stopping]);
+    let next = signals.wait(&health, &store, reread).await?;
+    if next.is_none() {
+        tell(&[NotifyState::Stopping]);
+    }
     supervisor.end(PATIENCE).await;
     // The collectors are gone, so that the writer ends once it has committed what was waiting.
     tokio::task::spawn_blocking(move || store.close()).await?;
-    tracing::info!("ended");
-    Ok(())
+    Ok(next)
 }
 
 fn start_view(
@@ -119,10 +141,12 @@ fn start_api(
     config: &Config,
     store: &Store,
     state: watch::Receiver<Arc<wattle_api::State>>,
+    clock: SharedClock,
 ) {
     let api = Api::new(
         state,
         store.readers(),
+        clock,
         supervisor.health(),
         supervisor.stop(),
     );
@@ -132,25 +156,55 @@ fn start_api(
     });
 }
 
-/// Waits for the signal to end. Meanwhile feeds systemd's watchdog, but only while every part
-/// and the store's writer are alive.
-async fn until_signalled(health: &HealthBoard, store: &Store) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    let period = sd_notify::watchdog_enabled().map_or(Duration::from_secs(10), |limit| limit / 3);
-    let mut tick = tokio::time::interval(period);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = tick.tick() => {
-                anyhow::ensure!(store.is_alive(), "the store's writer has ended");
-                let health = health.health();
-                if health.ok {
-                    tell(&[NotifyState::Watchdog]);
-                } else {
-                    let ill: Vec<&str> = health.parts.iter().filter(|part| !part.ok).map(|part| part.name.as_str()).collect();
-                    tracing::error!(parts = ill.join(", "), "no sign of life; the watchdog is not fed");
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("SIGHUP")?,
+        })
+    }
+
+    /// Waits for the signal to end (`None`) or for a new configuration. Meanwhile feeds systemd's
+    /// watchdog, but only while every part and the store's writer are alive.
+    async fn wait(
+        &mut self,
+        health: &HealthBoard,
+        store: &Store,
+        reread: &impl Fn() -> anyhow::Result<Config>,
+    ) -> anyhow::Result<Option<Config>> {
+        let period =
+            sd_notify::watchdog_enabled().map_or(Duration::from_secs(10), |limit| limit / 3);
+        let mut tick = tokio::time::interval(period);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Ok(None),
+                _ = self.interrupt.recv() => return Ok(None),
+                _ = self.hangup.recv() => match reread() {
+                    Ok(config) => {
+                        tracing::info!("the configuration was read again");
+                        return Ok(Some(config));
+                    }
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(error, "the new configuration is wrong; going on with the old one");
+                    }
+                },
+                _ = tick.tick() => {
+                    anyhow::ensure!(store.is_alive(), "the store's writer has ended");
+                    let health = health.health();
+                    if health.ok {
+                        tell(&[NotifyState::Watchdog]);
+                    } else {
+                        let ill: Vec<&str> = health.parts.iter().filter(|part| !part.ok).map(|part| part.name.as_str()).collect();
+                        tracing::error!(parts = ill.join(", "), "no sign of life; the watchdog is not fed");
+                    }
                 }
             }
         }

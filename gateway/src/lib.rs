@@ -16,4 +16,5 @@ pub mod mqtt;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;
+pub mod toml_file;
 pub mod view;

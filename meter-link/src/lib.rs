@@ -21,3 +21,4 @@ pub mod p1;
 pub mod profile;
 pub mod session;
 pub mod sml;
+pub mod tic;

@@ -14,6 +14,7 @@ pub mod format;
 pub mod headless;
 pub mod live;
 pub mod ring;
+pub mod watchdog;
 
 pub use generated::*;
 

@@ -10,6 +10,7 @@ use ui::bind::{self, View};
 use ui::format::Language;
 use ui::headless::{self, Screen};
 use ui::live::{self, Live};
+use ui::watchdog::Watchdog;
 use ui::{Settings, Theme, client};
 
 /// The display of a wattle gateway.
@@ -164,8 +165,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         .context("cannot start reading the gateway")?;
     let live = Live::new(&app, mailbox, arguments.lang);
     let themes = follow_the_clock(&app, arguments);
+    let watchdog = Watchdog::start();
     app.run().context("the window failed")?;
-    drop((live, themes));
+    drop((live, themes, watchdog));
     Ok(())
 }
 

@@ -260,6 +260,9 @@ pub enum Advice {
     UseOwnPower,
     /// Meter's PIN has not been entered.
     EnterPin,
+    /// Advice of a newer gateway that this client does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// What is wrong, or wants attention.
@@ -309,6 +312,9 @@ pub enum NoticeCode {
     BrokerLost,
     /// The store cannot be written.
     StoreFailed,
+    /// Something that a newer gateway knows of; its text says what.
+    #[serde(other)]
+    Other,
 }
 
 /// A meter.
@@ -418,4 +424,17 @@ pub struct Part {
     pub ok: bool,
     /// How often it was restarted.
     pub restarts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_gateway_says_does_not_break_an_older_client() {
+        let advice: Advice = serde_json::from_str(r#"{"kind":"dance","where":"kitchen"}"#).unwrap();
+        assert_eq!(advice, Advice::Other);
+        let code: NoticeCode = serde_json::from_str(r#""flood""#).unwrap();
+        assert_eq!(code, NoticeCode::Other);
+    }
 }

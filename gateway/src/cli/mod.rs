@@ -99,7 +99,7 @@ fn run(args: &ConfigArgs) -> ExitCode {
             .max_blocking_threads(4)
             .enable_all()
             .build()?;
-        runtime.block_on(daemon::run(config))
+        runtime.block_on(daemon::run(config, || load(args)))
     });
     ended(ran)
 }

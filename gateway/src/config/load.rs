@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::key::nearest;
 use super::{Config, beside};
+use crate::toml_file::{FileError, parse, read};
 
 /// Prefix of the environment's variables.
 const ENV_PREFIX: &str = "WATTLE__";
@@ -13,24 +13,9 @@ const ENV_PREFIX: &str = "WATTLE__";
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file breaks the form: bad TOML, an unknown key, a value of the wrong kind.
-    #[error("{path}:{line}: {message}")]
-    Form {
-        /// The file, or the environment variable's name.
-        path: String,
-        /// The line, from 1.
-        line: usize,
-        /// What and how to mend it.
-        message: String,
-    },
+    /// A file, or a variable of the environment, cannot be read or breaks the form.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The form is right, but the values do not fit.
     #[error("{path}: {}", problems.join("\n"))]
     Values {
@@ -53,9 +38,8 @@ pub fn load(
     for file in files(path)? {
         let text = read(&file)?;
         let name = file.display().to_string();
-        checked(&text, &name)?;
-        let mut table: Table =
-            toml::from_str(&text).map_err(|error| form_error(&text, &name, &error))?;
+        parse::<Config>(&text, &name)?;
+        let mut table: Table = parse(&text, &name)?;
         anchor_paths(&mut table, &file);
         merge(&mut merged, table);
     }
@@ -63,7 +47,7 @@ pub fn load(
         merge(&mut merged, variable(&name, &value)?);
     }
     let text = toml::to_string(&merged).unwrap_or_default();
-    let config = checked(&text, "the configuration as a whole")?;
+    let config: Config = parse(&text, "the configuration as a whole")?;
     let problems = config.problems();
     if problems.is_empty() {
         Ok(config)
@@ -80,7 +64,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let folder = beside(path, Path::new("conf.d"));
     let mut extra = Vec::new();
     if folder.is_dir() {
-        let unreadable = |source| ConfigError::Unreadable {
+        let unreadable = |source| FileError::Unreadable {
             path: folder.clone(),
             source,
         };
@@ -94,58 +78,6 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     extra.sort();
     extra.insert(0, path.to_path_buf());
     Ok(extra)
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-fn checked(text: &str, name: &str) -> Result<Config, ConfigError> {
-    toml::from_str(text).map_err(|error| form_error(text, name, &error))
-}
-
-fn form_error(text: &str, name: &str, error: &toml::de::Error) -> ConfigError {
-    let start = error.span().map_or(0, |span| span.start);
-    let line = 1 + text
-        .bytes()
-        .take(start)
-        .filter(|&byte| byte == b'\n')
-        .count();
-    ConfigError::Form {
-        path: name.to_owned(),
-        line,
-        message: with_nearest(error.message()),
-    }
-}
-
-/// serde says ``unknown field `prot`, expected one of `port`, `baud` ``: adds the nearest.
-fn with_nearest(message: &str) -> String {
-    let Some(rest) = message
-        .strip_prefix("unknown field `")
-        .or_else(|| message.strip_prefix("unknown variant `"))
-    else {
-        return message.to_owned();
-    };
-    let mut quoted = rest.split('`');
-    let Some(word) = quoted.next() else {
-        return message.to_owned();
-    };
-    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
-    let what = if message.starts_with("unknown field") {
-        "key"
-    } else {
-        "value"
-    };
-    match nearest(word, &known) {
-        Some(name) => format!("unknown {what} {word:?}: did you mean {name:?}?"),
-        None => format!(
-            "unknown {what} {word:?}: known here are {}",
-            known.join(", ")
-        ),
-    }
 }
 
 /// Paths in a file are relative to that file.
@@ -182,11 +114,13 @@ fn variable(name: &str, value: &str) -> Result<Table, ConfigError> {
         .map(str::to_lowercase)
         .collect();
     if path.len() < 2 || path.iter().any(String::is_empty) {
-        return Err(ConfigError::Form {
-            path: name.to_owned(),
+        let message = "a variable is named WATTLE__SECTION__KEY".to_owned();
+        return Err(FileError::Form {
+            name: name.to_owned(),
             line: 1,
-            message: "a variable is named WATTLE__SECTION__KEY".to_owned(),
-        });
+            message,
+        }
+        .into());
     }
     let literal = value
         .parse::<i64>()
@@ -200,7 +134,7 @@ fn variable(name: &str, value: &str) -> Result<Table, ConfigError> {
         return Ok(Table::new());
     };
     let text = toml::to_string(&table).unwrap_or_default();
-    checked(&text, name)?;
+    parse::<Config>(&text, name)?;
     Ok(table)
 }
 
@@ -340,5 +274,19 @@ mod tests {
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }
+    }
+
+    #[test]
+    fn a_tic_meter_has_one_of_two_speeds() {
+        let meter = METER.replace("sml", "tic");
+        let protocol = |text: &str| load_text(text, &[]).map(|c| c.meters[0].protocol);
+        assert_eq!(protocol(&meter).unwrap(), Protocol::Tic);
+        assert_eq!(Protocol::Tic.name(), "tic");
+        assert!(protocol(&format!("{meter}baud = 1200\n")).is_ok());
+        let error = protocol(&format!("{meter}baud = 2400\n")).unwrap_err();
+        assert!(
+            error.to_string().contains("9600 (standard mode)"),
+            "{error}"
+        );
     }
 }

@@ -3,7 +3,6 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
-mod key;
 mod load;
 mod secret;
 
@@ -104,7 +103,8 @@ pub struct MeterConfig {
     pub protocol: Protocol,
     /// The serial port's device file.
     pub port: PathBuf,
-    /// Speed in bits per second, where the protocol's own does not fit.
+    /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
+    /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
     /// Which modem lines power the optical head.
     #[serde(default)]
@@ -157,6 +157,9 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// TIC, pushed by French meters through their customer port.
+    #[serde(rename = "tic")]
+    Tic,
 }
 
 impl Protocol {
@@ -167,6 +170,7 @@ impl Protocol {
             Self::Sml => "sml",
             Self::Iec62056_21 => "iec62056-21",
             Self::P1 => "p1",
+            Self::Tic => "tic",
         }
     }
 }
@@ -340,6 +344,11 @@ impl MeterConfig {
         }
         if let Some(baud) = self.baud {
             in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
+        }
+        if self.protocol == Protocol::Tic && !matches!(self.baud, None | Some(1_200 | 9_600)) {
+            found.push(format!(
+                "{at}: baud must be 9600 (standard mode) or 1200 (historic mode) with protocol = \"tic\""
+            ));
         }
         if self.protocol == Protocol::Iec62056_21 {
             in_range(

@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wattle_api::{EVENTS_PATH, HEALTH_PATH, METERS_PATH, STATE_PATH, State};
 
+use crate::clock::SharedClock;
 use crate::store::Readers;
 use crate::supervisor::{HealthBoard, Pulse};
 
@@ -35,6 +36,8 @@ pub struct Api {
     pub state: watch::Receiver<Arc<State>>,
     /// Opens the store for reading.
     pub readers: Readers,
+    /// The wall clock.
+    pub clock: SharedClock,
     /// The daemon's health.
     pub health: HealthBoard,
     /// Ends event streams.
@@ -49,12 +52,14 @@ impl Api {
     pub fn new(
         state: watch::Receiver<Arc<State>>,
         readers: Readers,
+        clock: SharedClock,
         health: HealthBoard,
         stop: CancellationToken,
     ) -> Self {
         Self {
             state,
             readers,
+            clock,
             health,
             stop,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
@@ -129,7 +134,7 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 async fn state(Shared(api): Shared<Api>) -> Json<State> {
     let state = api.state.borrow().as_ref().clone();
     Json(State {
-        at: jiff::Timestamp::now().max(state.at),
+        at: api.clock.now().max(state.at),
         ..state
     })
 }

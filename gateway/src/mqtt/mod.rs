@@ -4,18 +4,18 @@
 //! meter and telegram, one status per meter, one for the gateway with a last will. Registers that
 //! fell or were not measured are not in it. While the broker is away the newest values are kept
 //! and published when it is back; discovery is published again then, and whenever Home Assistant
-//! says that it has started.
+//! says that it has started. What was read before the daemon was started is published as well, but
+//! a meter is online only when it is heard.
 
 mod entity;
 mod message;
+mod meters;
+mod rhythm;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
-use meter_link::model::Quality;
 use rumqttc::{
     AsyncClient, Event as LinkEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport,
 };
@@ -25,10 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
-use crate::config::MqttConfig;
-use crate::store::StoredTelegram;
+use crate::config::{MeterConfig, MqttConfig};
+use crate::store::{LastReading, Readers};
 use crate::supervisor::Pulse;
-use message::{Device, Message, Topics, gateway_discovery};
+use message::{Message, Topics};
+use meters::Meters;
 
 /// How many messages may wait for the link.
 const QUEUE: usize = 64;
@@ -37,8 +38,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Home Assistant's start is answered after a moment that differs from gateway to gateway.
 const BIRTH_DELAY_MS: u64 = 10_000;
-/// A meter is offline after three periods, at least this long.
-const LEAST_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the publisher works with.
 #[derive(Clone)]
@@ -47,6 +46,10 @@ pub struct Settings {
     pub config: MqttConfig,
     /// The gateway's six hex digits.
     pub gateway: String,
+    /// The configured meters.
+    pub meters: Vec<MeterConfig>,
+    /// Into the store, for what was read before the start.
+    pub readers: Readers,
     /// Says what happens.
     pub bus: Bus,
     /// The wall clock.
@@ -56,7 +59,8 @@ pub struct Settings {
 /// Publishes until told to stop.
 ///
 /// # Errors
-/// The configuration cannot be used: the password or the authorities cannot be read.
+/// The configuration cannot be used: the password or the authorities cannot be read. The store
+/// cannot be read, or the link broke beyond repair.
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let topics = Topics {
         topic_prefix: settings.config.topic_prefix.clone(),
@@ -64,14 +68,17 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         gateway: settings.gateway.clone(),
     };
     let mut events = settings.bus.listen();
+    let mut meters = Meters::new(topics.clone(), &settings.meters);
+    let readings = last_readings(settings.readers.clone()).await?;
+    meters.recall(&readings, settings.clock.now(), Instant::now());
     let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
     let (link_events, mut from_link) = mpsc::channel(QUEUE);
     let pump = tokio::spawn(pump(link, link_events, stop.clone()));
     let mut publisher = Publisher {
-        topics,
         client,
         settings,
-        devices: BTreeMap::new(),
+        topics,
+        meters,
         connected: false,
         birth: None,
     };
@@ -80,7 +87,10 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         tokio::select! {
             () = stop.cancelled() => break,
             event = events.recv() => match event {
-                Ok(Event::Stored(telegram)) => publisher.take(&telegram).await?,
+                Ok(Event::Stored(telegram)) => {
+                    let messages = publisher.meters.take(&telegram, Instant::now());
+                    publisher.publish(messages).await?;
+                }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },
@@ -151,77 +161,16 @@ async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: Cancellation
 }
 
 struct Publisher {
-    topics: Topics,
     client: AsyncClient,
     settings: Settings,
-    devices: BTreeMap<String, Known>,
+    topics: Topics,
+    meters: Meters,
     connected: bool,
     /// When Home Assistant's start is to be answered.
     birth: Option<Instant>,
 }
 
-struct Known {
-    device: Device,
-    heard: Instant,
-    period: Duration,
-    online: bool,
-}
-
 impl Publisher {
-    async fn take(&mut self, telegram: &Arc<StoredTelegram>) -> anyhow::Result<()> {
-        let now = Instant::now();
-        let mut announce = false;
-        let known = self
-            .devices
-            .entry(telegram.name.clone())
-            .or_insert_with(|| {
-                announce = true;
-                Known {
-                    device: device(telegram),
-                    heard: now,
-                    period: Duration::ZERO,
-                    online: false,
-                }
-            });
-        if known.device.serial != telegram.serial {
-            announce = true;
-            known.device = device(telegram);
-        }
-        let distance = now.duration_since(known.heard);
-        known.period = if known.period.is_zero() {
-            distance
-        } else {
-            (known.period * 3 + distance) / 4
-        };
-        known.heard = now;
-        known.device.expire_after_s = (known.period * 3).max(LEAST_PATIENCE).as_secs();
-        known.device.received_at = telegram.received_at;
-        for value in telegram
-            .values
-            .iter()
-            .filter(|value| value.quality == Quality::Measured)
-        {
-            announce |= known
-                .device
-                .values
-                .insert((value.obis, value.unit), value.value)
-                .is_none();
-        }
-        let came_back = !std::mem::replace(&mut known.online, true);
-        if !self.connected {
-            return Ok(());
-        }
-        let device = known.device.clone();
-        if announce {
-            self.publish(device.discovery(&self.topics)).await?;
-        }
-        let mut messages = vec![device.state(&self.topics)];
-        if came_back || announce {
-            messages.push(self.topics.meter_status(&device.serial, true));
-        }
-        self.publish(messages).await
-    }
-
     async fn linked(&mut self, event: Linked) -> anyhow::Result<()> {
         match event {
             Linked::Connected => {
@@ -230,7 +179,7 @@ impl Publisher {
                 self.connected = true;
                 self.client
                     .try_subscribe(self.topics.birth(), QoS::AtLeastOnce)?;
-                self.publish_everything().await
+                self.publish(self.meters.everything()).await
             }
             Linked::Lost(reason) => {
                 tracing::warn!(
@@ -259,48 +208,21 @@ impl Publisher {
 
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        let silent = |known: &Known| {
-            now.duration_since(known.heard) > (known.period * 3).max(LEAST_PATIENCE)
-        };
-        let mut messages = Vec::new();
-        for known in self
-            .devices
-            .values_mut()
-            .filter(|known| known.online && silent(known))
-        {
-            known.online = false;
-            messages.push(self.topics.meter_status(&known.device.serial, false));
-        }
-        if self.connected {
-            self.publish(messages).await?;
-        }
+        let silent = self.meters.fall_silent(now);
+        self.publish(silent).await?;
         if self.connected && self.birth.is_some_and(|at| at <= now) {
             self.birth = None;
-            self.publish_everything().await?;
+            self.publish(self.meters.everything()).await?;
         }
         Ok(())
     }
 
-    /// Discovery first, then states, and only then that all of it is online.
-    async fn publish_everything(&mut self) -> anyhow::Result<()> {
-        let mut messages = vec![gateway_discovery(&self.topics)];
-        for known in self.devices.values() {
-            messages.extend(known.device.discovery(&self.topics));
+    /// Hands messages to the link; without one they are dropped, since everything is published
+    /// again once it is back. A link that does not take them in time is as good as gone.
+    async fn publish(&self, messages: Vec<Message>) -> anyhow::Result<()> {
+        if !self.connected {
+            return Ok(());
         }
-        for known in self.devices.values() {
-            messages.push(known.device.state(&self.topics));
-            messages.push(self.topics.meter_status(&known.device.serial, known.online));
-        }
-        messages.push(Message {
-            topic: self.topics.gateway_status(),
-            payload: "online".to_owned(),
-        });
-        self.publish(messages).await
-    }
-
-    /// Hands messages to the link. When it does not take them in time the broker is as good as
-    /// gone: they are dropped here, and everything is published again once it is back.
-    async fn publish(&mut self, messages: Vec<Message>) -> anyhow::Result<()> {
         for Message { topic, payload } in messages {
             let sent = self.client.publish(topic, QoS::AtLeastOnce, true, payload);
             match tokio::time::timeout(Duration::from_secs(5), sent).await {
@@ -311,35 +233,22 @@ impl Publisher {
         Ok(())
     }
 
-    async fn farewell(&mut self) {
+    async fn farewell(&self) {
+        let offline = Message {
+            topic: self.topics.gateway_status(),
+            payload: "offline".to_owned(),
+        };
+        let _ = self.publish(vec![offline]).await;
         if self.connected {
-            let offline = Message {
-                topic: self.topics.gateway_status(),
-                payload: "offline".to_owned(),
-            };
-            let _ = self.publish(vec![offline]).await;
             let _ = self.client.disconnect().await;
         }
     }
 }
 
-fn device(telegram: &StoredTelegram) -> Device {
-    Device {
-        name: title(&telegram.name),
-        serial: telegram.serial.clone(),
-        manufacturer: telegram.manufacturer.clone(),
-        expire_after_s: LEAST_PATIENCE.as_secs(),
-        values: BTreeMap::new(),
-        received_at: Timestamp::UNIX_EPOCH,
-    }
-}
-
-/// A configured name as a title: its first letter large.
-fn title(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+/// What the store knows from before the start.
+async fn last_readings(readers: Readers) -> anyhow::Result<Vec<LastReading>> {
+    let read = tokio::task::spawn_blocking(move || readers.open()?.last_readings());
+    Ok(read.await??)
 }
 
 fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> {

@@ -14,13 +14,14 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first_light.sql")];
 /// Opens the database for writing, makes it if it is missing, and migrates it.
 ///
 /// WAL with `synchronous = NORMAL`: a commit survives the death of the process at any instant; a
-/// loss of power may cost the commits of the last moments, never the database.
+/// loss of power may cost the commits of the last moments, never the database. Pages are small,
+/// since each commit writes every page it touches, and memory cards wear by what is written.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(5))?;
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -1024;",
+        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -1024;",
     )?;
     migrate(&mut db)?;
     Ok(db)

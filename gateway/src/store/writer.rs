@@ -19,6 +19,9 @@ use crate::bus::{Bus, Event};
 const QUEUE: usize = 256;
 /// How many telegrams one commit takes at most.
 const BATCH: usize = 128;
+/// How many raw telegrams are written at once. They are for service and for nobody's bill: a kill
+/// may cost the last few, and the card is spared a page with every reading.
+const RAW_BATCH: usize = 32;
 /// How often old rows are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How many rows one removal takes at most, so that the writer is never busy for long.
@@ -131,7 +134,15 @@ struct Writer {
     meters: HashMap<String, i64>,
     registers: HashMap<RegisterKey, Register>,
     last_us: i64,
+    raw: Vec<RawRow>,
     pruned: Option<Instant>,
+}
+
+/// A telegram's bytes for the raw ring.
+struct RawRow {
+    at_us: i64,
+    port: String,
+    bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
@@ -156,6 +167,7 @@ impl Writer {
             meters: HashMap::new(),
             registers: HashMap::new(),
             last_us,
+            raw: Vec::new(),
             pruned: None,
         })
     }
@@ -170,6 +182,9 @@ impl Writer {
                 }
             }
             self.write_until_done(&batch, bus);
+            if self.raw.len() >= RAW_BATCH {
+                self.write_raw();
+            }
             if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
                 self.pruned = Some(Instant::now());
                 if let Err(error) = self.prune() {
@@ -177,6 +192,7 @@ impl Writer {
                 }
             }
         }
+        self.write_raw();
         if let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);") {
             tracing::warn!(%error, "the store was closed without a checkpoint");
         }
@@ -227,13 +243,29 @@ impl Writer {
             }
             last_us = last_us.max(at_us);
             stored.push(step.telegram(incoming, at_us)?);
-            if self.settings.raw_megabytes > 0 && !incoming.telegram.raw.is_empty() {
-                step.raw(incoming, at_us)?;
-            }
         }
         transaction.commit()?;
         self.last_us = last_us;
+        if self.settings.raw_megabytes > 0 {
+            // A meter behind another one has no bytes of its own.
+            let pairs = stored.iter().zip(batch);
+            let sent = pairs.filter(|(_, incoming)| !incoming.telegram.raw.is_empty());
+            let rows = sent.map(|(stored, incoming)| RawRow {
+                at_us: stored.received_at.as_microsecond(),
+                port: incoming.port.clone(),
+                bytes: incoming.telegram.raw.clone(),
+            });
+            self.raw.extend(rows);
+        }
         Ok(stored)
+    }
+
+    /// Writes the raw telegrams that wait. They are dropped when that fails: readings go first.
+    fn write_raw(&mut self) {
+        let rows = std::mem::take(&mut self.raw);
+        if let Err(error) = insert_raw(&mut self.db, &rows) {
+            tracing::warn!(%error, telegrams = rows.len(), "raw telegrams were not kept");
+        }
     }
 
     fn prune(&mut self) -> Result<(), StoreError> {
@@ -412,13 +444,6 @@ impl Step<'_> {
         Ok(count)
     }
 
-    fn raw(&self, incoming: &Incoming, at_us: i64) -> Result<(), StoreError> {
-        self.db
-            .prepare_cached("INSERT INTO raw_telegram VALUES (?1, ?2, ?3)")?
-            .execute(params![at_us, incoming.port, incoming.telegram.raw])?;
-        Ok(())
-    }
-
     fn meter(&mut self, incoming: &Incoming) -> Result<i64, StoreError> {
         if let Some(id) = self.meters.get(&incoming.serial) {
             return Ok(*id);
@@ -503,6 +528,16 @@ impl Step<'_> {
             last,
         }))
     }
+}
+
+fn insert_raw(db: &mut Connection, rows: &[RawRow]) -> Result<(), StoreError> {
+    let step = db.transaction()?;
+    for row in rows {
+        step.prepare_cached("INSERT INTO raw_telegram VALUES (?1, ?2, ?3)")?
+            .execute(params![row.at_us, row.port, row.bytes])?;
+    }
+    step.commit()?;
+    Ok(())
 }
 
 fn meter_time_text(time: MeterTime) -> String {

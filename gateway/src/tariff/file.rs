@@ -9,28 +9,14 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::{BandRate, Rule, Standing, Tariff};
+use crate::toml_file::{self, FileError};
 
 /// Why a tariff cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TariffError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The form is broken.
-    #[error("{path}:{line}: {message}")]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
+    /// The file cannot be read or breaks the form.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The values do not fit together.
     #[error("{path}: {message}")]
     Values {
@@ -120,23 +106,8 @@ impl TryFrom<toml::Value> for Exact {
 }
 
 pub(super) fn load(path: &Path, home: &TimeZone) -> Result<Tariff, TariffError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TariffError::Unreadable {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let document: Document = toml::from_str(&text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let line = 1 + text
-            .bytes()
-            .take(start)
-            .filter(|&byte| byte == b'\n')
-            .count();
-        TariffError::Form {
-            path: path.to_path_buf(),
-            line,
-            message: error.message().to_owned(),
-        }
-    })?;
+    let text = toml_file::read(path)?;
+    let document: Document = toml_file::parse(&text, &path.display().to_string())?;
     build(document, home).map_err(|message| TariffError::Values {
         path: path.to_path_buf(),
         message,
@@ -318,7 +289,7 @@ rate = "0.05"
             ("band = \"night\"", "band = \"nihgt\"", "no band"),
             ("currency = \"GBP\"", "currency = \"pounds\"", "ISO 4217"),
             ("22:30", "25:30", "time of day"),
-            ("amount =", "amuont =", "unknown field"),
+            ("amount =", "amuont =", "did you mean \"amount\"?"),
             ("version = 1", "version = 2", "version 2"),
         ] {
             let error = read(&NIGHT.replacen(from, to, 1)).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! The tariff: what a kilowatt-hour costs at which time.
 //!
-//! A tariff is a file of its own, in the format described in `docs` of the repository's README:
+//! A tariff is a file of its own (README.md, "The tariff"):
 //! bands with a rate, a schedule that says which band holds when, standing charges and taxes.
 //! All arithmetic is exact.
 

@@ -24,25 +24,30 @@ impl Broker {
     /// # Errors
     /// mosquitto is not installed, or does not listen in time.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(folder, "allow_anonymous true\n")
+    }
+
+    /// Starts mosquitto with more lines of configuration behind its listener.
+    ///
+    /// # Errors
+    /// mosquitto is not installed, or does not listen in time.
+    pub fn start_with(folder: &Path, more: &str) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = folder.join("mosquitto.conf");
+        // Debian installs the broker where only root's search path leads.
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
         std::fs::write(
             &config,
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"),
+            format!("persistence false\nuser root\nlistener {port} 127.0.0.1\n{more}"),
         )?;
+        let log = std::fs::File::create(folder.join("mosquitto.log"))?;
         let child = Command::new("mosquitto")
+            .env("PATH", path)
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
-            .or_else(|_| {
-                Command::new("/usr/sbin/mosquitto")
-                    .arg("-c")
-                    .arg(&config)
-                    .stderr(Stdio::null())
-                    .spawn()
-            })
             .context("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")?;
         let broker = Self { child, port };
         eventually("mosquitto listens", Duration::from_secs(10), || {

@@ -25,19 +25,53 @@ impl Daemon {
     /// # Errors
     /// The daemon does not answer within ten seconds.
     pub fn start(folder: &Path, more: &str) -> anyhow::Result<Self> {
-        let config = folder.join("wattle.toml");
-        let text = format!(
-            "[gateway]\ntime_zone = \"Europe/Berlin\"\nstate_dir = {:?}\n[api]\nsocket = {:?}\n{more}",
-            folder.join("state"),
-            folder.join("api.sock"),
-        );
-        std::fs::write(&config, text)?;
+        write_config(folder, more)?;
         let mut daemon = Self {
             child: spawn(folder)?,
             folder: folder.to_path_buf(),
         };
         daemon.wait()?;
         Ok(daemon)
+    }
+
+    /// The same, telling a notification socket of systemd's kind.
+    ///
+    /// # Errors
+    /// The daemon does not answer within ten seconds.
+    pub fn start_notifying(
+        folder: &Path,
+        socket: &Path,
+        watchdog: Duration,
+    ) -> anyhow::Result<Self> {
+        write_config(folder, "")?;
+        let child = command(folder)?
+            .env("NOTIFY_SOCKET", socket)
+            .env("WATCHDOG_USEC", watchdog.as_micros().to_string())
+            .spawn()?;
+        let mut daemon = Self {
+            child,
+            folder: folder.to_path_buf(),
+        };
+        daemon.wait()?;
+        Ok(daemon)
+    }
+
+    /// Gives it another configuration and asks it to read that.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub fn reload(&self, more: &str) -> anyhow::Result<()> {
+        write_config(&self.folder, more)?;
+        self.signal("-HUP")
+    }
+
+    fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill")
+            .arg(name)
+            .arg(self.child.id().to_string())
+            .status()?;
+        anyhow::ensure!(status.success(), "kill {name}: {status}");
+        Ok(())
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {
@@ -67,10 +101,7 @@ impl Daemon {
     /// # Errors
     /// It does not end well.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        Command::new("kill")
-            .arg("-TERM")
-            .arg(self.child.id().to_string())
-            .status()?;
+        self.signal("-TERM")?;
         let child = &mut self.child;
         let status = eventually("the daemon ends", Duration::from_secs(10), || {
             Ok(child.try_wait()?)
@@ -132,19 +163,32 @@ impl Drop for Daemon {
     }
 }
 
+fn write_config(folder: &Path, more: &str) -> anyhow::Result<()> {
+    let text = format!(
+        "[gateway]\ntime_zone = \"Europe/Berlin\"\nstate_dir = {:?}\n[api]\nsocket = {:?}\n{more}",
+        folder.join("state"),
+        folder.join("api.sock"),
+    );
+    Ok(std::fs::write(folder.join("wattle.toml"), text)?)
+}
+
 fn spawn(folder: &Path) -> anyhow::Result<Child> {
+    command(folder)?.spawn().context("wattle cannot be started")
+}
+
+fn command(folder: &Path) -> anyhow::Result<Command> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("wattle.log"))?;
-    Command::new(program("wattle")?)
+    let mut command = Command::new(program("wattle")?);
+    command
         .args(["run", "--config"])
         .arg(folder.join("wattle.toml"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context("wattle cannot be started")
+        .stderr(log);
+    Ok(command)
 }
 
 /// One request of HTTP/1.0 over the socket.

@@ -31,8 +31,8 @@ pub fn screenshot(socket: &Path, picture: &Path) -> anyhow::Result<()> {
 /// tesseract or the tool that cuts the picture is not installed.
 pub fn read_hero(picture: &Path) -> anyhow::Result<String> {
     let script = "import sys\nfrom PIL import Image, ImageOps\n\
-                  crop = Image.open(sys.argv[1]).convert('L').crop((160, 105, 400, 200))\n\
-                  ImageOps.invert(crop.resize((960, 380))).save(sys.argv[2])\n";
+                  crop = Image.open(sys.argv[1]).convert('L').crop((160, 115, 400, 218))\n\
+                  ImageOps.invert(crop.resize((960, 412))).save(sys.argv[2])\n";
     let cut = picture.with_extension("hero.png");
     let status = Command::new("/usr/bin/python3")
         .args(["-c", script])

@@ -13,7 +13,7 @@ use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{iec62056_21, p1, sml, uart::Framing};
+use wattle_sim::{iec62056_21, p1, sml, tic, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -64,6 +64,23 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         silent_every: u32,
     },
+    /// A French meter's customer port (TIC): a frame a second in standard mode, 9,600 baud, 7E1.
+    ///
+    /// The meter's name for `unplug` and `plug` is `linky`.
+    Linky {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// Historic mode at 1,200 baud in place of the standard one.
+        #[arg(long)]
+        historic: bool,
+        /// A photovoltaic plant on the roof: the home also feeds in.
+        #[arg(long)]
+        pv: bool,
+        /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Plays recorded bytes at the speed of the line, from when the port is first opened.
     ///
     /// The recording runs on while the cable is out, as a meter does. At its end the line stays
@@ -98,6 +115,7 @@ enum Running {
     Sml(sml::SmlMeter),
     P1(p1::P1Meter),
     Iec(iec62056_21::Meter),
+    Tic(tic::Meter),
     Replay(Replay),
 }
 
@@ -107,6 +125,7 @@ impl Device {
             Running::Sml(meter) => meter.handle(),
             Running::P1(meter) => meter.handle(),
             Running::Iec(meter) => meter.handle(),
+            Running::Tic(meter) => meter.handle(),
             Running::Replay(replay) => replay.handle(),
         }
     }
@@ -186,6 +205,28 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 ),
             };
             Ok(vec![electricity, submeter])
+        }
+        Command::Linky {
+            pty,
+            historic,
+            pv,
+            seed,
+        } => {
+            let mode = if historic {
+                meter_link::tic::Mode::Historic
+            } else {
+                meter_link::tic::Mode::Standard
+            };
+            let config = tic::Config::new(mode, Curve::new(Kind::Home { pv }, seed));
+            Ok(vec![Device {
+                name: "linky",
+                protocol: "tic",
+                id: config.address.clone(),
+                kind: Running::Tic(
+                    tic::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
         }
         Command::Replay {
             file,

@@ -1,6 +1,6 @@
 //! The simulated meters are read by programs that are not ours: sml-rs decodes the telegrams of
-//! the SML meter, and a reader written out here, with nothing of meter-link in it, goes through
-//! the steps of IEC 62056-21.
+//! the SML meter, and readers written out here, with nothing of meter-link in them, go through the
+//! steps of IEC 62056-21 and check the groups of TIC.
 
 #![allow(
     clippy::expect_used,
@@ -21,7 +21,7 @@ use sml_rs::parser::complete::{MessageBody, parse};
 use wattle_sim::actor::Pace;
 use wattle_sim::household::{Curve, INSTALLED, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{iec62056_21, sml};
+use wattle_sim::{iec62056_21, sml, tic};
 
 struct Terminal(File);
 
@@ -299,6 +299,68 @@ fn a_request_at_the_wrong_speed_is_not_understood() {
     terminal.set_speed(300);
     terminal.0.write_all(b"/?!\r\n").unwrap();
     assert_eq!(read_line(&mut terminal), b"/WSm5SIM-C1\r\n");
+}
+
+/// Groups of the first whole frame: fields without the checksum, which must be right.
+fn tic_groups(bytes: &[u8], separator: char) -> Option<Vec<Vec<String>>> {
+    let start = bytes.iter().position(|&byte| byte == 2)? + 1;
+    let length = bytes[start..].iter().position(|&byte| byte == 3)?;
+    let text = String::from_utf8(bytes[start..start + length].to_vec()).unwrap();
+    let lines = text.split_terminator('\r').map(|line| {
+        let line = line.strip_prefix('\n').unwrap();
+        let (rest, check) = line.split_at(line.len() - 1);
+        let body = rest.strip_suffix(separator).unwrap();
+        let summed = if separator == ' ' { body } else { rest };
+        let sum: u32 = summed.bytes().map(u32::from).sum();
+        assert_eq!(
+            check.bytes().map(u32::from).sum::<u32>(),
+            (sum & 0x3F) + 0x20,
+            "{line}"
+        );
+        body.split(separator).map(str::to_owned).collect()
+    });
+    Some(lines.collect())
+}
+
+#[test]
+fn an_independent_reader_gets_the_groups_of_the_tic_meter() {
+    use meter_link::tic::Mode;
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, separator, baud, energy, power) in [
+        (Mode::Historic, ' ', 1_200, "BASE", "PAPP"),
+        (Mode::Standard, '\t', 9_600, "EAST", "SINSTS"),
+    ] {
+        let link = folder.path().join(energy);
+        let config = tic::Config {
+            pace: Pace::AtOnce,
+            interval: Duration::from_millis(100),
+            ..tic::Config::new(mode, Curve::new(Kind::Constant { power_w: 920 }, 0))
+        };
+        let meter = tic::Meter::start(&link, config).unwrap();
+        // At the other speed nothing of it is a frame, and the meter knows.
+        let mut terminal = Terminal::open(&link, 10_800 - baud);
+        let noise = terminal.read_until(|bytes| bytes.len() > 60);
+        assert!(
+            !noise
+                .windows(6)
+                .any(|part| part.starts_with(b"\nADCO") || part.starts_with(b"\nADSC"))
+        );
+        assert!(meter.sent().iter().all(|sent| !sent.heard));
+
+        terminal.set_speed(baud);
+        let whole = |bytes: &[u8]| tic_groups(bytes, separator).is_some();
+        terminal.read_until(whole);
+        let groups = tic_groups(&terminal.read_until(whole), separator).unwrap();
+        let of = |label: &str| groups.iter().find(|group| group[0] == label).unwrap()[1].clone();
+        assert_eq!(of(power), "00920");
+        let energy: u64 = of(energy).parse().unwrap();
+        let told = |sent: &tic::Sent| sent.heard && sent.import_wh == energy;
+        assert!(
+            meter.sent().iter().any(told),
+            "{energy} in {:?}",
+            meter.sent()
+        );
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod input;
 mod output;
 mod p1;
 mod sml;
+mod tic;
 
 use std::io;
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ enum Protocol {
     P1(p1::P1Args),
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
+    Tic(tic::TicArgs),
 }
 
 /// What every protocol's decoder takes.
@@ -105,6 +107,7 @@ pub fn run(args: DecodeArgs) -> ExitCode {
             }
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
+        Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
     }
 }
 

@@ -1,0 +1,326 @@
+//! The meters as home automations see them: what is to be published when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use meter_link::model::Quality;
+use tokio::time::Instant;
+
+use super::message::{Device, Message, Topics, gateway_discovery};
+use super::rhythm::Rhythm;
+use crate::config::{MeterConfig, Protocol};
+use crate::store::{LastReading, StoredTelegram, StoredValue};
+
+/// All meters that were ever heard.
+#[derive(Debug)]
+pub(super) struct Meters {
+    topics: Topics,
+    /// Names in the configuration, and the periods of those that are asked.
+    configured: BTreeMap<String, Option<Duration>>,
+    known: BTreeMap<String, Known>,
+    /// Serial numbers of meters that have been exchanged or are configured no longer.
+    former: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    device: Device,
+    rhythm: Rhythm,
+    online: bool,
+}
+
+impl Meters {
+    pub(super) fn new(topics: Topics, configured: &[MeterConfig]) -> Self {
+        let period = |meter: &MeterConfig| {
+            (meter.protocol == Protocol::Iec62056_21 && !meter.push)
+                .then(|| Duration::from_secs(u64::from(meter.period_s)))
+        };
+        Self {
+            topics,
+            configured: configured
+                .iter()
+                .map(|meter| (meter.name.clone(), period(meter)))
+                .collect(),
+            known: BTreeMap::new(),
+            former: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what the store knows from before the start. Without it a meter that is not heard
+    /// again would keep the status that the broker remembers, `online`, for ever.
+    pub(super) fn recall(&mut self, readings: &[LastReading], at: Timestamp, now: Instant) {
+        for reading in readings {
+            let name = reading.name.as_ref();
+            let Some((name, agreed)) = name.and_then(|name| self.configured.get_key_value(name))
+            else {
+                self.former.insert(reading.key.serial.clone());
+                continue;
+            };
+            let known = self.known.entry(name.clone()).or_insert_with(|| {
+                Known::new(
+                    name,
+                    &reading.key.serial,
+                    reading.manufacturer.as_deref(),
+                    *agreed,
+                )
+            });
+            let device = &mut known.device;
+            let key = (reading.key.obis, reading.key.unit);
+            device.values.insert(key, reading.value);
+            device.received_at = device.received_at.max(reading.received_at);
+        }
+        for known in self.known.values_mut() {
+            let age = at.duration_since(known.device.received_at);
+            // A clock that was set back makes a reading come from the future.
+            known.online = Duration::try_from(age).is_ok_and(|age| known.rhythm.recall(age, now));
+        }
+    }
+
+    /// Takes a telegram; what is to be published for it.
+    pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Message> {
+        let agreed = self.configured.get(&telegram.name).copied().flatten();
+        let fresh = || {
+            Known::new(
+                &telegram.name,
+                &telegram.serial,
+                telegram.manufacturer.as_deref(),
+                agreed,
+            )
+        };
+        let mut messages = Vec::new();
+        let known = self
+            .known
+            .entry(telegram.name.clone())
+            .or_insert_with(fresh);
+        if known.device.serial != telegram.serial {
+            let exchanged = std::mem::replace(known, fresh()).device.serial;
+            messages.push(self.topics.meter_status(&exchanged, false));
+            self.former.insert(exchanged);
+        }
+        self.former.remove(&telegram.serial);
+        known.rhythm.hear(now);
+        let mut announce = known.adapt_expiry();
+        known.device.received_at = telegram.received_at;
+        let measured = |value: &&StoredValue| value.quality == Quality::Measured;
+        for value in telegram.values.iter().filter(measured) {
+            let key = (value.obis, value.unit);
+            announce |= known.device.values.insert(key, value.value).is_none();
+        }
+        let came_back = !std::mem::replace(&mut known.online, true);
+        if announce {
+            messages.extend(known.device.discovery(&self.topics));
+        }
+        messages.push(known.device.state(&self.topics));
+        if came_back || announce {
+            messages.push(self.topics.meter_status(&known.device.serial, true));
+        }
+        messages
+    }
+
+    /// The status of every meter that has just fallen silent.
+    pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for known in self.known.values_mut() {
+            if known.online && known.rhythm.is_silent(now) {
+                known.online = false;
+                messages.push(self.topics.meter_status(&known.device.serial, false));
+            }
+        }
+        messages
+    }
+
+    /// Discovery first, then states, and only then that all of it is online.
+    pub(super) fn everything(&self) -> Vec<Message> {
+        let topics = &self.topics;
+        let mut messages = vec![gateway_discovery(topics)];
+        for known in self.known.values() {
+            messages.extend(known.device.discovery(topics));
+        }
+        for known in self.known.values() {
+            messages.push(known.device.state(topics));
+            messages.push(topics.meter_status(&known.device.serial, known.online));
+        }
+        for serial in &self.former {
+            messages.push(topics.meter_status(serial, false));
+        }
+        messages.push(Message {
+            topic: topics.gateway_status(),
+            payload: "online".to_owned(),
+        });
+        messages
+    }
+}
+
+impl Known {
+    fn new(name: &str, serial: &str, manufacturer: Option<&str>, agreed: Option<Duration>) -> Self {
+        let rhythm = Rhythm::new(agreed);
+        Self {
+            device: Device {
+                name: title(name),
+                serial: serial.to_owned(),
+                manufacturer: manufacturer.map(str::to_owned),
+                expire_after_s: rhythm.patience().as_secs(),
+                values: BTreeMap::new(),
+                received_at: Timestamp::UNIX_EPOCH,
+            },
+            rhythm,
+            online: false,
+        }
+    }
+
+    /// Follows the meter's period with the time after which its power is no longer true. Not
+    /// every small step, since each has to be announced: true when this one has.
+    fn adapt_expiry(&mut self) -> bool {
+        let wanted = self.rhythm.patience().as_secs();
+        let announced = self.device.expire_after_s;
+        let differs = wanted >= announced * 2 || wanted * 2 <= announced;
+        if differs {
+            self.device.expire_after_s = wanted;
+        }
+        differs
+    }
+}
+
+/// A configured name as a title: its first letter large.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use meter_link::model::{Check, Unit};
+
+    use super::*;
+    use crate::store::RegisterKey;
+
+    const AT: &str = "2026-11-22T10:00:00Z";
+
+    fn meters(period_s: Option<u32>) -> Meters {
+        let protocol = period_s.map_or_else(
+            || "protocol = \"sml\"".to_owned(),
+            |period| format!("protocol = \"iec62056-21\"\nperiod_s = {period}"),
+        );
+        let config = format!("name = \"grid\"\nport = \"/dev/null\"\n{protocol}");
+        let topics = Topics {
+            topic_prefix: "wattle".to_owned(),
+            discovery_prefix: "homeassistant".to_owned(),
+            gateway: "0a1b2c".to_owned(),
+        };
+        Meters::new(topics, &[toml::from_str(&config).unwrap()])
+    }
+
+    fn telegram(serial: &str) -> StoredTelegram {
+        let value = |obis: &str, unit, value: &str| StoredValue {
+            obis: obis.parse().unwrap(),
+            unit,
+            value: value.parse().unwrap(),
+            quality: Quality::Measured,
+            status: None,
+        };
+        StoredTelegram {
+            name: "grid".to_owned(),
+            serial: serial.to_owned(),
+            manufacturer: None,
+            received_at: AT.parse().unwrap(),
+            captured_at: None,
+            check: Check::Crc,
+            values: vec![
+                value("1-0:1.8.0", Unit::WattHour, "1000"),
+                value("1-0:16.7.0", Unit::Watt, "5"),
+            ],
+            closed_interval: false,
+        }
+    }
+
+    fn reading(name: &str, serial: &str, at: &str) -> LastReading {
+        LastReading {
+            key: RegisterKey {
+                serial: serial.to_owned(),
+                obis: "1-0:1.8.0".parse().unwrap(),
+                unit: Unit::WattHour,
+            },
+            name: Some(name.to_owned()),
+            manufacturer: None,
+            value: "1000".parse().unwrap(),
+            quality: "measured".to_owned(),
+            check: "crc".to_owned(),
+            received_at: at.parse().unwrap(),
+        }
+    }
+
+    /// The payload for the topic that ends so, the last one.
+    fn told(messages: &[Message], ending: &str) -> Option<String> {
+        let told = |message: &&Message| message.topic.ends_with(ending);
+        messages
+            .iter()
+            .rfind(told)
+            .map(|message| message.payload.clone())
+    }
+
+    fn expiry(messages: &[Message]) -> Option<u64> {
+        let config = told(messages, "16_7_0/config")?;
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        config["exp_aft"].as_u64()
+    }
+
+    #[test]
+    fn a_power_value_lives_until_the_next_readout() {
+        let now = Instant::now();
+        for (period, first, second) in [(Some(15), Some(45), None), (None, Some(60), Some(15))] {
+            let mut meters = meters(period);
+            assert_eq!(expiry(&meters.take(&telegram("A1"), now)), first);
+            let later = now + Duration::from_secs(5);
+            assert!(meters.fall_silent(later).is_empty());
+            assert_eq!(expiry(&meters.take(&telegram("A1"), later)), second);
+        }
+    }
+
+    #[test]
+    fn a_meter_that_is_not_heard_again_is_offline_after_a_restart() {
+        let (at, now) = (AT.parse().unwrap(), Instant::now());
+        let mut meters = meters(None);
+        meters.recall(&[reading("grid", "A1", "2026-11-22T09:59:59Z")], at, now);
+        let all = meters.everything();
+        assert_eq!(told(&all, "A1/status").as_deref(), Some("offline"));
+        let state = r#"{"ts":"2026-11-22T09:59:59Z","energy_import_kwh":1.000}"#;
+        assert_eq!(told(&all, "A1/state").as_deref(), Some(state));
+        assert!(told(&all, "1_8_0/config").is_some());
+        let heard = meters.take(&telegram("A1"), now);
+        assert_eq!(told(&heard, "A1/status").as_deref(), Some("online"));
+    }
+
+    #[test]
+    fn a_meter_whose_next_readout_is_not_due_yet_stays_online_over_a_restart() {
+        let (at, now) = (AT.parse().unwrap(), Instant::now());
+        for (heard, want) in [("09:01:00", "online"), ("06:59:00", "offline")] {
+            let mut meters = meters(Some(3_600));
+            let heard = format!("2026-11-22T{heard}Z");
+            meters.recall(&[reading("grid", "A1", &heard)], at, now);
+            let status = told(&meters.everything(), "A1/status");
+            assert_eq!(status.as_deref(), Some(want), "{heard}");
+        }
+    }
+
+    #[test]
+    fn a_meter_that_is_gone_for_good_is_offline() {
+        let (at, now) = (AT.parse().unwrap(), Instant::now());
+        let mut meters = meters(None);
+        meters.recall(&[reading("garage", "B2", AT)], at, now);
+        meters.take(&telegram("A1"), now);
+        let exchanged = meters.take(&telegram("C3"), now);
+        assert_eq!(told(&exchanged, "A1/status").as_deref(), Some("offline"));
+        let all = meters.everything();
+        for (topic, want) in [
+            ("A1/status", "offline"),
+            ("B2/status", "offline"),
+            ("C3/status", "online"),
+        ] {
+            assert_eq!(told(&all, topic).as_deref(), Some(want), "{topic}");
+        }
+        assert!(told(&all, "b2_1_0_1_8_0/config").is_none());
+    }
+}

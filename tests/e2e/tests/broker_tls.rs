@@ -1,0 +1,122 @@
+//! MQTT over TLS to a real mosquitto that asks for a password.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use e2e::broker::Broker;
+use e2e::daemon::Daemon;
+use e2e::eventually;
+use wattle_api::NoticeCode;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .context("openssl is not installed: apt-get install openssl")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(output.status.success(), "openssl {arguments}: {said}");
+    Ok(())
+}
+
+/// An authority `name.crt` of one's own.
+fn authority(folder: &Path, name: &str) -> anyhow::Result<()> {
+    openssl(
+        folder,
+        &format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"
+        ),
+    )
+}
+
+/// A broker for `localhost` under the authority `home`, which knows the user `wattle`.
+fn broker(folder: &Path) -> anyhow::Result<Broker> {
+    authority(folder, "home")?;
+    openssl(
+        folder,
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr",
+    )?;
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n")?;
+    openssl(
+        folder,
+        "x509 -req -in broker.csr -CA home.crt -CAkey home.key -CAcreateserial -days 2 -extfile names -out broker.crt",
+    )?;
+    let passwords = folder.join("passwords");
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(&passwords)
+        .args(["wattle", "s3cret"])
+        .status()
+        .context("mosquitto_passwd is not installed: apt-get install mosquitto")?;
+    anyhow::ensure!(made.success(), "mosquitto_passwd: {made}");
+    let more = format!(
+        "allow_anonymous false\npassword_file {}\ncertfile {}\nkeyfile {}\n",
+        passwords.display(),
+        folder.join("broker.crt").display(),
+        folder.join("broker.key").display(),
+    );
+    Broker::start_with(folder, &more)
+}
+
+fn config(folder: &Path, port: u16, authority: &str, password: &str) -> anyhow::Result<String> {
+    let secret = folder.join("password");
+    std::fs::write(&secret, format!("{password}\n"))?;
+    Ok(format!(
+        "[mqtt]\nhost = \"localhost\"\nport = {port}\nusername = \"wattle\"\npassword = \"file:{}\"\n\
+         tls = true\nca_file = \"{authority}.crt\"\n",
+        secret.display()
+    ))
+}
+
+/// What the API says of the broker.
+fn trouble(daemon: &Daemon) -> anyhow::Result<Option<String>> {
+    let notices = daemon.state()?.notices;
+    Ok(notices
+        .into_iter()
+        .find(|notice| notice.code == NoticeCode::BrokerLost)
+        .map(|notice| notice.text))
+}
+
+#[test]
+fn only_the_right_broker_with_the_right_password() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let broker = broker(folder.path())?;
+    authority(folder.path(), "stranger")?;
+
+    let right = config(folder.path(), broker.port(), "home", "s3cret")?;
+    let daemon = Daemon::start(folder.path(), &right)?;
+    eventually("the broker is reached", PATIENCE, || {
+        Ok(daemon.log()?.contains("connected broker").then_some(()))
+    })?;
+    assert_eq!(trouble(&daemon)?, None);
+
+    daemon.reload(&config(folder.path(), broker.port(), "stranger", "s3cret")?)?;
+    let said = eventually("the stranger's broker is refused", PATIENCE, || {
+        Ok(trouble(&daemon).unwrap_or_default())
+    })?;
+    assert!(
+        said.to_lowercase().contains("certificate") || said.contains("UnknownIssuer"),
+        "{said}"
+    );
+
+    daemon.reload(&config(folder.path(), broker.port(), "home", "wrong-w0rd")?)?;
+    let said = eventually("the wrong password is refused", PATIENCE, || {
+        Ok(trouble(&daemon)
+            .unwrap_or_default()
+            .filter(|said| !said.to_lowercase().contains("certificate")))
+    })?;
+    assert!(
+        said.contains("NotAuthorized") || said.to_lowercase().contains("not authorized"),
+        "{said}"
+    );
+    let log = daemon.log()?;
+    assert!(
+        !log.contains("s3cret") && !log.contains("wrong-w0rd"),
+        "a secret is in the log"
+    );
+    daemon.stop()
+}

@@ -1,0 +1,85 @@
+"""What is to be seen in Home Assistant, worked out from the API, and the report of what was."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+# COSEM's unit -> Home Assistant's device class, state class, unit, and how many of the meter's
+# units make one. Written from Home Assistant's rules, not from the daemon's table.
+SHAPES = {
+    "Wh": ("energy", "total_increasing", "kWh", 1000),
+    "W": ("power", "measurement", "W", 1),
+    "V": ("voltage", "measurement", "V", 1),
+    "A": ("current", "measurement", "A", 1),
+    "Hz": ("frequency", "measurement", "Hz", 1),
+}
+
+
+@dataclass
+class Entity:
+    device_class: str
+    state_class: str | None
+    unit: str | None
+    meter: str | None
+    direction: str | None
+    value: Decimal | None
+
+    def properties(self):
+        return {"device_class": self.device_class, "state_class": self.state_class,
+                "unit_of_measurement": self.unit}
+
+
+def expected(state):
+    """The entities that a state of the API calls for, by unique id."""
+    gateway = f"wattle_{state['gateway']['id']}"
+    want = {f"{gateway}_status": Entity("connectivity", None, None, None, None, None)}
+    for meter in state["meters"]:
+        for register in meter["registers"]:
+            device_class, state_class, unit, divisor = SHAPES[register["unit"]]
+            code = register["obis"].removesuffix("*255")
+            slug = code.translate(str.maketrans("-:.*", "____"))
+            quantity = code.split(":")[1].split(".")[0]
+            value = Decimal(str(register["value"])) / divisor
+            want[f"{gateway}_{meter['id'].lower()}_{slug}"] = Entity(
+                device_class, state_class, unit, meter["name"],
+                {"1": "import", "2": "export"}.get(quantity), value)
+    return want
+
+
+def matches(shown, value):
+    """A state, which is text, is exactly that number."""
+    try:
+        return Decimal(shown) == value
+    except ArithmeticError:
+        return False
+
+
+def print_table(found):
+    head = ("entity", "state", "unit", "class", "state class", "unique id")
+    rows = [head] + [
+        tuple(str(entity[key] or "") for key in
+              ("entity_id", "state", "unit_of_measurement", "device_class", "state_class")) + (uid,)
+        for uid, entity in sorted(found.items(), key=lambda item: item[1]["entity_id"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for row in rows:
+        print("   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def part(self, name):
+        print(f"\n== {name}", flush=True)
+
+    def check(self, name, ok, detail=""):
+        """Counts and prints a check; says whether it passed."""
+        if ok:
+            self.passed += 1
+        else:
+            self.failed += 1
+        print(f"{'ok    ' if ok else 'FAILED'} {name}" + (f": {detail}" if detail else ""),
+              flush=True)
+        return ok
+
+    def summary(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"

@@ -1,0 +1,256 @@
+"""Does a real Home Assistant find the simulated home's meters, and keep them through restarts?
+
+Starts mosquitto, the simulated home, the daemon and Home Assistant on loopback, checks what Home
+Assistant makes of it, and ends all of them. tests/home-assistant/run calls it with the Python of
+Home Assistant's virtual environment; it needs nothing beyond that.
+"""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+import restarts
+from checks import Report, expected, matches, print_table
+from hass import GONE, HomeAssistant, now
+from home import Failed, Home, Program, until
+
+# How long nothing is touched, to see whether anything comes and goes by itself: more than two
+# readouts of the slow meter.
+QUIET_S = 40
+
+
+async def discovery(report, home, hass):
+    """Everything the API knows is there, with the right properties, and nothing else."""
+    want = expected(await home.state())
+
+    async def all_there():
+        found = await hass.entities()
+        return all(uid in found and found[uid]["state"] not in GONE for uid in want)
+    took = await until("every register is an entity with a state", 60, all_there)
+    found = await hass.entities()
+    print_table(found)
+    missing = [uid for uid in want
+               if uid not in found or found[uid]["state"] in GONE]
+    report.check("every register of the API is an entity with a value", not missing,
+                 f"{len(want)} entities, {took:.1f} s after MQTT was added" if took is not None
+                 else f"missing: {missing}")
+    surplus = sorted(set(found) - set(want))
+    report.check("there is no entity beyond them", not surplus, ", ".join(surplus))
+    for uid, entity in want.items():
+        wrong = [f"{key} {found[uid][key]!r}, not {value!r}"
+                 for key, value in entity.properties().items()
+                 if uid in found and found[uid][key] != value]
+        if uid in found:
+            report.check(f"{found[uid]['entity_id']}: class, state class and unit", not wrong,
+                         "; ".join(wrong))
+    energies = [e for e in want.values() if e.device_class == "energy"]
+    for direction in ("import", "export"):
+        report.check(f"energy {direction} is among them",
+                     any(e.direction == direction for e in energies))
+    report.check("power is among them", any(e.device_class == "power" for e in want.values()))
+    status = next(uid for uid, e in want.items() if e.device_class == "connectivity")
+    report.check("the gateway is connected", found.get(status, {}).get("state") == "on")
+    return want, found
+
+
+async def devices(report, home, hass, found):
+    state = await home.state()
+    gateway_id = f"wattle_{state['gateway']['id']}"
+    registry = await hass.devices()
+    by_id = {i[1]: d for d in registry.values() for i in d["identifiers"] if i[0] == "mqtt"}
+    gateway = by_id.get(gateway_id)
+    report.check("the gateway is a device", gateway is not None, sorted(by_id))
+    if gateway is None:
+        return
+    report.check("its version is the API's", gateway["sw_version"] == state["gateway"]["version"])
+    for meter in state["meters"]:
+        device = next((d for d in registry.values() if d["serial_number"] == meter["id"]), None)
+        if not report.check(f"meter {meter['name']} is a device with its serial number",
+                            device is not None):
+            continue
+        report.check(f"meter {meter['name']} is behind the gateway",
+                     device["via_device_id"] == gateway["id"], f"via {device['via_device_id']}")
+        report.check(f"meter {meter['name']} has its maker",
+                     device["manufacturer"] == meter.get("manufacturer"))
+        uids = [uid for uid in found if found[uid]["device"] == device["id"]]
+        report.check(f"meter {meter['name']} has its registers, no others",
+                     len(uids) == len(meter["registers"])
+                     and all(uid.startswith(f"{gateway_id}_{meter['id'].lower()}_")
+                             for uid in uids), f"{len(uids)} entities")
+
+
+async def values(report, home, hass, want):
+    """What Home Assistant shows is what the API said at that time.
+
+    The API is asked before and after, closer together than telegrams come: a value that Home
+    Assistant shows in the middle must be one of those, exactly."""
+    samples, shown = [], None
+    for turn in range(40):
+        samples.append(expected(await home.state()))
+        if turn == 20:
+            shown = await hass.entities()
+        await asyncio.sleep(0.2)
+    for uid, entity in want.items():
+        if entity.device_class == "connectivity" or uid not in shown:
+            continue
+        said = [sample[uid].value for sample in samples]
+        report.check(f"{shown[uid]['entity_id']}: the API's value",
+                     any(matches(shown[uid]["state"], value) for value in said),
+                     f"{shown[uid]['state']}; API {min(said)} to {max(said)}")
+        if entity.device_class == "energy":
+            report.check(f"{shown[uid]['entity_id']}: the API's value never falls",
+                         said == sorted(said))
+
+
+async def quiet(report, hass, want, found):
+    """Nothing becomes unavailable while nothing is touched."""
+    start = now()
+    await asyncio.sleep(QUIET_S)
+    ids = [found[uid]["entity_id"] for uid in want]
+    history = await hass.history(ids, start)
+    for entity_id in ids:
+        gone = [row for row in history.get(entity_id, []) if row[1] in GONE]
+        report.check(f"{entity_id}: available for {QUIET_S} s", not gone,
+                     f"{len(gone)} times not, first at {gone[0][0]}" if gone else "")
+
+
+async def energy_dashboard(report, hass, want, found):
+    def ids(meter, direction):
+        return [found[uid]["entity_id"] for uid, e in want.items()
+                if e.device_class == "energy" and (e.meter, e.direction) == (meter, direction)]
+    # The heat pump is behind the house's meter: a device, not a second source.
+    objections = await hass.dashboard(ids("electricity", "import"), ids("electricity", "export"),
+                                      ids("heat-pump", "import"))
+    # Statistics exist from the next full five minutes on; the end of this program waits for them.
+    others = [text for text in objections if "statistics_not_defined" not in text]
+    report.check("the energy dashboard has no objection", not others, "; ".join(others))
+
+
+async def history(report, hass, want, found, start):
+    """Over everything that was done to it, no meter ever fell or read 0."""
+    energies = {found[uid]["entity_id"]: e for uid, e in want.items()
+                if e.device_class == "energy"}
+    recorded = await hass.history(list(energies), start)
+    for entity_id, entity in energies.items():
+        numbers = [float(state) for _, state in recorded[entity_id] if state not in GONE]
+        falls = [(a, b) for a, b in zip(numbers, numbers[1:]) if b < a]
+        report.check(f"{entity_id}: never fell over all restarts", not falls and len(numbers) > 0,
+                     f"{len(numbers)} states from {numbers[0]} to {numbers[-1]}"
+                     + (f"; fell {falls}" if falls else ""))
+        if entity.value != 0:
+            report.check(f"{entity_id}: never read 0", 0.0 not in numbers)
+
+
+async def statistics(report, hass, want, found, start):
+    """The statistics that the dashboard adds up count what the meter counted, once."""
+    energies = [found[uid]["entity_id"] for uid, e in want.items() if e.device_class == "energy"]
+    first = await hass.history(energies, start)
+    wait = 300 - time.time() % 300 + 75
+    print(f"-- waiting up to {wait:.0f} s for Home Assistant's five-minute statistics", flush=True)
+
+    begun = now()
+
+    async def compiled():
+        rows = await hass.statistics(energies, start)
+        # `end` is in milliseconds: statistics that reach beyond the last restart.
+        return all(i in rows and rows[i][-1]["end"] / 1000 >= begun.timestamp() for i in energies)
+    if not report.check("statistics are compiled",
+                        await until("statistics", wait, compiled, every=2) is not None):
+        return
+    rows = await hass.statistics(energies, start)
+    for entity_id in energies:
+        opening = next(float(s) for _, s in first[entity_id] if s not in GONE)
+        last = rows[entity_id][-1]
+        grown = last["state"] - opening
+        report.check(f"{entity_id}: the statistics' sum is what the meter counted",
+                     abs(last["sum"] - grown) < 1e-6, f"{last['sum']:.6f} and {grown:.6f} kWh")
+    objections = await hass.objections()
+    report.check("the energy dashboard has no objection, with statistics", not objections,
+                 "; ".join(objections))
+
+
+async def run(report, folder, bin_dir):
+    home = Home(folder, bin_dir)
+    hass = HomeAssistant(folder, home.mqtt_port)
+    try:
+        await home.start()
+        print("-- the simulated home runs; starting Home Assistant", flush=True)
+        took = await hass.start()
+        print(f"-- Home Assistant {await hass.version()} runs after {took:.0f} s", flush=True)
+        start = now()
+        await hass.add_mqtt()
+        report.part("Discovery")
+        want, found = await discovery(report, home, hass)
+        await devices(report, home, hass, found)
+        report.part("Values")
+        await values(report, home, hass, want)
+        report.part("Energy dashboard")
+        await energy_dashboard(report, hass, want, found)
+        report.part("Left alone")
+        await quiet(report, hass, want, found)
+        complaints = hass.complaints()
+        report.check("Home Assistant's log has no complaint", not complaints,
+                     "\n".join(complaints[:5]))
+        around = restarts.Around(report, home, hass, want, found)
+        report.part("The daemon is killed and started again")
+        await restarts.daemon(around)
+        report.part("The broker is restarted, and has forgotten everything")
+        await restarts.broker(around)
+        report.part("Home Assistant is restarted")
+        await restarts.home_assistant(around)
+        report.part("A meter's cable is pulled")
+        await restarts.meter(around)
+        report.part("Over all of it")
+        complaints = hass.complaints(but="(Disconnected from|Failed to connect to) MQTT server")
+        report.check("Home Assistant's log has no complaint beyond the lost broker",
+                     not complaints, "\n".join(complaints[:5]))
+        await history(report, hass, want, found, start)
+        await statistics(report, hass, want, found, start)
+    finally:
+        await hass.close()
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--bin-dir", type=Path, required=True, help="where wattle and wattle-sim are")
+    words.add_argument("--keep", action="store_true", help="keep the folder with all logs")
+    given = words.parse_args()
+    # A short path: that of a Unix socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="wattle-ha-", dir="/tmp"))
+    report = Report()
+
+    async def all_of_it():
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await run(report, folder, given.bin_dir)
+        except (Failed, aiohttp.ClientError, OSError) as error:
+            report.check("the test comes to its end", False, f"{type(error).__name__}: {error}")
+        finally:
+            ended = Program.ended_by_themselves()
+            report.check("no program ended that was not told to", not ended, ", ".join(ended))
+            await Program.stop_all()
+
+    try:
+        asyncio.run(all_of_it())
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        report.check("the test comes to its end", False, "it was interrupted")
+    finally:
+        if given.keep or report.failed:
+            print(f"The logs are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(report.summary())
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
