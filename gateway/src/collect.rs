@@ -5,12 +5,13 @@ use std::time::Duration;
 use meter_link::driver::{self, PortEvent, SerialPort};
 use meter_link::model::Hint;
 use meter_link::session::{Line, Rejected, Session};
-use meter_link::{iec62056_21, sml, tic};
+use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, Event};
+use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, Protocol};
 use crate::store::Incoming;
@@ -35,14 +36,14 @@ pub struct Sink {
 /// Reads one meter until told to stop.
 ///
 /// # Errors
-/// The store's writer has ended.
+/// The store's writer has ended, or the meter's keys cannot be read.
 pub async fn run(
     meter: MeterConfig,
     sink: Sink,
     pulse: Pulse,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut session = session(&meter);
+    let mut session = session(&meter)?;
     let port = SerialPort {
         path: meter.port.clone(),
         power: meter.head_power,
@@ -74,8 +75,8 @@ pub async fn run(
     }
 }
 
-fn session(meter: &MeterConfig) -> Box<dyn Session> {
-    match meter.protocol {
+fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
+    Ok(match meter.protocol {
         Protocol::Sml => {
             let line = Line::eight_none(meter.baud.unwrap_or(9600));
             Box::new(sml::Listener::new(
@@ -100,7 +101,15 @@ fn session(meter: &MeterConfig) -> Box<dyn Session> {
             },
             ..tic::Config::default()
         })),
-    }
+        Protocol::P1 => {
+            // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
+            let line = match meter.baud.unwrap_or(115_200) {
+                9600 => Line::seven_even(9600),
+                baud => Line::eight_none(baud),
+            };
+            Box::new(p1::Listener::new(line, meter.p1_keys()?))
+        }
+    })
 }
 
 struct Collector<'a> {
@@ -148,6 +157,9 @@ impl Collector<'_> {
                         hints: telegram.hints.clone(),
                     });
                 }
+                let name = telegram
+                    .channel
+                    .map_or(name, |place| channel::name(&self.meter.name, place));
                 let serial = telegram
                     .meter
                     .as_ref()

@@ -59,6 +59,7 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             check: Check::Crc,
             hints: Vec::new(),
             raw: vec![0x1B; 100],
+            channel: None,
         },
     }
 }

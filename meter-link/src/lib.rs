@@ -15,7 +15,9 @@ pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod iec62056_21;
+pub mod key;
 pub mod model;
+pub mod p1;
 pub mod profile;
 pub mod session;
 pub mod sml;

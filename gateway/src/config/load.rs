@@ -223,6 +223,43 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_a_p1_meter() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            format!("\"file:{}\"", path.display())
+        };
+        let good = file("good", "000102030405060708090a0b0c0d0e0f\n");
+        let bad = file("bad", "c0ffee");
+        let p1 = METER.replace("sml", "p1");
+        let right =
+            format!("{p1}key = {good}\nauth_key = {good}\nsystem_title = \"57534d3030303031\"\n");
+        let config = load_text(&right, &[]).unwrap();
+        let keys = config.meters[0].p1_keys().unwrap();
+        assert_eq!(keys.system_title, Some(*b"WSM00001"));
+        assert!(!keys.encryption.is_empty() && !keys.authentication.is_empty());
+        for (text, part) in [
+            (format!("{p1}key = {good}\n"), "no_auth"),
+            (format!("{p1}key = {bad}\nno_auth = true\n"), "32, 48 or 64"),
+            (format!("{p1}no_auth = true\n"), "without key"),
+            (
+                format!("{p1}key = {good}\nno_auth = true\nsystem_title = \"57\"\n"),
+                "16 hex",
+            ),
+            (format!("{METER}key = {good}\nno_auth = true\n"), "protocol"),
+            (
+                p1.clone() + &METER.replace("grid", "grid gas").replace("USB0", "USB1"),
+                "may report",
+            ),
+        ] {
+            let error = load_text(&text, &[]).unwrap_err().to_string();
+            assert!(error.contains(part), "{part}: {error}");
+            assert!(!error.contains("c0ffee"), "{error}");
+        }
+    }
+
+    #[test]
     fn values_out_of_range_are_listed() {
         let twice = format!(
             "{METER}{METER}[gateway]\ntime_zone = \"Europe/Atlantis\"\n[store]\nreadings_days = 0\n"

@@ -8,11 +8,15 @@ mod secret;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use jiff::tz::TimeZone;
 use meter_link::driver::HeadPower;
+use meter_link::key::Key;
+use meter_link::p1;
 use serde::Deserialize;
 use wattle_api::Medium;
 
+use crate::channel;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -120,6 +124,17 @@ pub struct MeterConfig {
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
+    /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
+    /// `credential:name`.
+    pub key: Option<Secret>,
+    /// P1: its authentication key, likewise.
+    pub auth_key: Option<Secret>,
+    /// P1: take ciphered telegrams whose tag is wrong or cannot be checked, if their CRC is
+    /// right: some grid operators do not tell the authentication key.
+    #[serde(default)]
+    pub no_auth: bool,
+    /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
+    pub system_title: Option<String>,
 }
 
 const fn electricity() -> Medium {
@@ -142,6 +157,9 @@ pub enum Protocol {
     /// TIC, pushed by French meters through their customer port.
     #[serde(rename = "tic")]
     Tic,
+    /// P1, the customer port, pushed by the meter.
+    #[serde(rename = "p1")]
+    P1,
 }
 
 impl Protocol {
@@ -152,6 +170,7 @@ impl Protocol {
             Self::Sml => "sml",
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
+            Self::P1 => "p1",
         }
     }
 }
@@ -259,6 +278,16 @@ impl Config {
             if same_name {
                 found.push(format!("meter {:?}: the name is used twice", meter.name));
             }
+            let through = |other: &&MeterConfig| {
+                other.protocol == Protocol::P1
+                    && channel::medium(&other.name, &meter.name).is_some()
+            };
+            if let Some(other) = self.meters.iter().find(through) {
+                found.push(format!(
+                    "meter {:?}: the name belongs to a meter that {:?} may report for",
+                    meter.name, other.name
+                ));
+            }
             let same_port = self
                 .meters
                 .iter()
@@ -343,6 +372,55 @@ impl MeterConfig {
                 ));
             }
         }
+        self.check_keys(&at, found);
+    }
+
+    fn check_keys(&self, at: &str, found: &mut Vec<String>) {
+        let ciphered = self.key.is_some();
+        let any =
+            ciphered || self.auth_key.is_some() || self.no_auth || self.system_title.is_some();
+        if any && self.protocol != Protocol::P1 {
+            found.push(format!(
+                "{at}: key, auth_key, no_auth and system_title are for protocol = \"p1\""
+            ));
+        } else if any && !ciphered {
+            found.push(format!(
+                "{at}: auth_key, no_auth and system_title have no effect without key"
+            ));
+        } else if ciphered && self.auth_key.is_none() && !self.no_auth {
+            found.push(format!(
+                "{at}: beside key there must be auth_key, or no_auth = true where the grid operator does not tell it"
+            ));
+        }
+        if let Err(error) = self.p1_keys() {
+            found.push(format!("{at}: {error:#}"));
+        }
+    }
+
+    /// The keys of a ciphered P1 meter.
+    ///
+    /// # Errors
+    /// A key cannot be read or is none, or the title is none. The key is not repeated.
+    pub fn p1_keys(&self) -> anyhow::Result<p1::Keys> {
+        let mut keys = p1::Keys {
+            no_auth: self.no_auth,
+            ..p1::Keys::default()
+        };
+        let read = |name: &'static str, secret: &Secret| {
+            let text = secret.reveal().context(name)?;
+            Key::from_hex(&text).context(name)
+        };
+        if let Some(secret) = &self.key {
+            keys.encryption.insert(None, read("key", secret)?);
+        }
+        if let Some(secret) = &self.auth_key {
+            keys.authentication.insert(None, read("auth_key", secret)?);
+        }
+        if let Some(text) = &self.system_title {
+            let title = p1::parse_title(text).context("system_title: it has 16 hex digits")?;
+            keys.system_title = Some(title);
+        }
+        Ok(keys)
     }
 }
 

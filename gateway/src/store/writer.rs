@@ -30,9 +30,9 @@ const PRUNE_ROWS: u32 = 20_000;
 /// A telegram on its way into the store.
 #[derive(Clone, Debug)]
 pub struct Incoming {
-    /// Name of the meter in the configuration.
+    /// Name of the meter in the configuration, or of the one on its channel.
     pub name: String,
-    /// Serial number, or the configured name when the meter sends none.
+    /// Serial number, or the name when the meter sends none.
     pub serial: String,
     /// When its last byte came.
     pub received_at: Timestamp,
@@ -247,11 +247,17 @@ impl Writer {
         transaction.commit()?;
         self.last_us = last_us;
         if self.settings.raw_megabytes > 0 {
-            let rows = stored.iter().zip(batch).map(|(stored, incoming)| RawRow {
-                at_us: stored.received_at.as_microsecond(),
-                port: incoming.port.clone(),
-                bytes: incoming.telegram.raw.clone(),
-            });
+            // A telegram of a meter on a channel has its bytes in the one that brought it.
+            let own = |(_, incoming): &(_, &Incoming)| !incoming.telegram.raw.is_empty();
+            let rows = stored
+                .iter()
+                .zip(batch)
+                .filter(own)
+                .map(|(stored, incoming)| RawRow {
+                    at_us: stored.received_at.as_microsecond(),
+                    port: incoming.port.clone(),
+                    bytes: incoming.telegram.raw.clone(),
+                });
             self.raw.extend(rows);
         }
         Ok(stored)

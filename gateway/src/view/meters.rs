@@ -7,13 +7,14 @@ use meter_link::model::{ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
 use wattle_api::{Freshness, Medium, Meter, Register};
 
+use crate::channel;
 use crate::config::{MeterConfig, Role};
 use crate::store::{LastReading, RegisterKey, StoredTelegram, check_name, quality_name};
 
 const LIVE: SignedDuration = SignedDuration::from_secs(15);
 const LOST: SignedDuration = SignedDuration::from_mins(5);
 
-/// All configured meters.
+/// All configured meters, and behind them those that report through them, as they are heard.
 #[derive(Debug)]
 pub(super) struct Meters(Vec<MeterView>);
 
@@ -21,6 +22,8 @@ pub(super) struct Meters(Vec<MeterView>);
 #[derive(Debug)]
 pub(super) struct MeterView {
     pub(super) api: Meter,
+    /// Name of the meter that reports for it, if it does not send itself.
+    pub(super) through: Option<String>,
     role: Role,
     values: BTreeMap<(ObisCode, Unit), Last>,
     period: Option<SignedDuration>,
@@ -37,22 +40,13 @@ struct Last {
 impl Meters {
     pub(super) fn new(configured: &[MeterConfig]) -> Self {
         let view = |meter: &MeterConfig| MeterView {
-            api: Meter {
-                name: meter.name.clone(),
-                id: None,
-                medium: meter.medium,
-                manufacturer: None,
-                protocol: meter.protocol.name().to_owned(),
-                port: meter.port.display().to_string(),
-                received_at: None,
-                freshness: None,
-                telegrams: 0,
-                rejected: 0,
-                registers: Vec::new(),
-            },
             role: meter.role,
-            values: BTreeMap::new(),
-            period: None,
+            ..MeterView::new(
+                &meter.name,
+                meter.medium,
+                meter.protocol.name(),
+                &meter.port.display().to_string(),
+            )
         };
         Self(configured.iter().map(view).collect())
     }
@@ -93,8 +87,8 @@ impl Meters {
 
     /// True when the telegram's meter or one of its registers was not known yet.
     pub(super) fn is_new(&self, telegram: &StoredTelegram) -> bool {
-        let known = self.0.iter().find(|meter| meter.api.name == telegram.name);
-        known.is_some_and(|meter| {
+        let known = self.named(&telegram.name);
+        known.is_none_or(|meter| {
             meter.api.id.as_deref() != Some(telegram.serial.as_str())
                 || telegram
                     .values
@@ -104,11 +98,7 @@ impl Meters {
     }
 
     pub(super) fn take(&mut self, telegram: &StoredTelegram) {
-        let Some(meter) = self
-            .0
-            .iter_mut()
-            .find(|meter| meter.api.name == telegram.name)
-        else {
+        let Some(meter) = self.known_or_adopted(&telegram.name) else {
             return;
         };
         if meter.api.id.as_deref() != Some(telegram.serial.as_str()) {
@@ -139,11 +129,8 @@ impl Meters {
 
     /// Takes a reading from the store, as known from before the start.
     pub(super) fn recall(&mut self, reading: &LastReading) {
-        let Some(meter) = self
-            .0
-            .iter_mut()
-            .find(|meter| Some(&meter.api.name) == reading.name.as_ref())
-        else {
+        let name = reading.name.as_deref();
+        let Some(meter) = name.and_then(|name| self.known_or_adopted(name)) else {
             return;
         };
         meter.api.id = Some(reading.key.serial.clone());
@@ -161,6 +148,39 @@ impl Meters {
         meter.show();
     }
 
+    /// The meter of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&MeterView> {
+        self.0.iter().find(|meter| meter.api.name == name)
+    }
+
+    /// The meter of this name; one on a channel of a configured meter is new when it is first
+    /// heard of. It is the home's of its medium unless another one is configured to be.
+    fn known_or_adopted(&mut self, name: &str) -> Option<&mut MeterView> {
+        if let Some(at) = self.0.iter().position(|meter| meter.api.name == name) {
+            return self.0.get_mut(at);
+        }
+        let adopted = self.0.iter().find_map(|through| {
+            let medium = channel::medium(&through.api.name, name)?;
+            let role = match self.of(medium) {
+                None => Role::Grid,
+                Some(_) => Role::Submeter,
+            };
+            let Meter {
+                name: other,
+                protocol,
+                port,
+                ..
+            } = &through.api;
+            through.through.is_none().then(|| MeterView {
+                through: Some(other.clone()),
+                role,
+                ..MeterView::new(name, medium, protocol, port)
+            })
+        })?;
+        self.0.push(adopted);
+        self.0.last_mut()
+    }
+
     pub(super) fn rejected(&mut self, name: &str) {
         if let Some(meter) = self.0.iter_mut().find(|meter| meter.api.name == name) {
             meter.api.rejected += 1;
@@ -176,6 +196,28 @@ impl Meters {
 }
 
 impl MeterView {
+    fn new(name: &str, medium: Medium, protocol: &str, port: &str) -> Self {
+        Self {
+            api: Meter {
+                name: name.to_owned(),
+                id: None,
+                medium,
+                manufacturer: None,
+                protocol: protocol.to_owned(),
+                port: port.to_owned(),
+                received_at: None,
+                freshness: None,
+                telegrams: 0,
+                rejected: 0,
+                registers: Vec::new(),
+            },
+            through: None,
+            role: Role::default(),
+            values: BTreeMap::new(),
+            period: None,
+        }
+    }
+
     /// How old a value received at `at` is, by the meter's usual period.
     pub(super) fn freshness(&self, at: Timestamp, now: Timestamp) -> Freshness {
         let age = now.duration_since(at);
@@ -254,5 +296,65 @@ impl MeterView {
             check: last.check.clone(),
         };
         self.api.registers = self.values.iter().map(register).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use meter_link::model::Check;
+
+    use crate::store::StoredValue;
+
+    fn stored(name: &str, obis: [u8; 6], value: i64) -> StoredTelegram {
+        StoredTelegram {
+            name: name.to_owned(),
+            serial: format!("serial of {name}"),
+            manufacturer: None,
+            received_at: Timestamp::UNIX_EPOCH,
+            captured_at: None,
+            check: Check::Crc,
+            values: vec![StoredValue {
+                obis: ObisCode(obis),
+                unit: Unit::CubicMetre,
+                value: Decimal::from(value),
+                quality: Quality::Measured,
+                status: None,
+            }],
+            closed_interval: false,
+        }
+    }
+
+    fn meters(text: &str) -> Meters {
+        let config: crate::config::Config = toml::from_str(text).unwrap();
+        Meters::new(&config.meters)
+    }
+
+    #[test]
+    fn meters_on_channels_appear_by_themselves() {
+        let mut meters =
+            meters("[[meter]]\nname = \"house\"\nprotocol = \"p1\"\nport = \"/dev/p1\"\n");
+        let gas = stored("house gas", [7, 0, 3, 0, 0, 255], 12);
+        assert!(meters.is_new(&gas));
+        meters.take(&gas);
+        meters.take(&stored("house gas 2", [7, 0, 3, 0, 0, 255], 13));
+        meters.take(&stored("house water", [8, 0, 1, 0, 0, 255], 14));
+        meters.take(&stored("shed gas", [7, 0, 3, 0, 0, 255], 15));
+        assert!(!meters.is_new(&gas));
+        let names: Vec<String> = meters.api().into_iter().map(|meter| meter.name).collect();
+        assert_eq!(names, ["house", "house gas", "house gas 2", "house water"]);
+        let gas = meters.of(Medium::Gas).unwrap();
+        assert_eq!(gas.api.name, "house gas");
+        assert_eq!(gas.volume_m3().unwrap().0, Decimal::from(12));
+        assert_eq!(meters.supplies().len(), 2);
+    }
+
+    #[test]
+    fn a_configured_meter_is_the_homes() {
+        let text = "[[meter]]\nname = \"house\"\nprotocol = \"p1\"\nport = \"/dev/p1\"\n\
+            [[meter]]\nname = \"cellar\"\nmedium = \"gas\"\nprotocol = \"sml\"\nport = \"/dev/o0\"\n";
+        let mut meters = meters(text);
+        meters.take(&stored("house gas", [7, 0, 3, 0, 0, 255], 12));
+        assert_eq!(meters.of(Medium::Gas).unwrap().api.name, "cellar");
     }
 }

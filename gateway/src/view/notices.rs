@@ -99,6 +99,16 @@ impl Troubles {
         }
         for meter in meters.iter() {
             let name = &meter.api.name;
+            let through = meter.through.as_ref();
+            if let Some(through) = through {
+                // What ails the meter that reports for it is told of that one.
+                let reports = meters
+                    .named(through)
+                    .is_some_and(|meter| meter.api.freshness == Some(Freshness::Live));
+                if !reports || self.lost_ports.contains_key(through) {
+                    continue;
+                }
+            }
             if let Some((reason, since)) = self.lost_ports.get(name) {
                 let text = format!("{name}: {} cannot be read: {reason}", meter.api.port);
                 note(
@@ -130,9 +140,14 @@ impl Troubles {
                     );
                 }
                 _ => {
-                    let text = format!(
-                        "{name}: nothing was heard; check that the reading head sits straight"
-                    );
+                    let text = match through {
+                        None => format!(
+                            "{name}: nothing was heard; check that the reading head sits straight"
+                        ),
+                        Some(through) => {
+                            format!("{name}: {through} reports nothing of this meter any more")
+                        }
+                    };
                     note(
                         Severity::Warning,
                         NoticeCode::MeterSilent,

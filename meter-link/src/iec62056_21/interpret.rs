@@ -92,6 +92,7 @@ pub fn telegram(readout: &Readout) -> Telegram {
         },
         hints: Vec::new(),
         raw: readout.raw.clone(),
+        channel: None,
     }
 }
 

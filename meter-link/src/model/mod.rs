@@ -11,5 +11,5 @@ mod unit;
 pub use obis::{ObisCode, ParseObisError};
 pub use quality::{Check, Quality};
 pub use quantity::{ScaleError, plain, scaled};
-pub use reading::{Hint, MeterId, MeterTime, RegisterValue, Telegram, Value};
+pub use reading::{Channel, Hint, Medium, MeterId, MeterTime, RegisterValue, Telegram, Value};
 pub use unit::Unit;

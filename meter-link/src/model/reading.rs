@@ -123,6 +123,57 @@ impl Hint {
     }
 }
 
+/// What a meter measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Medium {
+    /// Electric energy.
+    Electricity,
+    /// Gas.
+    Gas,
+    /// Water, cold or warm.
+    Water,
+    /// Heat or cold.
+    Heat,
+}
+
+impl Medium {
+    /// The medium of a register by its value group A (IEC 62056-6-1, clause 5.2); `None` for
+    /// abstract registers and media that are not metered in a home.
+    #[must_use]
+    pub const fn of(register: ObisCode) -> Option<Self> {
+        match register.medium() {
+            1 => Some(Self::Electricity),
+            5 | 6 => Some(Self::Heat),
+            7 => Some(Self::Gas),
+            8 | 9 => Some(Self::Water),
+            _ => None,
+        }
+    }
+
+    /// The name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Electricity => "electricity",
+            Self::Gas => "gas",
+            Self::Water => "water",
+            Self::Heat => "heat",
+        }
+    }
+}
+
+/// The place of a meter that reports through another one, such as a gas meter behind an
+/// electricity meter with a P1 port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// The channel by the number the other meter gives it.
+    pub number: u8,
+    /// What is measured there.
+    pub medium: Medium,
+    /// 1 for the first channel of this medium, 2 for the second.
+    pub place: u8,
+}
+
 /// A message of a meter that passed its check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telegram {
@@ -140,4 +191,6 @@ pub struct Telegram {
     pub hints: Vec<Hint>,
     /// The bytes of the message as they were received, for the raw ring.
     pub raw: Vec<u8>,
+    /// Where the meter is, if another one reports for it; `None` for the meter that sends.
+    pub channel: Option<Channel>,
 }

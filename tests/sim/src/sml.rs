@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use meter_link::model::{ObisCode, Unit};
@@ -11,6 +11,7 @@ use meter_link::sml::{Entry, EntryValue, ListTelegram, Time};
 
 use crate::actor::{Handle, Pace};
 use crate::household::{Curve, INSTALLED};
+use crate::log::Log;
 use crate::uart::Framing;
 
 /// What a meter is.
@@ -164,26 +165,11 @@ pub struct Sent {
     pub heard: bool,
 }
 
-/// Telegrams that are remembered.
-const REMEMBERED: usize = 10_000;
-
-#[derive(Debug, Default)]
-struct Log {
-    sent: Mutex<Vec<Sent>>,
-    more: Condvar,
-}
-
-impl Log {
-    fn lock(&self) -> MutexGuard<'_, Vec<Sent>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A meter at work.
 #[derive(Debug)]
 pub struct SmlMeter {
     handle: Handle,
-    log: Arc<Log>,
+    log: Arc<Log<Sent>>,
 }
 
 impl SmlMeter {
@@ -213,13 +199,7 @@ impl SmlMeter {
                     return;
                 }
                 sent.heard = listens && wire.is_open() && wire.far_speed() == Some(config.baud);
-                let mut log = notes.lock();
-                if log.len() >= REMEMBERED {
-                    log.drain(..REMEMBERED / 2);
-                }
-                log.push(sent);
-                drop(log);
-                notes.more.notify_all();
+                notes.push(sent);
             }
         })?;
         Ok(Self { handle, log })
@@ -234,26 +214,13 @@ impl SmlMeter {
     /// The telegrams sent so far, oldest first; the oldest are forgotten after some thousands.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        self.log.lock().clone()
+        self.log.all()
     }
 
     /// Waits until a telegram that `wanted` accepts has been sent, and returns it; `None` when
     /// that takes longer than `patience`.
     pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&Sent) -> bool) -> Option<Sent> {
-        let until = Instant::now() + patience;
-        let mut sent = self.log.lock();
-        loop {
-            if let Some(found) = sent.iter().rev().find(|one| wanted(one)) {
-                return Some(*found);
-            }
-            let left = until.checked_duration_since(Instant::now())?;
-            sent = self
-                .log
-                .more
-                .wait_timeout(sent, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.log.wait_for(patience, wanted)
     }
 }
 

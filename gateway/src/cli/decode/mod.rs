@@ -5,6 +5,7 @@
 mod iec62056_21;
 mod input;
 mod output;
+mod p1;
 mod sml;
 mod tic;
 
@@ -32,6 +33,7 @@ const EXIT_USAGE: u8 = 2;
         when the command line is wrong.",
     after_help = "Examples:\n  \
         wattle decode sml capture.bin\n  \
+        wattle decode p1 telegrams.txt\n  \
         wattle decode iec62056-21 --format table readout.txt\n  \
         head -c 2000 /dev/ttyUSB0 | wattle decode sml -"
 )]
@@ -43,6 +45,7 @@ pub struct DecodeArgs {
 #[derive(Debug, Subcommand)]
 enum Protocol {
     Sml(sml::SmlArgs),
+    P1(p1::P1Args),
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
@@ -93,6 +96,13 @@ pub fn run(args: DecodeArgs) -> ExitCode {
                     "wattle decode sml: {unknown}; there are {}",
                     sml::quirk_names()
                 );
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::P1(args) => match p1::P1Decoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode p1: {wrong}");
                 ExitCode::from(EXIT_USAGE)
             }
         },
