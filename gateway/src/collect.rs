@@ -1,9 +1,10 @@
 //! Collecting: one part of the daemon per meter, from its port to the store.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use meter_link::driver::{self, PortEvent, SerialPort};
-use meter_link::model::Hint;
+use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::mpsc;
@@ -54,6 +55,7 @@ pub async fn run(
         meter: &meter,
         sink,
         hints: Vec::new(),
+        serials: BTreeMap::new(),
         log: Log::default(),
     };
     let collect = async {
@@ -94,6 +96,13 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
                 .map(|gap| Duration::from_millis(u64::from(gap))),
             ..iec62056_21::Config::default()
         })),
+        Protocol::Tic => Box::new(tic::Listener::new(tic::Config {
+            start: match meter.baud {
+                Some(1_200) => tic::Mode::Historic,
+                _ => tic::Mode::Standard,
+            },
+            ..tic::Config::default()
+        })),
         Protocol::P1 => {
             // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
             let line = match meter.baud.unwrap_or(115_200) {
@@ -102,13 +111,6 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             };
             Box::new(p1::Listener::new(line, meter.p1_keys()?))
         }
-        Protocol::Tic => Box::new(tic::Listener::new(tic::Config {
-            start: match meter.baud {
-                Some(1_200) => tic::Mode::Historic,
-                _ => tic::Mode::Standard,
-            },
-            ..tic::Config::default()
-        })),
     })
 }
 
@@ -116,6 +118,8 @@ struct Collector<'a> {
     meter: &'a MeterConfig,
     sink: Sink,
     hints: Vec<Hint>,
+    /// Serial numbers by name, as last told.
+    serials: BTreeMap<String, String>,
     log: Log,
 }
 
@@ -160,10 +164,7 @@ impl Collector<'_> {
                 let name = telegram
                     .channel
                     .map_or(name, |place| channel::name(&self.meter.name, place));
-                let serial = telegram
-                    .meter
-                    .as_ref()
-                    .map_or_else(|| name.clone(), |id| id.as_str().to_owned());
+                let serial = self.serial(&name, telegram.meter.as_ref());
                 let incoming = Incoming {
                     name,
                     serial,
@@ -180,6 +181,25 @@ impl Collector<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Collector<'_> {
+    /// The serial number of a meter that told it now or before; its configured name stands in for
+    /// a meter that never does.
+    fn serial(&mut self, name: &str, told: Option<&MeterId>) -> String {
+        match told {
+            Some(id) => {
+                let serial = id.as_str().to_owned();
+                self.serials.insert(name.to_owned(), serial.clone());
+                serial
+            }
+            None => self
+                .serials
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| name.to_owned()),
+        }
     }
 }
 

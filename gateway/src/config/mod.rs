@@ -154,12 +154,12 @@ pub enum Protocol {
     /// IEC 62056-21, modes A to D.
     #[serde(rename = "iec62056-21")]
     Iec62056_21,
-    /// P1, the customer port, pushed by the meter.
-    #[serde(rename = "p1")]
-    P1,
     /// TIC, pushed by French meters through their customer port.
     #[serde(rename = "tic")]
     Tic,
+    /// P1, the customer port, pushed by the meter.
+    #[serde(rename = "p1")]
+    P1,
 }
 
 impl Protocol {
@@ -169,8 +169,8 @@ impl Protocol {
         match self {
             Self::Sml => "sml",
             Self::Iec62056_21 => "iec62056-21",
-            Self::P1 => "p1",
             Self::Tic => "tic",
+            Self::P1 => "p1",
         }
     }
 }

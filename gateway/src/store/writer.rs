@@ -247,14 +247,17 @@ impl Writer {
         transaction.commit()?;
         self.last_us = last_us;
         if self.settings.raw_megabytes > 0 {
-            // A meter behind another one has no bytes of its own.
-            let pairs = stored.iter().zip(batch);
-            let sent = pairs.filter(|(_, incoming)| !incoming.telegram.raw.is_empty());
-            let rows = sent.map(|(stored, incoming)| RawRow {
-                at_us: stored.received_at.as_microsecond(),
-                port: incoming.port.clone(),
-                bytes: incoming.telegram.raw.clone(),
-            });
+            // A telegram of a meter on a channel has its bytes in the one that brought it.
+            let own = |(_, incoming): &(_, &Incoming)| !incoming.telegram.raw.is_empty();
+            let rows = stored
+                .iter()
+                .zip(batch)
+                .filter(own)
+                .map(|(stored, incoming)| RawRow {
+                    at_us: stored.received_at.as_microsecond(),
+                    port: incoming.port.clone(),
+                    bytes: incoming.telegram.raw.clone(),
+                });
             self.raw.extend(rows);
         }
         Ok(stored)

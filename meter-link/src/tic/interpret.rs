@@ -25,9 +25,9 @@ pub fn telegram(frame: &Frame) -> Telegram {
         time: date.map(Horodate::meter_time),
         values: frame.groups.iter().filter_map(register).collect(),
         check: Check::Checksum,
+        channel: None,
         hints: Vec::new(),
         raw: frame.raw.clone(),
-        channel: None,
     }
 }
 

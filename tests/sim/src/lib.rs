@@ -6,8 +6,8 @@
 //!
 //! - [`sml::SmlMeter`] pushes a telegram every second, as German meters do.
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
-//! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
 //! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
+//! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
