@@ -150,7 +150,12 @@ fn why_no_power(view: &View) -> Phrase {
         api::NoticeCode::MeterDamaged => Some(Say::MeterDamaged),
         _ => None,
     });
-    phrase(say.unwrap_or(Say::NeverHeard), String::new())
+    let heard = state
+        .meters
+        .iter()
+        .any(|meter| meter.medium == api::Medium::Electricity && meter.received_at.is_some());
+    let otherwise = if heard { Say::NoPower } else { Say::NeverHeard };
+    phrase(say.unwrap_or(otherwise), String::new())
 }
 
 /// What is wrong comes before what is advised.

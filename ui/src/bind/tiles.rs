@@ -4,6 +4,7 @@ use super::{View, phrase};
 use crate::format::{self, MISSING};
 use crate::generated::{Phrase, Say, TileData, TileKind};
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use slint::SharedString;
 use wattle_api as api;
 use wattle_api::{Band, Freshness, Medium, Slot, State};
@@ -225,8 +226,13 @@ fn reading(view: &View, state: &State, kind: TileKind, register: &str) -> Option
             .map_or(candidate.obis.as_str(), |(_, code)| code);
         code.split('*').next() == Some(register)
     })?;
-    let lines = vec![plain(register.unit.clone()), view.age(register.received_at)];
-    let value = format::number(register.value.trunc(), 0, view.language);
+    // Meters show kilowatt-hours, the API tells watt-hours.
+    let (value, unit) = match register.unit.as_str() {
+        "Wh" => (register.value / Decimal::ONE_THOUSAND, "kWh"),
+        unit => (register.value, unit),
+    };
+    let lines = vec![plain(unit), view.age(register.received_at)];
+    let value = format::number(value.trunc(), 0, view.language);
     Some(measured(
         view,
         kind,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub(crate) const FIXTURES: [&str; 12] = [
+pub(crate) const FIXTURES: [&str; 13] = [
     "normal",
     "zero",
     "absent",
@@ -18,6 +18,7 @@ pub(crate) const FIXTURES: [&str; 12] = [
     "no_tariff",
     "lost",
     "pin_locked",
+    "no_power",
     "prices_unknown",
 ];
 
