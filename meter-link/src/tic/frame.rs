@@ -1,4 +1,4 @@
-//! Cuts frames out of a stream (clause 5.3.3: STX, groups, ETX).
+//! Cuts frames out of a stream: STX, groups, ETX.
 
 use std::collections::VecDeque;
 

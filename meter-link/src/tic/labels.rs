@@ -1,4 +1,4 @@
-//! Labels whose value is a number, and the registers they are (clause 6.1, tables of labels).
+//! Labels whose value is a number, and the registers they are, from the standard's tables of labels.
 
 use crate::model::{ObisCode, Unit};
 

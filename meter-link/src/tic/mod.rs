@@ -1,8 +1,8 @@
 //! TIC (télé-information client): what French meters push through their customer port.
 //!
 //! Source: Enedis-NOI-CPT_54E, "Sorties de télé-information client des appareils de comptage
-//! Linky utilisés en généralisation par Enedis", clauses 5 (line and frames) and 6 (labels), and
-//! for the historic mode of older meters the same document's clause 5.3 and Enedis-NOI-CPT_02E.
+//! Linky utilisés en généralisation par Enedis": its chapters on the line, the frames and the
+//! labels of the historic and of the standard mode.
 //! Left out: the interruption of a historic frame for Euridis is taken for its end, and groups
 //! whose label is not in [`label`]'s table are passed on as text only.
 //!

@@ -16,7 +16,7 @@ pub enum Season {
     Unknown,
 }
 
-/// A time field (clause 6.2.1.1): `SAAMMJJhhmmss`, the meter's wall clock.
+/// A time field: `SAAMMJJhhmmss`, the meter's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horodate {
     /// Season.
@@ -113,7 +113,7 @@ impl Color {
     }
 }
 
-/// The status register `STGE`: 32 bits (clause 6.2.3.14).
+/// The status register `STGE`: 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusRegister(pub u32);
 
@@ -258,7 +258,7 @@ impl StatusRegister {
     }
 }
 
-/// `RELAIS`: the meter's dry contact and seven relays that are only announced (clause 6.2.3.13).
+/// `RELAIS`: the meter's dry contact and seven relays that are only announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relays(pub u8);
 
@@ -280,7 +280,7 @@ impl Relays {
     }
 }
 
-/// One entry of `PJOURF+1`, tomorrow's switching list (clause 6.2.3.16).
+/// One entry of `PJOURF+1`, tomorrow's switching list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DaySwitch {
     /// From when on.
