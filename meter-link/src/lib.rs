@@ -22,3 +22,4 @@ pub mod profile;
 pub mod session;
 pub mod sml;
 pub mod tic;
+mod window;

@@ -4,6 +4,7 @@ use super::encode::block_check;
 use super::identification::{Front, Identification, Mode};
 use super::sets::{self, DataSet};
 use crate::crc;
+use crate::window::{Stretch, Window};
 
 const SOH: u8 = 0x01;
 const STX: u8 = 0x02;
@@ -121,11 +122,7 @@ pub struct Event {
 /// repeated identifications are passed over in silence.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    buffer: Vec<u8>,
-    /// Place of `buffer[0]` in the stream.
-    base: u64,
-    /// Length of the noise in front of `buffer`.
-    noise: u64,
+    window: Window,
 }
 
 /// What the front of the buffer is.
@@ -157,14 +154,17 @@ impl Splitter {
             if input.is_empty() {
                 return None;
             }
-            let room = MAX_MESSAGE.saturating_sub(self.buffer.len());
-            if room == 0 {
-                let identification = self.identification();
-                return Some(self.reject(self.buffer.len(), identification, Fault::TooLong));
+            if !self.window.fill(input, MAX_MESSAGE) {
+                let rejection = Rejection {
+                    identification: self.identification(),
+                    fault: Fault::TooLong,
+                };
+                let length = self.window.bytes().len();
+                return Some(event(
+                    self.window.take(length),
+                    Message::Rejected(rejection),
+                ));
             }
-            let (taken, rest) = input.split_at(room.min(input.len()));
-            self.buffer.extend_from_slice(taken);
-            *input = rest;
         }
     }
 
@@ -176,73 +176,43 @@ impl Splitter {
     /// The identification of the message that has begun but is not complete.
     #[must_use]
     pub fn identification(&self) -> Option<Identification> {
-        match Identification::at_front(&self.buffer) {
+        match Identification::at_front(self.window.bytes()) {
             Front::Line(identification, _) => Some(identification),
             _ => None,
         }
     }
 
     fn advance(&mut self, at_end: bool) -> Option<Event> {
-        while !self.buffer.is_empty() {
-            let step = front(&self.buffer, at_end);
-            match step {
+        while !self.window.bytes().is_empty() {
+            match front(self.window.bytes(), at_end) {
                 Step::More => return None,
-                Step::Pass(length) if self.noise == 0 => self.take(length),
-                Step::Pass(length) | Step::Noise(length) => {
-                    self.noise += length as u64;
-                    self.take(length);
-                }
+                Step::Pass(length) if self.window.noise() == 0 => self.window.pass(length),
+                Step::Pass(length) | Step::Noise(length) => self.window.give_up(length, length),
                 Step::Message(length, message) => {
-                    if let Some(noise) = self.tell_noise() {
-                        return Some(noise);
-                    }
-                    let offset = self.base;
-                    self.take(length);
-                    return Some(Event {
-                        offset,
-                        length: length as u64,
-                        message,
-                    });
+                    return self
+                        .tell_noise()
+                        .or_else(|| Some(event(self.window.take(length), message)));
                 }
             }
         }
         None
     }
 
-    /// The noise in front of the buffer, once.
+    /// The noise in front of the window, once.
     fn tell_noise(&mut self) -> Option<Event> {
-        let length = std::mem::take(&mut self.noise);
-        (length > 0).then(|| Event {
-            offset: self.base - length,
-            length,
-            message: Message::Rejected(Rejection {
-                identification: None,
-                fault: Fault::Noise,
-            }),
-        })
+        let noise = Message::Rejected(Rejection {
+            identification: None,
+            fault: Fault::Noise,
+        });
+        Some(event(self.window.tell_noise()?, noise))
     }
+}
 
-    fn reject(
-        &mut self,
-        length: usize,
-        identification: Option<Identification>,
-        fault: Fault,
-    ) -> Event {
-        let offset = self.base - std::mem::take(&mut self.noise);
-        self.take(length);
-        Event {
-            offset,
-            length: self.base - offset,
-            message: Message::Rejected(Rejection {
-                identification,
-                fault,
-            }),
-        }
-    }
-
-    fn take(&mut self, length: usize) {
-        self.buffer.drain(..length);
-        self.base += length as u64;
+const fn event(stretch: Stretch, message: Message) -> Event {
+    Event {
+        offset: stretch.offset,
+        length: stretch.length,
+        message,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::cipher::{CipheredFrame, Header};
 use super::telegram::{LineCheck, Telegram};
 use crate::crc;
+use crate::window::{Stretch, Window};
 
 /// Longest telegram or frame read, in bytes. With 13 months of peaks they have 3,000.
 pub const MAX_MESSAGE: usize = 16 * 1024;
@@ -64,11 +65,7 @@ pub struct Event {
 /// silence.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    buffer: Vec<u8>,
-    /// Place of `buffer[0]` in the stream.
-    base: u64,
-    /// Length of the noise in front of `buffer`.
-    noise: u64,
+    window: Window,
     /// The last message was a telegram without CRC, and nothing but text came since.
     trailer: bool,
 }
@@ -102,13 +99,10 @@ impl Splitter {
             if input.is_empty() {
                 return None;
             }
-            let room = MAX_MESSAGE.saturating_sub(self.buffer.len());
-            if room == 0 {
-                return Some(self.message(self.buffer.len(), Message::Rejected(Fault::TooLong)));
+            if !self.window.fill(input, MAX_MESSAGE) {
+                let length = self.window.bytes().len();
+                return Some(self.message(length, Message::Rejected(Fault::TooLong)));
             }
-            let (taken, rest) = input.split_at(room.min(input.len()));
-            self.buffer.extend_from_slice(taken);
-            *input = rest;
         }
     }
 
@@ -120,43 +114,37 @@ impl Splitter {
     /// True while a message has begun that is not complete.
     #[must_use]
     pub fn is_inside(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.window.bytes().is_empty()
     }
 
     /// Length of the noise that has not been told yet, in bytes.
     #[must_use]
     pub fn noise(&self) -> u64 {
-        self.noise
+        self.window.noise()
     }
 
     /// Tells the noise so far, although its end is not known.
     pub fn tell_noise(&mut self) -> Option<Event> {
-        let length = std::mem::take(&mut self.noise);
-        (length > 0).then(|| Event {
-            offset: self.base - length,
-            length,
-            message: Message::Rejected(Fault::Noise),
-        })
+        let noise = Message::Rejected(Fault::Noise);
+        Some(event(self.window.tell_noise()?, noise))
     }
 
     fn advance(&mut self, at_end: bool) -> Option<Event> {
-        while !self.buffer.is_empty() {
-            match front(&self.buffer, at_end) {
+        while !self.window.bytes().is_empty() {
+            match front(self.window.bytes(), at_end) {
                 Step::More => return None,
-                Step::Pass(length) if self.noise == 0 => self.take(length),
+                Step::Pass(length) if self.window.noise() == 0 => self.window.pass(length),
                 Step::Pass(length) | Step::Noise(length) => {
-                    let skipped = self.buffer.get(..length).unwrap_or_default();
+                    let skipped = self.window.bytes().get(..length).unwrap_or_default();
                     let text = skipped.iter().take_while(|byte| is_text(**byte)).count();
                     let passed = if self.trailer { text } else { 0 };
                     self.trailer &= passed == length;
-                    self.noise += (length - passed) as u64;
-                    self.take(length);
+                    self.window.give_up(length, length - passed);
                 }
                 Step::Message(length, message) => {
-                    if let Some(noise) = self.tell_noise() {
-                        return Some(noise);
-                    }
-                    return Some(self.message(length, message));
+                    return self
+                        .tell_noise()
+                        .or_else(|| Some(self.message(length, message)));
                 }
             }
         }
@@ -166,18 +154,15 @@ impl Splitter {
     fn message(&mut self, length: usize, message: Message) -> Event {
         self.trailer =
             matches!(&message, Message::Telegram(telegram) if telegram.check == LineCheck::Absent);
-        let offset = self.base - std::mem::take(&mut self.noise);
-        self.take(length);
-        Event {
-            offset,
-            length: self.base - offset,
-            message,
-        }
+        event(self.window.take(length), message)
     }
+}
 
-    fn take(&mut self, length: usize) {
-        self.buffer.drain(..length.min(self.buffer.len()));
-        self.base += length as u64;
+const fn event(stretch: Stretch, message: Message) -> Event {
+    Event {
+        offset: stretch.offset,
+        length: stretch.length,
+        message,
     }
 }
 
