@@ -7,11 +7,12 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actor::{Handle, Pace};
 use crate::household::Curve;
+use crate::log::Log;
 use crate::sml::unix_now;
 use crate::uart::{self, Framing};
 
@@ -373,11 +374,7 @@ fn duration(characters: usize, baud: u32) -> Duration {
 #[derive(Debug)]
 pub struct Meter {
     handle: Handle,
-    sent: Arc<Mutex<Vec<Sent>>>,
-}
-
-fn lock(sent: &Mutex<Vec<Sent>>) -> MutexGuard<'_, Vec<Sent>> {
-    sent.lock().unwrap_or_else(PoisonError::into_inner)
+    log: Arc<Log<Sent>>,
 }
 
 /// How long the meter looks at the line at a time.
@@ -389,8 +386,8 @@ impl Meter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, config: Config) -> io::Result<Self> {
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&sent);
+        let log = Arc::new(Log::default());
+        let notes = Arc::clone(&log);
         let pace = config.pace;
         let handle = Handle::start("iec62056-21-meter", link, move |wire| {
             let mut dialogue = Dialogue::new(config);
@@ -437,11 +434,11 @@ impl Meter {
                 }
                 if let Some(mut readout) = answer.readout {
                     readout.sound &= meets && wire.is_open();
-                    lock(&notes).push(readout);
+                    notes.push(readout);
                 }
             }
         })?;
-        Ok(Self { handle, sent })
+        Ok(Self { handle, log })
     }
 
     /// The device: its path and its cable.
@@ -450,10 +447,10 @@ impl Meter {
         &self.handle
     }
 
-    /// The readouts sent so far, oldest first.
+    /// The readouts sent so far, oldest first; the oldest are forgotten after some thousands.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        lock(&self.sent).clone()
+        self.log.all()
     }
 }
 

@@ -24,6 +24,7 @@ pub mod iec62056_21;
 mod log;
 pub mod p1;
 pub mod port;
+mod push;
 pub mod replay;
 pub mod sml;
 pub mod tic;

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use meter_link::key::Key;
@@ -14,6 +14,7 @@ use meter_link::p1::encode::{self, Ciphering};
 use crate::actor::{Handle, Pace};
 use crate::household::{Curve, INSTALLED};
 use crate::log::Log;
+use crate::push::Push;
 use crate::sml::unix_now;
 use crate::uart::Framing;
 
@@ -214,29 +215,20 @@ impl P1Meter {
         let log = Arc::new(Log::default());
         let notes = Arc::clone(&log);
         let handle = Handle::start("p1-meter", link, move |wire| {
-            let mut ignored = Vec::new();
-            let mut next = Instant::now();
             // Seconds since it was installed: it goes on rising when the meter is started again.
             let mut count = u32::try_from(unix_now().saturating_sub(INSTALLED)).unwrap_or(1);
-            loop {
-                while Instant::now() < next {
-                    if !wire.wait(next, &mut ignored) {
-                        return;
-                    }
-                    ignored.clear();
-                }
-                next = (next + config.interval).max(Instant::now());
-                let Ok((bytes, mut sent)) = config.telegram(unix_now(), count) else {
-                    return;
-                };
+            let push = Push {
+                interval: config.interval,
+                baud: config.baud,
+                framing: config.framing(),
+                pace: config.pace,
+            };
+            let telegram = |unix_s| {
+                let telegram = config.telegram(unix_s, count).ok();
                 count = count.wrapping_add(1);
-                let listens = wire.is_open() && wire.far_speed() == Some(config.baud);
-                if !wire.send(&bytes, config.baud, config.framing(), config.pace) {
-                    return;
-                }
-                sent.heard = listens && wire.is_open() && wire.far_speed() == Some(config.baud);
-                notes.push(sent);
-            }
+                telegram
+            };
+            push.run(wire, &notes, telegram, |sent, heard| sent.heard = heard);
         })?;
         Ok(Self { handle, log })
     }

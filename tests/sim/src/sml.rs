@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meter_link::model::{ObisCode, Unit};
 use meter_link::sml::{Entry, EntryValue, ListTelegram, Time};
@@ -12,6 +12,7 @@ use meter_link::sml::{Entry, EntryValue, ListTelegram, Time};
 use crate::actor::{Handle, Pace};
 use crate::household::{Curve, INSTALLED};
 use crate::log::Log;
+use crate::push::Push;
 use crate::uart::Framing;
 
 /// What a meter is.
@@ -181,26 +182,19 @@ impl SmlMeter {
         let log = Arc::new(Log::default());
         let notes = Arc::clone(&log);
         let handle = Handle::start("sml-meter", link, move |wire| {
-            let mut ignored = Vec::new();
-            let mut next = Instant::now();
-            let mut count = 0;
-            loop {
-                while Instant::now() < next {
-                    if !wire.wait(next, &mut ignored) {
-                        return;
-                    }
-                    ignored.clear();
-                }
-                next = (next + config.interval).max(Instant::now());
-                let (bytes, mut sent) = config.telegram(unix_now(), count);
+            let mut count = 0u32;
+            let push = Push {
+                interval: config.interval,
+                baud: config.baud,
+                framing: Framing::EightNone,
+                pace: config.pace,
+            };
+            let telegram = |unix_s| {
+                let telegram = config.telegram(unix_s, count);
                 count = count.wrapping_add(1);
-                let listens = wire.is_open() && wire.far_speed() == Some(config.baud);
-                if !wire.send(&bytes, config.baud, Framing::EightNone, config.pace) {
-                    return;
-                }
-                sent.heard = listens && wire.is_open() && wire.far_speed() == Some(config.baud);
-                notes.push(sent);
-            }
+                Some(telegram)
+            };
+            push.run(wire, &notes, telegram, |sent, heard| sent.heard = heard);
         })?;
         Ok(Self { handle, log })
     }

@@ -6,8 +6,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -15,7 +15,8 @@ use meter_link::tic::{Mode, encode};
 
 use crate::actor::{Handle, Pace};
 use crate::household::Curve;
-use crate::sml::unix_now;
+use crate::log::Log;
+use crate::push::Push;
 use crate::uart::Framing;
 
 /// What a meter is.
@@ -161,18 +162,11 @@ fn clock(unix_s: u64) -> String {
     format!("H{}", at.strftime("%y%m%d%H%M%S"))
 }
 
-/// Frames that are remembered.
-const REMEMBERED: usize = 10_000;
-
 /// A meter at work.
 #[derive(Debug)]
 pub struct Meter {
     handle: Handle,
-    sent: Arc<Mutex<Vec<Sent>>>,
-}
-
-fn lock(sent: &Mutex<Vec<Sent>>) -> MutexGuard<'_, Vec<Sent>> {
-    sent.lock().unwrap_or_else(PoisonError::into_inner)
+    log: Arc<Log<Sent>>,
 }
 
 impl Meter {
@@ -181,36 +175,24 @@ impl Meter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, mut config: Config) -> io::Result<Self> {
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&sent);
+        let log = Arc::new(Log::default());
+        let notes = Arc::clone(&log);
         let handle = Handle::start("tic-meter", link, move |wire| {
-            let baud = config.mode.baud();
-            let mut ignored = Vec::new();
-            let mut next = Instant::now();
             let mut count = 0u32;
-            loop {
-                while Instant::now() < next {
-                    if !wire.wait(next, &mut ignored) {
-                        return;
-                    }
-                    ignored.clear();
-                }
-                next = (next + config.interval).max(Instant::now());
-                let (bytes, mut truth) = config.frame(unix_now(), count);
+            let push = Push {
+                interval: config.interval,
+                baud: config.mode.baud(),
+                framing: Framing::SevenEven,
+                pace: config.pace,
+            };
+            let frame = |unix_s| {
+                let frame = config.frame(unix_s, count);
                 count = count.wrapping_add(1);
-                let listens = wire.is_open() && wire.far_speed() == Some(baud);
-                if !wire.send(&bytes, baud, Framing::SevenEven, config.pace) {
-                    return;
-                }
-                truth.heard = listens && wire.is_open() && wire.far_speed() == Some(baud);
-                let mut log = lock(&notes);
-                if log.len() >= REMEMBERED {
-                    log.drain(..REMEMBERED / 2);
-                }
-                log.push(truth);
-            }
+                Some(frame)
+            };
+            push.run(wire, &notes, frame, |sent, heard| sent.heard = heard);
         })?;
-        Ok(Self { handle, sent })
+        Ok(Self { handle, log })
     }
 
     /// The device: its path and its cable.
@@ -222,7 +204,7 @@ impl Meter {
     /// The frames sent so far, oldest first; the oldest are forgotten after some thousands.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        lock(&self.sent).clone()
+        self.log.all()
     }
 }
 
