@@ -11,6 +11,7 @@
 //! - A `driver` owns one port, pumps one session and knows no protocol. Drivers need the feature
 //!   `driver`; everything else builds without an async runtime.
 
+pub mod c12;
 pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
