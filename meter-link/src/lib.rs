@@ -18,6 +18,7 @@ pub mod driver;
 pub mod iec62056_21;
 pub mod key;
 pub mod model;
+pub mod osgp;
 pub mod p1;
 pub mod profile;
 pub mod session;

@@ -30,9 +30,15 @@
 //! ```
 
 pub mod assembler;
+pub mod client;
 pub mod interpret;
+pub mod link;
+mod modem;
 pub mod net;
 pub mod packet;
+pub mod reader;
 pub mod recording;
 pub mod service;
 pub mod table;
+
+pub use modem::Modem;

@@ -24,6 +24,7 @@
 
 mod apdu;
 mod ber;
+pub mod client;
 pub mod eax;
 mod stream;
 #[cfg(test)]

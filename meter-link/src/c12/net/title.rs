@@ -46,6 +46,17 @@ impl ApTitle {
         super::ber::put(ABSOLUTE, &[root, &self.octets].concat(), out);
     }
 
+    /// Whether both are the same title, relative or not.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let absolute = |title: &Self| {
+            let mut octets = Vec::new();
+            title.put_absolute(&mut octets);
+            octets
+        };
+        absolute(self) == absolute(other)
+    }
+
     /// Whether it is relative.
     #[must_use]
     pub const fn is_relative(&self) -> bool {

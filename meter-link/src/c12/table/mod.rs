@@ -281,6 +281,26 @@ impl Tables {
         })
     }
 
+    /// Octets of a block of load profile data table `table` (64 to 67), and of the whole table:
+    /// what tables 00, 61 and 62 say.
+    ///
+    /// # Errors
+    /// One of them was not read or does not follow its layout, or there is no such table.
+    pub fn profile_size(&self, table: u16) -> Result<(usize, usize), TableError> {
+        let formats = self.general()?.formats();
+        let (limits, control) = (self.profile()?, self.profile_control()?);
+        let set = limits.sets.iter().find(|set| set.table == table);
+        let control = control.sets.iter().find(|set| set.table == table);
+        let (set, control) = set
+            .zip(control)
+            .ok_or(TableError::Needs { table, needs: 61 })?;
+        profile::size(&formats, &limits, set, control.int_fmt_cde).ok_or(TableError::Malformed {
+            table: 62,
+            offset: 0,
+            rule: "the format of intervals is none of table 62's",
+        })
+    }
+
     /// The rows of a load profile, oldest first: tables 00, 61, 62, 63 and `table` (64 to 67).
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::TableError;
-use super::format::ClockTime;
+use super::format::{ClockTime, Formats};
 use super::general::GeneralConfiguration;
 use super::reader::Reader;
 
@@ -284,6 +284,42 @@ impl ProfileData {
         }
         Ok(Self { blocks })
     }
+}
+
+/// Octets of a block of a set, and of all its blocks; `None` for a format that is not assigned.
+pub(super) fn size(
+    formats: &Formats,
+    limits: &ActualProfile,
+    set: &ProfileSet,
+    format: u8,
+) -> Option<(usize, usize)> {
+    let channels = usize::from(set.nbr_chns);
+    let intervals = usize::from(set.nbr_blk_ints);
+    let mut reading = if limits.blk_end_pulse_flag { 4 } else { 0 };
+    if limits.blk_end_read_flag {
+        reading += formats.ni1.size()?;
+    }
+    let marks = if limits.simple_int_status_flag {
+        intervals.div_ceil(8)
+    } else {
+        0
+    };
+    let status = if limits.extended_int_status_flag {
+        channels / 2 + 1
+    } else {
+        0
+    };
+    let width = match format {
+        1 | 8 => 1,
+        2 | 16 => 2,
+        4 | 32 => 4,
+        64 => formats.ni1.size()?,
+        128 => formats.ni2.size()?,
+        _ => return None,
+    };
+    let interval = status + channels * width;
+    let block = formats.time.short_size()? + channels * reading + marks + intervals * interval;
+    Some((block, block.checked_mul(set.nbr_blks.into())?))
 }
 
 impl ProfileBlock {
