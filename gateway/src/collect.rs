@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use meter_link::c12::reader::MeterReader;
 use meter_link::driver::{self, PortEvent, SerialPort};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
@@ -111,6 +112,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             };
             Box::new(p1::Listener::new(line, meter.p1_keys()?))
         }
+        Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
 }
 

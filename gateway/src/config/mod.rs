@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod c12;
 mod load;
 mod secret;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use c12::{C12Config, SourceConfig};
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -118,7 +120,8 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400; C12.18 and C12.21:
+    /// 10 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
@@ -135,6 +138,8 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// C12.18 and C12.21: how the meter is entered.
+    pub c12: Option<C12Config>,
 }
 
 const fn electricity() -> Medium {
@@ -160,6 +165,12 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// ANSI C12.18, through an optical head of type 2.
+    #[serde(rename = "c12.18")]
+    C12_18,
+    /// ANSI C12.21, through a modem.
+    #[serde(rename = "c12.21")]
+    C12_21,
 }
 
 impl Protocol {
@@ -171,6 +182,8 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::C12_18 => "c12.18",
+            Self::C12_21 => "c12.21",
         }
     }
 }
@@ -372,6 +385,7 @@ impl MeterConfig {
                 ));
             }
         }
+        self.check_c12(&at, found);
         self.check_keys(&at, found);
     }
 

@@ -136,6 +136,8 @@ impl Splitter {
 fn looks_right(bytes: &[u8]) -> bool {
     let behind = bytes.split_first().map(|(_, rest)| ber::length(rest));
     match behind {
+        // A unit has at least its user information.
+        Some(Ok((0, _))) => false,
         Some(Ok((_, [tag, ..]))) => matches!(tag, 0xA1..=0xA8 | 0x8B | 0xAC | 0xBE),
         // Nothing to look at yet.
         Some(Ok((_, [])) | Err(BerError::Short)) => true,

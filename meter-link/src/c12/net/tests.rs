@@ -181,6 +181,20 @@ fn units_in_a_stream() {
     assert_eq!(found[3].element, Element::Rejected(ApduError::Truncated));
 }
 
+/// An empty unit was one when its end was the end of a slice, and noise otherwise.
+#[test]
+fn slices_do_not_matter() {
+    let octets = unhex("6000632c");
+    for cut in 0..=octets.len() {
+        let mut splitter = Splitter::new();
+        for mut part in [&octets[..cut], &octets[cut..]] {
+            assert_eq!(splitter.pull(&mut part), None);
+        }
+        let event = splitter.finish().unwrap();
+        assert_eq!((event.length, event.element), (4, Element::Noise));
+    }
+}
+
 proptest! {
     #[test]
     fn any_octets_never_panic(
