@@ -5,10 +5,12 @@
 //!   Device Objects, the Smart Energy profile (0109), install codes, firmware files.
 //! - [`homeplug`]: management messages and keys of HomePlug AV and Green PHY (IEEE 1901).
 //!
-//! Everything here is pure: it knows octets, and neither ports nor clocks. The messages of both
+//! All but the `driver` (a feature) is pure: it knows octets, and neither ports nor clocks. The messages of both
 //! networks are lists of plain fields, so their layouts are tables ([`layout`]) that one reader
 //! and one writer follow, and what a message carries is a [`Record`].
 
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod homeplug;
 pub mod layout;
 mod value;

@@ -3,7 +3,7 @@
 //! A management message entry (MME) is an Ethernet frame of type 88E1 to an adapter or between
 //! adapters. [`Mme`] reads and writes its header (HomePlug AV specification 1.1, 11.1), [`name`]
 //! knows the message types, and [`fields`] reads those whose layout is public. [`keys`] makes the
-//! keys of a network from its password.
+//! keys of a network from its password, [`slac`] matches a car and its charging station.
 //!
 //! Left out: the power line itself (beacons, tone maps), which is the adapters' business, and
 //! encrypted payloads.
@@ -23,11 +23,15 @@
 //! # Ok::<(), han::homeplug::MmeError>(())
 //! ```
 
+pub mod avln;
 pub mod keys;
 mod layouts;
 mod mme;
 mod mmtype;
+mod session;
+pub mod slac;
 
 pub use layouts::{fields, write_fields};
 pub use mme::{ETHERTYPE, Fragment, Mme, MmeError, OUI_QUALCOMM};
 pub use mmtype::{MmType, Variant, name};
+pub use session::Session;

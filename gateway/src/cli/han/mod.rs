@@ -1,4 +1,6 @@
-//! `wattle han`: keys, codes and firmware files of the home area network.
+//! `wattle han`: keys, codes and firmware files of the home area network, and the powerline.
+
+mod powerline;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -15,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::decode::han::add_fields;
 use super::decode::output::{Object, hex};
+use powerline::{PowerlineArgs, SlacArgs};
 
 /// Keys, codes and firmware files of Zigbee and powerline devices
 #[derive(Debug, Args)]
@@ -50,6 +53,13 @@ enum HanCommand {
         /// The file
         file: PathBuf,
     },
+    /// List the powerline adapters of the network, or join one
+    #[command(after_help = "Examples:\n  wattle han powerline --interface eth0\n  \
+                            printf %s 'my network' | wattle han powerline --interface eth0 --join -")]
+    Powerline(PowerlineArgs),
+    /// Find the car at the cable, or the charging station (SLAC)
+    #[command(after_help = "Example:\n  wattle han slac evse --interface eth1")]
+    Slac(SlacArgs),
 }
 
 /// Runs `wattle han`.
@@ -73,6 +83,25 @@ pub(super) fn run(args: &HanArgs) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
+        HanCommand::Powerline(args) => match powerline::powerline(args) {
+            Ok(printed) => printed,
+            Err(error) => {
+                eprintln!("wattle han powerline: {error:#}");
+                return ExitCode::FAILURE;
+            }
+        },
+        HanCommand::Slac(args) => {
+            let print = |object: &Object| {
+                super::print(format!("{object}\n").as_bytes());
+            };
+            return match powerline::slac(args, print) {
+                Ok(_) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("wattle han slac: {error:#}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
     };
     let printed = super::print(format!("{object}\n").as_bytes());
     if right { printed } else { ExitCode::FAILURE }
