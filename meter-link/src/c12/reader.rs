@@ -253,7 +253,7 @@ impl MeterReader {
             meter: id(serial).or_else(|| id(device)),
             manufacturer: manufacturer.filter(|name| !name.is_empty()),
             time: self.clock(),
-            values: entries.into_iter().map(register).collect(),
+            values: entries.iter().map(register).collect(),
             check: Check::Crc,
             hints: Vec::new(),
             raw: self.raw.clone(),
@@ -331,7 +331,7 @@ fn meter_time(clock: &Clock) -> Option<MeterTime> {
     })
 }
 
-fn register(entry: Entry) -> RegisterValue {
+fn register(entry: &Entry) -> RegisterValue {
     RegisterValue {
         register: entry.register,
         value: Value::Number(entry.value),

@@ -3,9 +3,10 @@
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
 mod c12;
+pub(super) mod han;
 mod iec62056_21;
 mod input;
-mod output;
+pub(super) mod output;
 mod p1;
 mod sml;
 mod tic;
@@ -51,6 +52,11 @@ enum Protocol {
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
     C12(c12::C12Args),
+    Homeplug(han::HomeplugArgs),
+    Zcl(han::ZclArgs),
+    Ash(han::AshArgs),
+    Ezsp(han::EzspArgs),
+    Znp(han::ZnpArgs),
 }
 
 /// What every protocol's decoder takes.
@@ -71,7 +77,7 @@ struct CommonArgs {
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OutputFormat {
+pub(super) enum OutputFormat {
     /// One JSON object per line.
     Json,
     /// A heading and aligned columns per message.
@@ -117,6 +123,11 @@ pub fn run(args: DecodeArgs) -> ExitCode {
                 ExitCode::from(EXIT_USAGE)
             }
         },
+        Protocol::Homeplug(args) => ended(han::homeplug(&args)),
+        Protocol::Zcl(args) => ended(han::zcl(&args)),
+        Protocol::Ash(args) => ended(han::ash(&args)),
+        Protocol::Ezsp(args) => ended(han::ezsp(&args)),
+        Protocol::Znp(args) => ended(han::znp(&args)),
     }
 }
 
@@ -126,6 +137,10 @@ fn decode(args: &CommonArgs, mut decoder: impl Decoder) -> ExitCode {
         decoder.feed(bytes, &mut output)
     })
     .and_then(|()| decoder.finish(&mut output).map_err(input::Failure::Output));
+    ended(read)
+}
+
+fn ended(read: Result<(), input::Failure>) -> ExitCode {
     match read {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the lines has seen enough.
