@@ -117,6 +117,12 @@ impl Splitter {
         self.bytes.len()
     }
 
+    /// Whether everything taken has been told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.noise == 0
+    }
+
     /// Takes octets off the front of `input` until an element is complete.
     pub fn pull(&mut self, input: &mut &[u8]) -> Option<Event> {
         loop {

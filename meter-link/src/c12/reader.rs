@@ -116,6 +116,10 @@ impl MeterReader {
 
     fn open(&mut self, now: Instant) {
         self.state = State::Reading;
+        // What is not read now must not be told as if it were.
+        for table in READINGS {
+            self.tables.remove(table);
+        }
         let fresh = self.meaning_read.is_some_and(|read| now < read + REFRESH);
         self.due = if fresh {
             self.readings()

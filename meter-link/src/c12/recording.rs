@@ -128,7 +128,7 @@ impl Recording {
         let start = self.offset;
         self.offset += octets.len() as u64;
         let side = self.side(from);
-        if side.splitter.pending() == 0 {
+        if side.splitter.is_empty() {
             side.runs.clear();
         }
         side.runs.push((side.given, start));
@@ -394,6 +394,22 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn noise_keeps_its_place() {
+        use Direction::{Host, Meter};
+        let mut recording = Recording::new();
+        let ask = packet(&[0x20], false);
+        assert_eq!(recording.push(Host, &ask), []);
+        assert_eq!(recording.push(Meter, &[0x16]), []);
+        let found = recording.push(Meter, &packet(&[0, 0, 1, 0, 0], false));
+        let places: Vec<_> = found
+            .iter()
+            .map(|found| (found.offset, found.length))
+            .collect();
+        assert_eq!(places, [(9, 1), (0, 23)]);
+        assert_eq!(found[0].item, Item::Rejected(Fault::Noise));
     }
 
     #[test]

@@ -313,6 +313,28 @@ fn nobody_answers() {
 }
 
 #[test]
+fn what_was_not_read_again_is_not_told_again() {
+    let mut bench = Bench::new(ReaderConfig::default(), Config::new(load()));
+    bench.run_until(Duration::from_secs(30));
+    assert_eq!(bench.telegrams.len(), 1);
+    let faults = Faults {
+        busy_every: 1,
+        ..Faults::default()
+    };
+    bench.meter = Dialogue::new(Config {
+        faults,
+        ..Config::new(load())
+    });
+    bench.run_until(Duration::from_secs(110));
+    assert_eq!(bench.telegrams.len(), 1);
+    assert!(
+        bench.rejected[0].contains("no registers"),
+        "{:?}",
+        bench.rejected
+    );
+}
+
+#[test]
 fn a_meter_behind_a_modem() {
     let client = client::Config {
         dialect: Dialect::C12_21,

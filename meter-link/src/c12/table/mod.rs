@@ -194,6 +194,13 @@ impl Tables {
         true
     }
 
+    /// Forgets a table.
+    pub fn remove(&mut self, table: u16) {
+        if let Some(octets) = self.octets.remove(&table) {
+            self.total -= octets.len();
+        }
+    }
+
     /// The octets of a table.
     #[must_use]
     pub fn octets(&self, table: u16) -> Option<&[u8]> {
