@@ -32,18 +32,23 @@ pub fn write_fields(mmtype: MmType, fields: &Record) -> Result<Vec<u8>, Unwritab
 
 fn standard(mmtype: MmType) -> Option<&'static [Field]> {
     Some(match mmtype.0 {
+        0x6002 => UNASSOCIATED_STA_IND,
         0x6007 => ENCRYPTED_PAYLOAD_RSP,
         0x6008 => SET_KEY_REQ,
         0x6009 => SET_KEY_CNF,
         0x600C => GET_KEY_REQ,
         0x600D => GET_KEY_CNF,
         0x6021 => BRG_INFO_CNF,
+        0x6039 => CM_NW_INFO_CNF,
+        0x6049 => NW_STATS_CNF,
         0x6064 => SLAC_PARAM_REQ,
         0x6065 => SLAC_PARAM_CNF,
         0x606A => START_ATTEN_CHAR_IND,
         0x606E => ATTEN_CHAR_IND,
         0x606F => ATTEN_CHAR_RSP,
         0x6076 => MNBC_SOUND_IND,
+        0x6078 => VALIDATE_REQ,
+        0x6079 => VALIDATE_CNF,
         0x607C => SLAC_MATCH_REQ,
         0x607D => SLAC_MATCH_CNF,
         0x6086 => ATTEN_PROFILE_IND,
@@ -85,6 +90,34 @@ const AAG: Field = Field::new(
     "aag",
     Kind::Each(Count::Field("num_groups"), &Kind::Unsigned(1)),
 );
+
+const UNASSOCIATED_STA_IND: &[Field] = &[octets("nid", 7), u8("cco_capability")];
+
+const CM_NW_INFO_CNF: &[Field] = &[Field::new(
+    "networks",
+    Kind::Groups(Count::Prefix(1), CM_NETWORK),
+)];
+
+const CM_NETWORK: &[Field] = &[
+    octets("nid", 7),
+    u8("snid"),
+    u8("tei"),
+    u8("role"),
+    mac("cco_mac"),
+    u8("access"),
+    u8("coordinating_networks"),
+];
+
+const NW_STATS_CNF: &[Field] = &[Field::new(
+    "stations",
+    Kind::Groups(Count::Prefix(1), STATION_RATES),
+)];
+
+const STATION_RATES: &[Field] = &[mac("mac"), u8("tx_rate"), u8("rx_rate")];
+
+const VALIDATE_REQ: &[Field] = &[u8("signal_type"), u8("timer"), u8("result")];
+
+const VALIDATE_CNF: &[Field] = &[u8("signal_type"), u8("toggle_num"), u8("result")];
 
 const ENCRYPTED_PAYLOAD_RSP: &[Field] = &[u8("result"), u8("pid"), u16("prn")];
 

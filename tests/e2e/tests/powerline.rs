@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use e2e::daemon::Daemon;
 use e2e::{eventually, program};
 use serde_json::Value;
 
@@ -293,6 +294,77 @@ fn cars_and_stations_find_each_other_even_with_losses() -> anyhow::Result<()> {
         match_with(&line, "ev", "h0", ("evse", &["-i", "h1"]))?;
     }
     Ok(())
+}
+
+#[test]
+fn the_daemon_watches_adapters_through_every_pulled_cable() -> anyhow::Result<()> {
+    if let Some(reason) = missing() {
+        println!("skipped: {reason}");
+        return Ok(());
+    }
+    let mut line = Line::new("watch", &["--rate", "87"])?;
+    // The daemon's host is this one: a cable leads from here to the first adapter.
+    let interface = format!("wt{}", std::process::id() % 1_000_000);
+    line.ip(&["link", "del", "h0"])?;
+    ip(&[
+        "link",
+        "add",
+        &interface,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "m0",
+        "netns",
+        &line.namespace,
+    ])?;
+    ip(&["link", "set", &interface, "up"])?;
+    line.ip(&["link", "set", "m0", "up", "promisc", "on"])?;
+    line.adapters(&["--rate", "87"])?;
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[[powerline]]\ninterface = \"{interface}\"\nevery_s = 1\n\
+         [powerline.names]\n\"00:B0:52:57:41:02\" = \"garage\"\n"
+    );
+    let daemon = Daemon::start(folder.path(), &config)?;
+    let patience = Duration::from_secs(40);
+    let status = |wanted: &str| {
+        eventually(&format!("the powerline is {wanted}"), patience, || {
+            let listed = daemon.json("/api/v1/home-network/powerline")?;
+            Ok((listed[0]["status"] == wanted).then(|| listed[0].clone()))
+        })
+    };
+    let notice = |wanted: bool| {
+        eventually(&format!("a notice: {wanted}"), patience, || {
+            let notices = daemon.json("/api/v1/state")?["notices"].to_string();
+            Ok((notices.contains("powerline_lost") == wanted).then_some(()))
+        })
+    };
+    let up = status("up")?;
+    let garage = &up["adapters"][1];
+    ensure!(
+        garage["name"] == "garage" && garage["tx_mbit"] == 87,
+        "{up}"
+    );
+    ensure!(garage["hours"][0]["highest"] == 87, "{up}");
+    for _ in 0..3 {
+        ip(&["link", "set", &interface, "down"])?;
+        status("no_interface")?;
+        ip(&["link", "set", &interface, "up"])?;
+        status("up")?;
+    }
+    line.unplug();
+    status("no_adapter")?;
+    notice(true)?;
+    line.adapters(&[])?;
+    status("up")?;
+    notice(false)?;
+    let log = daemon.log()?;
+    ensure!(
+        log.matches("powerline").count() < 20,
+        "the log is flooded:\n{log}"
+    );
+    ip(&["link", "del", &interface])
 }
 
 #[test]

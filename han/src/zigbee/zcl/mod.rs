@@ -229,7 +229,7 @@ mod tests {
             0x19, 0x00, 0x00, 0x78, 0x56, 0x34, 0x12, 0x08, b'O', b'f', b'f', b'-', b'P', b'e',
             b'a', b'k', 0x00, 0xA0, 0xC1, 0x2E, 0x00, 0xA0, 0xC1, 0x2E, 0x00, 0xD2, 0x03, 0x22,
             0x42, 0x3C, 0xA0, 0xC1, 0x2E, 0x0F, 0x00, 0x8C, 0x12, 0x00, 0x00, 0xFF, 0xFF, 0xFF,
-            0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+            0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00,
         ];
         let message = decode(0x0700, &octets);
         assert_eq!(message.name, Some("PublishPrice"));
@@ -247,6 +247,14 @@ mod tests {
         let payload = write_command(0x0700, direction, 0, &message.fields);
         assert_eq!(payload.as_deref(), Ok(message.frame.payload));
         assert_eq!(message.frame.to_octets(), octets);
+        // The alternate cost comes whole or not at all.
+        let without = octets.get(..octets.len() - 8).unwrap_or_default();
+        assert!(Message::decode(0x0700, without).is_ok());
+        let part = octets.get(..octets.len() - 3).unwrap_or_default();
+        assert!(matches!(
+            Message::decode(0x0700, part),
+            Err(ZclError::Truncated(_))
+        ));
     }
 
     #[test]
