@@ -104,14 +104,27 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             ..tic::Config::default()
         })),
         Protocol::P1 => {
-            // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
-            let line = match meter.baud.unwrap_or(115_200) {
-                9600 => Line::seven_even(9600),
-                baud => Line::eight_none(baud),
-            };
-            Box::new(p1::Listener::new(line, meter.p1_keys()?))
+            let keys = meter.p1_keys()?;
+            Box::new(match p1_line(meter) {
+                Some(line) => p1::Listener::new(line, keys),
+                None => p1::Listener::searching(keys),
+            })
         }
     })
+}
+
+/// The line of a P1 meter, as far as the configuration says it: 115200 8N1 from DSMR 4 on,
+/// 9600 7E1 before. Otherwise it is searched for.
+fn p1_line(meter: &MeterConfig) -> Option<Line> {
+    let usual = |baud| match baud {
+        9600 => Line::seven_even(9600),
+        baud => Line::eight_none(baud),
+    };
+    match (meter.baud, meter.framing) {
+        (None, None) => None,
+        (Some(baud), None) => Some(usual(baud)),
+        (baud, Some(framing)) => Some(framing.at(baud.unwrap_or(115_200))),
+    }
 }
 
 struct Collector<'a> {
@@ -238,5 +251,7 @@ mod tests {
         assert_eq!(line(""), Line::eight_none(115_200));
         assert_eq!(line("baud = 9600\n"), Line::seven_even(9600));
         assert_eq!(line("baud = 19200\n"), Line::eight_none(19_200));
+        let framing = "framing = \"7E1\"\n";
+        assert_eq!(line(framing), Line::seven_even(115_200));
     }
 }

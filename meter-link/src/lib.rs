@@ -16,6 +16,7 @@ pub mod crc;
 pub mod driver;
 pub mod iec62056_21;
 pub mod key;
+pub mod line_search;
 pub mod model;
 pub mod p1;
 pub mod profile;

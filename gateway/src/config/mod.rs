@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod framing;
 mod load;
 mod secret;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -106,6 +108,9 @@ pub struct MeterConfig {
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
+    /// P1: data bits, parity and stop bit, such as `8N1`. Speed and framing are searched for when
+    /// both are left out.
+    pub framing: Option<Framing>,
     /// Which modem lines power the optical head.
     #[serde(default)]
     pub head_power: HeadPower,
