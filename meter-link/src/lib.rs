@@ -17,6 +17,7 @@ pub mod driver;
 pub mod iec62056_21;
 pub mod key;
 pub mod line_search;
+pub mod modbus;
 pub mod model;
 pub mod p1;
 pub mod profile;

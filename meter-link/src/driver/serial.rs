@@ -148,14 +148,14 @@ async fn wait(path: &Path, device: Option<Device>, pause: Duration) {
 /// Which device a path leads to. A device that was unplugged and is back under its old number is
 /// another one: its node was made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Device {
+pub(super) struct Device {
     number: u64,
     inode: u64,
     changed: (i64, i64),
 }
 
 impl Device {
-    fn at(path: &Path) -> Option<Self> {
+    pub(super) fn at(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {
             number: metadata.rdev(),
@@ -165,7 +165,7 @@ impl Device {
     }
 }
 
-fn open(port: &SerialPort, line: Line) -> tokio_serial::Result<SerialStream> {
+pub(super) fn open(port: &SerialPort, line: Line) -> tokio_serial::Result<SerialStream> {
     let builder = |exclusive| {
         tokio_serial::new(port.path.to_string_lossy(), line.baud)
             .data_bits(data_bits(line))
@@ -213,7 +213,7 @@ fn is_refused(error: &tokio_serial::Error) -> bool {
         || text.contains("Invalid argument")
 }
 
-const fn data_bits(line: Line) -> DataBits {
+pub(super) const fn data_bits(line: Line) -> DataBits {
     match line.data_bits {
         5 => DataBits::Five,
         6 => DataBits::Six,
@@ -222,7 +222,7 @@ const fn data_bits(line: Line) -> DataBits {
     }
 }
 
-const fn parity(line: Line) -> SerialParity {
+pub(super) const fn parity(line: Line) -> SerialParity {
     match line.parity {
         Parity::None => SerialParity::None,
         Parity::Even => SerialParity::Even,
