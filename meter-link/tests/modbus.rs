@@ -2,6 +2,7 @@
 
 #![cfg(feature = "driver")]
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -5,6 +5,7 @@
 
 mod framing;
 mod load;
+mod modbus;
 mod secret;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::modbus::RegisterMap;
 use meter_link::p1;
 use serde::Deserialize;
 use wattle_api::Medium;
@@ -103,13 +105,13 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; with Modbus also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
-    /// P1: data bits, parity and stop bit, such as `8N1`. Speed and framing are searched for when
-    /// both are left out.
+    /// P1 and Modbus: data bits, parity and stop bit, such as `8N1`. A P1 meter's speed and framing
+    /// are searched for when both are left out; Modbus meters have 8N1.
     pub framing: Option<Framing>,
     /// Which modem lines power the optical head.
     #[serde(default)]
@@ -123,12 +125,19 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    /// IEC 62056-21 and Modbus: seconds from one readout's start to the next, 5 to 86400 and 1 to
+    /// 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
+    /// Modbus: the meter's unit number, 1 to 247.
+    pub unit: Option<u8>,
+    /// Modbus: name of a register map that comes with the program, such as `sdm630`.
+    pub map: Option<String>,
+    /// Modbus: a register map of the installer's own.
+    pub own_map: Option<Box<RegisterMap>>,
     /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
@@ -165,6 +174,9 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// Modbus, over RS-485 or TCP.
+    #[serde(rename = "modbus")]
+    Modbus,
 }
 
 impl Protocol {
@@ -176,6 +188,7 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -297,7 +310,7 @@ impl Config {
                 .meters
                 .iter()
                 .take(index)
-                .any(|other| other.port == meter.port);
+                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
@@ -377,6 +390,7 @@ impl MeterConfig {
                 ));
             }
         }
+        modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

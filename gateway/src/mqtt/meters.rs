@@ -33,8 +33,12 @@ struct Known {
 impl Meters {
     pub(super) fn new(topics: Topics, configured: &[MeterConfig]) -> Self {
         let period = |meter: &MeterConfig| {
-            (meter.protocol == Protocol::Iec62056_21 && !meter.push)
-                .then(|| Duration::from_secs(u64::from(meter.period_s)))
+            let asked = match meter.protocol {
+                Protocol::Iec62056_21 => !meter.push,
+                Protocol::Modbus => true,
+                _ => false,
+            };
+            asked.then(|| Duration::from_secs(u64::from(meter.period_s)))
         };
         Self {
             topics,

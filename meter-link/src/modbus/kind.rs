@@ -126,7 +126,8 @@ mod tests {
     use super::*;
 
     fn float(bits: u32, decimals: u8) -> Option<String> {
-        let words = [(bits >> 16) as u16, bits as u16];
+        let [a, b, c, d] = bits.to_be_bytes();
+        let words = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
         let number = Kind::F32.number(&words, WordOrder::HighFirst, 0, decimals);
         number.map(|number| number.to_string())
     }
