@@ -20,6 +20,7 @@ pub mod line_search;
 pub mod modbus;
 pub mod model;
 pub mod p1;
+pub mod probe;
 pub mod profile;
 pub mod session;
 pub mod sml;

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_serial::{SerialPort as _, SerialStream};
+use tokio_serial::SerialStream;
 
 use super::place::Place;
 use super::serial::{self, Device, HeadPower, SerialPort};
@@ -103,6 +103,7 @@ impl Bus {
             spoke: false,
             gap: self.gap,
             line: self.line,
+            now: self.line,
             changed: false,
             state,
         };
@@ -164,7 +165,9 @@ pub struct Turn {
     complete: Arc<AtomicBool>,
     spoke: bool,
     gap: Duration,
+    /// The bus's own line, and the one that holds now.
     line: Line,
+    now: Line,
     changed: bool,
 }
 
@@ -194,14 +197,30 @@ impl Turn {
     /// The port does not take the setting.
     pub fn set_line(&mut self, line: Line) -> io::Result<()> {
         self.changed = true;
+        self.now = line;
         self.apply(line)
+    }
+
+    /// Sends, and waits until the last bit is on a serial line.
+    ///
+    /// # Errors
+    /// The line was lost.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.spoke = true;
+        let line = self.now;
+        let sent = match self.stream()? {
+            Stream::Serial(port) => serial::send(port, bytes, line).await,
+            Stream::Tcp(stream) => stream.write_all(bytes).await,
+        };
+        if sent.is_err() {
+            self.state.stream = None;
+        }
+        sent
     }
 
     fn apply(&mut self, line: Line) -> io::Result<()> {
         if let Some((Stream::Serial(port), _)) = &mut self.state.stream {
-            port.set_baud_rate(line.baud)?;
-            port.set_data_bits(serial::data_bits(line))?;
-            port.set_parity(serial::parity(line))?;
+            serial::set_line(port, line)?;
         }
         Ok(())
     }

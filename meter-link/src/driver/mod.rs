@@ -4,6 +4,7 @@
 mod bus;
 mod modbus;
 mod place;
+mod probe;
 mod replay;
 mod serial;
 
@@ -15,6 +16,7 @@ use crate::session::Rejected;
 pub use bus::{Bus, Receipt, Stream, Turn};
 pub use modbus::{ModbusMeter, run_modbus};
 pub use place::{ParsePlaceError, Place};
+pub use probe::run_probe;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
 

@@ -213,7 +213,7 @@ fn is_refused(error: &tokio_serial::Error) -> bool {
         || text.contains("Invalid argument")
 }
 
-pub(super) const fn data_bits(line: Line) -> DataBits {
+const fn data_bits(line: Line) -> DataBits {
     match line.data_bits {
         5 => DataBits::Five,
         6 => DataBits::Six,
@@ -222,7 +222,7 @@ pub(super) const fn data_bits(line: Line) -> DataBits {
     }
 }
 
-pub(super) const fn parity(line: Line) -> SerialParity {
+const fn parity(line: Line) -> SerialParity {
     match line.parity {
         Parity::None => SerialParity::None,
         Parity::Even => SerialParity::Even,
@@ -322,7 +322,7 @@ impl Open<'_> {
     }
 }
 
-fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
+pub(super) fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
     stream.set_baud_rate(line.baud)?;
     stream.set_data_bits(data_bits(line))?;
     stream.set_parity(parity(line))
@@ -330,7 +330,7 @@ fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
 
 /// Writes, and waits until the last bit is on the line: the time that the bytes take, and until
 /// the system's queue is empty. (`tcdrain` would block the thread for as long.)
-async fn send(stream: &mut SerialStream, bytes: &[u8], line: Line) -> io::Result<()> {
+pub(super) async fn send(stream: &mut SerialStream, bytes: &[u8], line: Line) -> io::Result<()> {
     let began = Instant::now();
     timeout(DRAIN + time_of(bytes.len(), line), stream.write_all(bytes)).await??;
     sleep_until(began + time_of(bytes.len(), line)).await;

@@ -108,6 +108,8 @@ fn registers(unit: &mut Unit, unix_s: u64) -> (BTreeMap<u16, u16>, Heard) {
     put(0x48, (heard.import_ckwh as f32 / 100.0).to_bits());
     put(0x4A, (energy.export_in(36_000) as f32 / 100.0).to_bits());
     put(0xFC00, unit.serial);
+    // The product code of an SDM630.
+    registers.insert(0xFC02, 0x0070);
     (registers, heard)
 }
 
