@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use meter_link::driver::{HeadPower, Place, run_probe};
 use meter_link::probe::{Finding, Missing, Progress, Protocol, Verdict};
+use meter_link::profile::maker;
 use meter_link::session::{Line, Parity};
 use serde_json::{Value, json};
 
@@ -159,7 +160,14 @@ fn words(args: &ProbeArgs, verdict: &Verdict) -> String {
         "meter",
         finding.meter.as_ref().map(ToString::to_string),
     ));
-    text.push_str(&of("maker", finding.manufacturer.clone()));
+    let maker = finding
+        .manufacturer
+        .as_ref()
+        .map(|letters| match maker(letters) {
+            Some(name) => format!("{letters} ({name})"),
+            None => letters.clone(),
+        });
+    text.push_str(&of("maker", maker));
     text.push_str(&of("model", finding.model.clone()));
     text.push_str(&of("unit", finding.unit.map(|unit| unit.to_string())));
     for missing in &finding.missing {

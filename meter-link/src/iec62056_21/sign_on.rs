@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::encode;
 use super::identification::{Identification, baud};
+use crate::profile;
 use crate::session::Line;
 
 /// Longest gap in front of a change of speed that is waited.
@@ -29,7 +30,7 @@ pub struct Terms {
     /// The fastest speed agreed to, in bits per second.
     pub max_baud: u32,
     /// From the last bit of the acknowledgement to the change of speed, 0 to 500 ms. `None`: what
-    /// the identification asks for, 200 ms or 20 ms less a margin.
+    /// the model is known to need, or the identification asks for, 200 ms or 20 ms less a margin.
     pub switch_gap: Option<Duration>,
 }
 
@@ -45,7 +46,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// What to answer to an identification of mode C or E: the fastest speed that both know.
+    /// What to answer to an identification of mode C or E: the fastest speed that both know. What
+    /// is known about the model ([`profile::model`]) counts more than what it proposes.
     ///
     /// ```
     /// use meter_link::iec62056_21::{Agreement, Identification, Purpose, Terms};
@@ -60,11 +62,13 @@ impl Agreement {
     /// ```
     #[must_use]
     pub fn new(identification: &Identification, purpose: Purpose, terms: &Terms) -> Self {
+        let known = profile::model(&identification.manufacturer, &identification.text);
         let offered = identification.baud().unwrap_or(terms.line.baud);
+        let spoken = known.and_then(|model| model.max_baud).unwrap_or(offered);
         let agreed = ['6', '5', '4', '3', '2', '1', '0']
             .into_iter()
             .filter_map(|code| Some((code, baud(code)?)))
-            .find(|(_, speed)| *speed <= offered.min(terms.max_baud));
+            .find(|(_, speed)| *speed <= offered.min(spoken).min(terms.max_baud));
         let (code, speed) = agreed.unwrap_or(('0', 300));
         let (protocol, option) = match purpose {
             Purpose::Readout => ('0', '0'),
@@ -73,7 +77,8 @@ impl Agreement {
         };
         let acknowledgement = encode::acknowledgement(protocol, code, option);
         let usual = Duration::from_millis(if identification.is_quick() { 10 } else { 180 });
-        let gap = terms.switch_gap.unwrap_or(usual).min(MAX_GAP);
+        let known_gap = known.and_then(profile::Model::switch_gap);
+        let gap = terms.switch_gap.or(known_gap).unwrap_or(usual).min(MAX_GAP);
         Self {
             after: sending_time(acknowledgement.len(), terms.line.baud) + gap,
             acknowledgement,
