@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+mod han;
 pub mod probe;
 
 use std::io::Write;
@@ -42,6 +43,7 @@ enum Command {
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
     Probe(probe::ProbeArgs),
+    Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
         Command::Probe(args) => probe::run(&args),
+        Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

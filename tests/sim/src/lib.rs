@@ -26,6 +26,7 @@ mod log;
 pub mod modbus;
 pub mod p1;
 pub mod port;
+pub mod powerline;
 mod push;
 pub mod replay;
 pub mod sml;
