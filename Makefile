@@ -66,6 +66,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
 	@tests/bench/daemon
+	@tests/bench/ports
 	cargo run --locked --release -p ui --example measure
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)

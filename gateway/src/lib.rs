@@ -5,6 +5,7 @@
 //! [`view`] draws it into the one state that [`http`] serves.
 
 pub mod bus;
+pub mod buses;
 pub mod channel;
 pub mod cli;
 pub mod clock;

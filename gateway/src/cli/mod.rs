@@ -2,6 +2,7 @@
 
 pub mod decode;
 mod han;
+pub mod probe;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::daemon;
 Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
+  wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
@@ -40,6 +42,7 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Probe(probe::ProbeArgs),
     Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
