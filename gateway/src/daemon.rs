@@ -18,7 +18,7 @@ use crate::http::{self, Api};
 use crate::mqtt;
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
-use crate::tariff::Tariff;
+use crate::tariff;
 use crate::view::{self, Sources};
 
 /// How long the parts have to end.
@@ -56,7 +56,7 @@ async fn run_once(
         .tariff
         .file
         .as_deref()
-        .map(|file| Tariff::load(file, &zone))
+        .map(|file| tariff::load(file, &zone))
         .transpose()?
         .map(Arc::new);
     let bus = Bus::default();
@@ -225,7 +225,7 @@ fn tell(state: &[NotifyState<'_>]) {
 pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
     let zone = config.gateway.zone()?;
     if let Some(file) = &config.tariff.file {
-        Tariff::load(file, &zone).with_context(|| format!("named by {}", path.display()))?;
+        tariff::load(file, &zone).with_context(|| format!("named by {}", path.display()))?;
     }
     Ok(())
 }

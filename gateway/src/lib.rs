@@ -16,5 +16,4 @@ pub mod mqtt;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;
-pub mod toml_file;
 pub mod view;

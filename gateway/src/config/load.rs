@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{Config, beside};
-use crate::toml_file::{FileError, parse, read};
+use wattle_billing::toml_file::{FileError, parse, read};
 
 /// Prefix of the environment's variables.
 const ENV_PREFIX: &str = "WATTLE__";

@@ -343,7 +343,8 @@ impl View {
             .sources
             .tariff
             .as_deref()
-            .map_or_else(String::new, |tariff| tariff.currency.clone());
+            .and_then(|tariff| tariff.currency.clone())
+            .unwrap_or_default();
         Money {
             amount: amount.normalize(),
             currency,
