@@ -9,6 +9,8 @@
 //! - [`tariff`] puts such a document, or the tables of a tariff file, together with grid fees,
 //!   standing charges and taxes into one [`tariff::Tariff`].
 //! - [`bill`] applies a tariff to metered use: lines, total, cheapest windows.
+//! - [`readings`] are lines that all commands about readings exchange.
+//! - [`vee`] says what is wrong with readings and estimates what is missing.
 //!
 //! Rules for all of it: money, energy and prices are exact decimals; instants are UTC, local
 //! times only where a rule is local; what is not known is absent and never 0 or a guess.
@@ -17,8 +19,10 @@ pub mod bill;
 pub mod csv;
 pub mod exact;
 pub mod price;
+pub mod readings;
 pub mod tariff;
 pub mod time;
 pub mod toml_file;
+pub mod vee;
 pub mod window;
 pub mod xml;
