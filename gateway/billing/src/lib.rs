@@ -9,15 +9,19 @@
 //! - [`tariff`] puts such a document, or the tables of a tariff file, together with grid fees,
 //!   standing charges and taxes into one [`tariff::Tariff`].
 //! - [`bill`] applies a tariff to metered use: lines, total, cheapest windows.
-//! - [`readings`] are lines that all commands about readings exchange.
-//! - [`vee`] says what is wrong with readings and estimates what is missing.
+//! - [`readings`] are lines that all commands about readings exchange; [`exchange`] reads and
+//!   writes the documents of others.
+//! - [`vee`] says what is wrong with readings and estimates what is missing; [`determinants`] adds
+//!   them up by tariff register.
 //!
 //! Rules for all of it: money, energy and prices are exact decimals; instants are UTC, local
 //! times only where a rule is local; what is not known is absent and never 0 or a guess.
 
 pub mod bill;
 pub mod csv;
+pub mod determinants;
 pub mod exact;
+pub mod exchange;
 pub mod price;
 pub mod readings;
 pub mod tariff;

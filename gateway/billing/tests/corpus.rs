@@ -109,3 +109,90 @@ fn bills_are_those_of_the_cases() {
     println!("{cases} cases");
     assert!(cases > 0);
 }
+
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "xml"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Validates with libxml2's command, where it is there.
+fn validate(document: &str, schema: &Path) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), document).unwrap();
+    let ran = std::process::Command::new("xmllint")
+        .args(["--noout", "--nonet", "--schema"])
+        .arg(schema)
+        .arg(file.path())
+        .output();
+    match ran {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => println!("skipped: xmllint (libxml2-utils) is not there: {error}"),
+    }
+}
+
+fn essence(all: &[wattle_billing::readings::SeriesReadings]) -> Vec<String> {
+    let one = |one: &wattle_billing::readings::SeriesReadings| {
+        let readings = one.readings.iter().map(|r| {
+            format!(
+                "{} {} {} {:?} {:?}",
+                r.time.at, r.duration_s, r.raw, r.cost_raw, r.status
+            )
+        });
+        format!(
+            "{} {} {:?} {}",
+            one.series.unit,
+            one.series.scaler,
+            one.series.flow,
+            readings.collect::<Vec<_>>().join(";")
+        )
+    };
+    all.iter().map(one).collect()
+}
+
+#[test]
+fn documents_of_gateways_come_back_and_are_valid() {
+    use wattle_billing::exchange::ar2418::{export, import};
+    let Some(folder) = corpus("upstream/ar2418") else {
+        return;
+    };
+    for path in documents(&folder) {
+        let all = import(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let written = export(&all);
+        validate(&written, &folder.join("schema/AR_2418-6.xsd"));
+        assert_eq!(
+            essence(&import(&written).unwrap()),
+            essence(&all),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn green_button_feeds_come_back_and_are_valid() {
+    use wattle_billing::exchange::green_button::{export, import};
+    let Some(folder) = corpus("upstream/green_button") else {
+        return;
+    };
+    for path in documents(&folder) {
+        let all = import(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let written = export(&all).unwrap();
+        validate(&written, &folder.join("schema/feed.xsd"));
+        assert_eq!(
+            essence(&import(&written).unwrap()),
+            essence(&all),
+            "{}",
+            path.display()
+        );
+    }
+}
