@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+mod readings;
 mod tariff;
 
 use std::io::Write;
@@ -42,6 +43,10 @@ enum Command {
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
     Tariff(tariff::TariffArgs),
+    Import(readings::import::ImportArgs),
+    Export(readings::export::ExportArgs),
+    Bill(readings::bill::BillArgs),
+    Vee(readings::vee::VeeArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -69,6 +74,10 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
         Command::Tariff(args) => tariff::run(&args),
+        Command::Import(args) => readings::import::run(&args),
+        Command::Export(args) => readings::export::run(&args),
+        Command::Bill(args) => readings::bill::run(&args),
+        Command::Vee(args) => readings::vee::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);
