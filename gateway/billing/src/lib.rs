@@ -13,15 +13,18 @@
 //!   writes the documents of others.
 //! - [`vee`] says what is wrong with readings and estimates what is missing; [`determinants`] adds
 //!   them up by tariff register.
+//! - [`forecast`] says what load to expect, [`anomaly`] what is unusual.
 //!
 //! Rules for all of it: money, energy and prices are exact decimals; instants are UTC, local
 //! times only where a rule is local; what is not known is absent and never 0 or a guess.
 
+pub mod anomaly;
 pub mod bill;
 pub mod csv;
 pub mod determinants;
 pub mod exact;
 pub mod exchange;
+pub mod forecast;
 pub mod price;
 pub mod readings;
 pub mod tariff;

@@ -197,9 +197,7 @@ fn rules_that_are_off_until_configured() {
 fn gaps_are_estimated_by_their_length() {
     let mut values = all(vec![100; 96]);
     values[10] = Some(40);
-    for place in 11..14 {
-        values[place] = None;
-    }
+    values[11..14].fill(None);
     values[14] = Some(51);
     let report = &check(&[intervals(&values)], &Config::default())[0];
     let raws: Vec<i64> = report
