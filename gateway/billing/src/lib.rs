@@ -25,6 +25,7 @@ pub mod determinants;
 pub mod exact;
 pub mod exchange;
 pub mod forecast;
+pub mod prepay;
 pub mod price;
 pub mod readings;
 pub mod tariff;
