@@ -406,6 +406,21 @@ pub struct Day {
     pub measured: u16,
 }
 
+/// A month of a register: the sum of its closed days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonthTotal {
+    /// The first of the local month.
+    pub month: civil::Date,
+    /// What the register gained in those days, in its unit.
+    pub amount: Decimal,
+    /// How many days are in it.
+    pub days: u16,
+    /// How many quarter-hours those days have.
+    pub quarter_hours: u16,
+    /// How many of them were measured.
+    pub measured: u16,
+}
+
 /// The daemon's health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
