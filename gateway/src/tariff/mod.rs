@@ -18,7 +18,11 @@ pub fn load(path: &Path, home: &TimeZone) -> Result<Tariff, TariffError> {
         fallback_zone: Some(home.iana_name().unwrap_or("UTC").to_owned()),
         ..LoadOptions::default()
     };
-    let tariff = wattle_billing::tariff::load(path, &options)?;
+    with_currency(wattle_billing::tariff::load(path, &options)?, path)
+}
+
+/// A tariff whose currency nobody states makes no bill.
+pub(crate) fn with_currency(tariff: Tariff, path: &Path) -> Result<Tariff, TariffError> {
     if tariff.currency.is_none() {
         return Err(TariffError::Values {
             path: path.to_path_buf(),

@@ -39,7 +39,7 @@ impl Price {
 }
 
 /// Published prices in order of time, no two of which overlap.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PriceList {
     prices: Vec<Price>,
     /// Slots are at most so long, in seconds.
@@ -97,6 +97,46 @@ impl PriceList {
         }
     }
 
+    /// Lays this list over an older one: where both speak, this one counts. The grid is this
+    /// one's.
+    #[must_use]
+    pub fn over(self, older: Self) -> Self {
+        let mut prices = Vec::with_capacity(self.prices.len() + older.prices.len());
+        for mut old in older.prices {
+            let mut gone = false;
+            for new in &self.prices {
+                if new.end.is_some_and(|end| end <= old.start) {
+                    continue;
+                }
+                if old.end.is_some_and(|end| end <= new.start) {
+                    break;
+                }
+                if old.start < new.start {
+                    prices.push(Price {
+                        end: Some(new.start),
+                        ..old
+                    });
+                }
+                match new
+                    .end
+                    .filter(|end| old.end.is_none_or(|old_end| *end < old_end))
+                {
+                    Some(end) => old.start = end,
+                    None => {
+                        gone = true;
+                        break;
+                    }
+                }
+            }
+            if !gone {
+                prices.push(old);
+            }
+        }
+        prices.extend(self.prices);
+        prices.sort_by_key(|price| price.start);
+        Self { prices, ..self }
+    }
+
     /// The prices that hold at some time within a span, in order.
     pub fn within(&self, span: &Span) -> impl Iterator<Item = &Price> {
         let (start, end) = (span.start, span.end);
@@ -117,5 +157,53 @@ impl PriceList {
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
         self.prices.last().and_then(|price| price.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(start: i64, end: i64, base: i64) -> Price {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Price::new(Span::new(at(start), at(end)).unwrap(), Decimal::from(base))
+    }
+
+    fn rows(list: &PriceList) -> Vec<(i64, i64, i64)> {
+        let row = |p: &Price| {
+            (
+                p.start.as_second(),
+                p.end.unwrap().as_second(),
+                i64::try_from(p.base.mantissa()).unwrap(),
+            )
+        };
+        list.prices.iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_newer_list_lies_over_an_older_one() {
+        let older =
+            PriceList::new(vec![price(0, 10, 1), price(10, 20, 2), price(20, 50, 3)]).unwrap();
+        let newer =
+            PriceList::new(vec![price(5, 12, 7), price(30, 35, 8), price(60, 70, 9)]).unwrap();
+        assert_eq!(
+            rows(&newer.over(older)),
+            [
+                (0, 5, 1),
+                (5, 12, 7),
+                (12, 20, 2),
+                (20, 30, 3),
+                (30, 35, 8),
+                (35, 50, 3),
+                (60, 70, 9)
+            ]
+        );
+    }
+
+    #[test]
+    fn two_prices_at_once_are_refused() {
+        assert!(PriceList::new(vec![price(0, 10, 1), price(5, 20, 2)]).is_err());
+        assert!(PriceList::new(vec![price(0, 10, 1), price(0, 10, 1)]).is_ok());
+        assert!(PriceList::new(Vec::new()).is_err());
     }
 }

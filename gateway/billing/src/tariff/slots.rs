@@ -108,6 +108,15 @@ impl Tariff {
         (reached < span.end && now.is_some()).then_some(reached)
     }
 
+    /// Takes a newer reading of the same tariff: its charges, and its prices where the two lists
+    /// speak of the same time. Older prices stay known.
+    pub fn renew(&mut self, newer: Self) {
+        let older = std::mem::replace(self, newer);
+        if let (Energy::List(list), Energy::List(known)) = (&mut self.energy, older.energy) {
+            *list = std::mem::take(list).over(known);
+        }
+    }
+
     /// First published instant of a list of prices and, unless its end is open, the first one
     /// after the last.
     #[must_use]
