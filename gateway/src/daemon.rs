@@ -76,6 +76,18 @@ async fn run_once(
         started_at: clock.now(),
     };
     let mut supervisor = Supervisor::default();
+    let grid = |meter: &&crate::config::MeterConfig| {
+        meter.medium == wattle_api::Medium::Electricity && meter.role == crate::config::Role::Grid
+    };
+    let home = http::Home {
+        grid: config
+            .meters
+            .iter()
+            .find(grid)
+            .map(|meter| meter.name.clone()),
+        zone: zone.clone(),
+        tariff: tariff.clone(),
+    };
     let sources = Sources {
         bus: bus.clone(),
         clock: Arc::clone(&clock),
@@ -86,7 +98,14 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
+    start_api(
+        &mut supervisor,
+        &config,
+        &store,
+        state,
+        Arc::clone(&clock),
+        home,
+    );
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
@@ -168,6 +187,7 @@ fn start_api(
     store: &Store,
     state: watch::Receiver<Arc<wattle_api::State>>,
     clock: SharedClock,
+    home: http::Home,
 ) {
     let api = Api::new(
         state,
@@ -175,6 +195,7 @@ fn start_api(
         clock,
         supervisor.health(),
         supervisor.stop(),
+        home,
     );
     let socket = config.api.socket.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {

@@ -1,5 +1,6 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
+mod bill;
 mod history;
 
 use std::convert::Infallible;
@@ -42,8 +43,21 @@ pub struct Api {
     pub health: HealthBoard,
     /// Ends event streams.
     pub stop: CancellationToken,
+    /// Whose bill is made, and by which tariff.
+    pub home: Home,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
+}
+
+/// What a bill is made of.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Configured name of the electricity meter at the grid.
+    pub grid: Option<String>,
+    /// The home's time zone.
+    pub zone: jiff::tz::TimeZone,
+    /// The tariff of the moment.
+    pub tariff: crate::prices::Current,
 }
 
 impl Api {
@@ -55,6 +69,7 @@ impl Api {
         clock: SharedClock,
         health: HealthBoard,
         stop: CancellationToken,
+        home: Home,
     ) -> Self {
         Self {
             state,
@@ -62,6 +77,7 @@ impl Api {
             clock,
             health,
             stop,
+            home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
@@ -104,6 +120,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(bill::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })
