@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod http;
 pub mod mqtt;
+pub mod powerline;
 pub mod prices;
 pub mod store;
 pub mod supervisor;

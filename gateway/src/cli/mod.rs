@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+mod han;
 mod readings;
 mod tariff;
 
@@ -47,6 +48,7 @@ enum Command {
     Export(readings::export::ExportArgs),
     Bill(readings::bill::BillArgs),
     Vee(readings::vee::VeeArgs),
+    Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => readings::export::run(&args),
         Command::Bill(args) => readings::bill::run(&args),
         Command::Vee(args) => readings::vee::run(&args),
+        Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

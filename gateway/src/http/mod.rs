@@ -2,6 +2,7 @@
 
 mod bill;
 mod history;
+mod home_network;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -41,6 +42,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// The daemon's health.
     pub health: HealthBoard,
+    /// The powerline networks.
+    pub powerline: crate::powerline::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// Whose bill is made, and by which tariff.
@@ -76,6 +79,7 @@ impl Api {
             readers,
             clock,
             health,
+            powerline: crate::powerline::Board::default(),
             stop,
             home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
@@ -121,6 +125,7 @@ pub fn router(api: Api) -> Router {
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
         .merge(bill::routes())
+        .merge(home_network::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })
