@@ -240,11 +240,77 @@ pub enum Role {
 }
 
 /// `[tariff]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TariffConfig {
     /// The tariff's file, relative to the file that names it; no prices when left out.
     pub file: Option<PathBuf>,
+    /// Addresses (http or https) of price documents in the form that the tariff's `[source]`
+    /// names, in place of its `file`. `{today:%Y-%m-%d}` and `{tomorrow:…}` stand for dates.
+    pub urls: Vec<String>,
+    /// Folder whose files are such documents.
+    pub folder: Option<PathBuf>,
+    /// MQTT topic on which such documents come, at most 64 KiB each.
+    pub topic: Option<String>,
+    /// Seconds between two looks at the addresses, 60 to 86400.
+    pub every_s: u32,
+    /// Value of the header `Authorization`: `file:/path` or `credential:name`.
+    pub authorization: Option<Secret>,
+    /// PEM file of the authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for TariffConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            urls: Vec::new(),
+            folder: None,
+            topic: None,
+            every_s: 1800,
+            authorization: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl TariffConfig {
+    /// True when documents come from elsewhere than the file that the tariff names.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some()
+    }
+
+    fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
+        if self.is_fetched() && self.file.is_none() {
+            found.push(
+                "tariff: urls, folder and topic need file, which says what the documents are"
+                    .to_owned(),
+            );
+        }
+        for url in &self.urls {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                let place = url.split('?').next().unwrap_or_default();
+                found.push(format!(
+                    "tariff.urls: {place:?} is no http or https address"
+                ));
+            }
+        }
+        if self.topic.is_some() && mqtt.host.is_empty() {
+            found.push("tariff.topic: has no effect without mqtt.host".to_owned());
+        }
+        if self
+            .topic
+            .as_deref()
+            .is_some_and(|topic| topic.is_empty() || topic.contains(['+', '#', '\0']))
+        {
+            found.push("tariff.topic: a topic has no + or #".to_owned());
+        }
+        if let Some(Err(error)) = self.authorization.as_ref().map(Secret::reveal) {
+            found.push(format!("tariff.authorization: {error}"));
+        }
+        in_range("tariff.every_s", u64::from(self.every_s), 60, 86_400, found);
+    }
 }
 
 /// `[mqtt]`
@@ -384,6 +450,7 @@ impl Config {
             powerline.check(index, &mut found);
         }
         self.mqtt.check(&mut found);
+        self.tariff.check(&self.mqtt, &mut found);
         found
     }
 }
