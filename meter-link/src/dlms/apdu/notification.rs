@@ -81,11 +81,13 @@ fn body(reader: &mut Reader<'_>) -> Result<Data, Error> {
             *reader = again;
             Ok(data)
         }
-        // The reading that got further says better what is wrong.
-        Err(error) => tagged.map_err(|first| match error.at > first.at {
-            true => error,
-            false => first,
-        }),
+        Err(error) => match tagged {
+            // The reading that got further says better what is wrong.
+            Err(first) if first.at >= error.at => Err(first),
+            // There were descriptors, or both readings would have been the same.
+            Ok(_) if error.fault != Fault::Short => tagged,
+            _ => Err(error),
+        },
         Ok(_) => tagged,
     }
 }
