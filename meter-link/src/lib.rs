@@ -12,6 +12,7 @@
 //!   `driver`; everything else builds without an async runtime.
 
 pub mod crc;
+pub mod dlms;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod iec62056_21;
