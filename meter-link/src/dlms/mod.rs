@@ -1,7 +1,12 @@
-//! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2; Green Book edition 10, Blue Book edition 15).
+//! DLMS/COSEM: the layers between a byte stream and the objects of a meter.
 //!
-//! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
+//! Sources: IEC 62056-46 (HDLC), IEC 62056-47 (wrapper), IEC 62056-5-3 (application layer),
+//! IEC 62056-6-1 and -6-2 (OBIS codes, interface classes); the Green Book (edition 10) and the
+//! Blue Book (edition 15) of the DLMS User Association.
+//!
+//! - [`hdlc`] and [`wrapper`] carry messages over serial lines and networks;
 //! - [`apdu`] are the messages: xDLMS services and the associations around them;
+//! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
 //! - [`security`] protects messages: suites 0, 1 and 2.
 
 pub mod apdu;
@@ -9,4 +14,6 @@ pub mod axdr;
 mod compact;
 pub mod data;
 mod datetime;
+pub mod hdlc;
 pub mod security;
+pub mod wrapper;
