@@ -4,7 +4,8 @@
 //! IEC 62056-6-1 and -6-2 (OBIS codes, interface classes); the Green Book (edition 10) and the
 //! Blue Book (edition 15) of the DLMS User Association.
 //!
-//! - [`hdlc`] and [`wrapper`] carry messages over serial lines and networks;
+//! - [`hdlc`], [`mbus`] and [`wrapper`] carry messages over serial lines and networks, [`gbt`] puts
+//!   their blocks together, [`framing`] finds out which of them it is;
 //! - [`apdu`] are the messages: xDLMS services and the associations around them;
 //! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
 //! - [`security`] protects messages: suites 0, 1 and 2.
@@ -14,6 +15,9 @@ pub mod axdr;
 mod compact;
 pub mod data;
 mod datetime;
+pub mod framing;
+pub mod gbt;
 pub mod hdlc;
+pub mod mbus;
 pub mod security;
 pub mod wrapper;
