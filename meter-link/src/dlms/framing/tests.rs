@@ -7,8 +7,8 @@ use super::super::wrapper::Datagram;
 use super::*;
 
 fn push(number: u32) -> Vec<u8> {
-    // No message begins with 70 and above.
-    let octets = (0x70..0xC0).chain(0x70..0x84).collect();
+    // No message begins so.
+    let octets = (0x80..0xC0).chain(0x80..0xA4).collect();
     let body = Data::Structure(vec![Data::Uint32(number), Data::OctetString(octets)]);
     let at = None;
     Apdu::DataNotification(DataNotification {
