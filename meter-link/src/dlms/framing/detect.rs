@@ -46,7 +46,9 @@ pub(super) fn weak(bytes: &[u8], allow_raw: bool) -> Option<Evidence> {
             }
         }
         let (_, apdu) = hdlc::split_llc(bytes);
-        if begins_message(apdu) || Apdu::decode(apdu).is_ok() {
+        // Short messages happen by chance; the most of the bytes must be one.
+        let mostly = |(_, behind): (Apdu, &[u8])| 2 * behind.len() <= apdu.len();
+        if begins_message(apdu) || Apdu::decode(apdu).is_ok_and(mostly) {
             return Some(Evidence::Raw);
         }
     }

@@ -174,7 +174,10 @@ fn one_damaged_byte() {
                 for message in messages(&found) {
                     // Nothing tells the last segment of a message from a short message.
                     let reads = Apdu::decode(&message).is_ok();
-                    let sent = [1, 2].map(push).iter().any(|sent| message.starts_with(sent));
+                    let sent = [1, 2]
+                        .map(push)
+                        .iter()
+                        .any(|sent| message.starts_with(sent));
                     assert!(sent || !reads, "{framing:?} {at}");
                 }
                 assert!(!found.is_empty() || damaged.is_empty());
