@@ -8,7 +8,8 @@
 //!   their blocks together, [`framing`] finds out which of them it is;
 //! - [`apdu`] are the messages: xDLMS services and the associations around them;
 //! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
-//! - [`security`] protects messages: suites 0, 1 and 2.
+//! - [`security`] protects messages: suites 0, 1 and 2;
+//! - [`receive`] opens and reads a message, [`interpret`] finds registers in what it says.
 
 pub mod apdu;
 pub mod axdr;
@@ -18,6 +19,8 @@ mod datetime;
 pub mod framing;
 pub mod gbt;
 pub mod hdlc;
+pub mod interpret;
 pub mod mbus;
+pub mod receive;
 pub mod security;
 pub mod wrapper;
