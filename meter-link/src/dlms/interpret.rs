@@ -3,7 +3,8 @@
 //! Meters push values in three shapes: a logical name and its value side by side, rows that begin
 //! with an attribute descriptor, and values alone, whose places mean something only to those who
 //! know the list. The last need a profile ([`Profile`]); it also tells scaler and unit where the
-//! message leaves them out.
+//! message leaves them out. Numbers, texts and octets are values; what is only a state, such as
+//! an enumeration or a boolean, is left in the tree.
 
 use rust_decimal::Decimal;
 
@@ -19,8 +20,6 @@ pub enum Content {
     Number(Decimal),
     /// Octets or characters.
     Octets(Vec<u8>),
-    /// A yes or no.
-    Flag(bool),
 }
 
 /// One register of a message.
@@ -228,8 +227,6 @@ fn entry(
     let mut scaler = None;
     let mut unit = None;
     let content = match value {
-        Data::Boolean(flag) => Content::Flag(*flag),
-        Data::Enum(code) => Content::Number(Decimal::from(*code)),
         Data::Date(date) => Content::Octets(date.0.to_vec()),
         Data::Time(time) => Content::Octets(time.0.to_vec()),
         Data::BitString(bits) => Content::Octets(bits.octets().to_vec()),

@@ -9,7 +9,8 @@
 //! - [`apdu`] are the messages: xDLMS services and the associations around them;
 //! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
 //! - [`security`] protects messages: suites 0, 1 and 2;
-//! - [`receive`] opens and reads a message, [`interpret`] finds registers in what it says.
+//! - [`receive`] opens and reads a message, [`interpret`] finds registers in what it says;
+//! - [`listener`] is the session that listens to a meter that pushes.
 
 pub mod apdu;
 pub mod axdr;
@@ -20,6 +21,7 @@ pub mod framing;
 pub mod gbt;
 pub mod hdlc;
 pub mod interpret;
+pub mod listener;
 pub mod mbus;
 pub mod receive;
 pub mod security;

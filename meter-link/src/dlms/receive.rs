@@ -7,7 +7,7 @@ use super::security::{
 };
 
 /// How a message is protected, as far as it tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Security {
     /// In which form.
     pub form: Form,

@@ -356,9 +356,6 @@ fn entry(entry: &Entry) -> Value {
         Content::Number(number) => {
             set("value", json!(number.to_string()));
         }
-        Content::Flag(flag) => {
-            set("value", json!(flag.to_string()));
-        }
         Content::Octets(octets) => {
             let printable = octets.iter().all(|octet| (0x20..0x7F).contains(octet));
             let text = match printable {

@@ -229,6 +229,16 @@ impl Deframer {
             }
     }
 
+    /// Length of the noise that has not been told yet, in bytes.
+    #[must_use]
+    pub const fn noise(&self) -> u64 {
+        match &self.state {
+            State::Hdlc(state) => state.splitter.noise(),
+            State::Mbus(splitter) => splitter.noise(),
+            State::Undecided(_) | State::Wrapper(_) => 0,
+        }
+    }
+
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         if let State::Undecided(waiting) = &mut self.state {

@@ -16,7 +16,6 @@ fn told(body: &Data, title: Option<SystemTitle>) -> Vec<String> {
                 .unwrap_or_default();
             let value = match &entry.content {
                 Content::Number(number) => number.to_string(),
-                Content::Flag(flag) => flag.to_string(),
                 Content::Octets(octets) => String::from_utf8_lossy(octets).into_owned(),
             };
             format!("{} {value}{unit}", entry.register)
