@@ -6,7 +6,8 @@
 //!
 //! - [`Frame`] is a checked view of the bytes between two flags; [`encode`] makes them;
 //! - [`Splitter`] cuts frames out of a stream, by their length and not by their flags;
-//! - [`Address`] is what stands in a frame's two address fields.
+//! - [`Address`] is what stands in a frame's two address fields;
+//! - [`Link`] connects, sends and receives APDUs in segments, and repeats what was lost.
 //!
 //! ```
 //! use meter_link::dlms::hdlc::{Address, Control, Frame, Splitter, encode};
@@ -25,11 +26,15 @@
 mod address;
 mod control;
 mod frame;
+mod link;
+mod parameters;
 mod splitter;
 
 pub use address::Address;
 pub use control::Control;
 pub use frame::{Frame, FrameError, MAX_FRAME, TooLong, encode};
+pub use link::{Disconnected, Link, LinkConfig, LinkCounts, LinkEvent, MAX_APDU, NotReady};
+pub use parameters::Parameters;
 pub use splitter::{Piece, PieceKind, Splitter};
 
 /// The byte before and after each frame (clause 6.4.2).
