@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A key of 16, 24 or 32 octets.
@@ -34,12 +35,27 @@ impl Key {
             .ok_or(KeyError)
     }
 
+    /// A key of 16, 24 or 32 octets; `None` for any other number.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        matches!(octets.len(), 16 | 24 | 32).then(|| Self(Zeroizing::new(octets.to_vec())))
+    }
+
     /// The octets.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         &self.0
     }
 }
+
+/// In a time that does not depend on where two keys differ.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

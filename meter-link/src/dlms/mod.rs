@@ -1,7 +1,19 @@
 //! DLMS/COSEM: the layers between a byte stream and the objects of a meter.
 //!
-//! Source: IEC 62056-46 (HDLC), IEC 62056-47 (wrapper), IEC 62056-5-3 (application layer),
-//! IEC 62056-6-1 and -6-2 (OBIS codes, interface classes).
+//! Sources: IEC 62056-46 (HDLC), IEC 62056-47 (wrapper), IEC 62056-5-3 (application layer),
+//! IEC 62056-6-1 and -6-2 (OBIS codes, interface classes); the Green Book (edition 10) and the
+//! Blue Book (edition 15) of the DLMS User Association.
+//!
+//! - [`hdlc`] and [`wrapper`] carry messages over serial lines and networks;
+//! - [`apdu`] are the messages: xDLMS services and the associations around them;
+//! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
+//! - [`security`] protects messages: suites 0, 1 and 2.
 
+pub mod apdu;
+pub mod axdr;
+mod compact;
+pub mod data;
+mod datetime;
 pub mod hdlc;
+pub mod security;
 pub mod wrapper;
