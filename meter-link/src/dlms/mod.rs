@@ -11,6 +11,7 @@
 
 pub mod apdu;
 pub mod axdr;
+pub mod client;
 mod compact;
 pub mod data;
 mod datetime;
