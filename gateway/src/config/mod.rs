@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod dlms;
 mod load;
 mod secret;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -101,7 +103,7 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; with DLMS/COSEM also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
@@ -135,6 +137,8 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// DLMS/COSEM: everything else about it.
+    pub dlms: Option<Box<DlmsConfig>>,
 }
 
 const fn electricity() -> Medium {
@@ -160,6 +164,9 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
+    #[serde(rename = "dlms")]
+    Dlms,
 }
 
 impl Protocol {
@@ -171,6 +178,7 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::Dlms => "dlms",
         }
     }
 }
@@ -372,6 +380,7 @@ impl MeterConfig {
                 ));
             }
         }
+        dlms::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

@@ -7,6 +7,8 @@
 //!   [session](crate::session), and never reads a clock, a port or a file;
 //! - [`job`]s are what is done in one: reading registers and profiles, the clock, the relay;
 //! - [`Runner`] runs jobs and makes up for what is lost on the way;
+//! - [`Reader`] is the session that reads a meter again and again;
+//! - [`Once`] is the session that does some jobs a single time;
 //! - [`CounterStore`] is where invocation counters outlive the process.
 
 mod association;
@@ -18,7 +20,9 @@ mod error;
 mod exchange;
 mod hls;
 pub mod job;
+mod once;
 mod protection;
+mod reader;
 mod runner;
 mod sign_on;
 
@@ -30,4 +34,6 @@ pub use config::{
 pub use counter::{CounterError, CounterStore, MemoryCounters};
 pub use error::ClientError;
 pub use exchange::{Answer, MAX_VALUE, Request, whole_elements};
+pub use once::{JobMaker, Once};
+pub use reader::{Reader, ReaderConfig};
 pub use runner::{Runner, RunnerEvent, WallClock};

@@ -57,6 +57,8 @@ pub enum Outcome {
     Clock(ClockReport),
     /// The relay, and what was done with it.
     Relay(RelayReport),
+    /// No more comes, and why if that was not intended.
+    Finished(Option<ClientError>),
 }
 
 /// Why a job cannot be done.
