@@ -1,12 +1,15 @@
 //! Collecting: one part of the daemon per meter, from its port to the store.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use meter_link::driver::{self, PortEvent, SerialPort};
+use meter_link::dlms::client::job::Outcome;
+use meter_link::dlms::listener;
+use meter_link::driver::{self, PortEvent};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{self, Line, Rejected, Session};
-use meter_link::{dlms, iec62056_21, p1, sml, tic};
+use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +18,8 @@ use crate::bus::{Bus, Event};
 use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, Parity, Protocol};
-use crate::store::Incoming;
+use crate::dlms;
+use crate::store::{Incoming, Profiles};
 use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
@@ -28,6 +32,10 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub struct Sink {
     /// Into the store.
     pub store: mpsc::Sender<Incoming>,
+    /// The load profiles.
+    pub profiles: Profiles,
+    /// Folder of what outlives the daemon, such as invocation counters.
+    pub state_dir: PathBuf,
     /// To everyone who wants to know.
     pub bus: Bus,
     /// The wall clock.
@@ -44,13 +52,19 @@ pub async fn run(
     pulse: Pulse,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut session = session(&meter)?;
-    let port = SerialPort {
-        path: meter.port.clone(),
-        power: meter.head_power,
+    let mut session = match meter.protocol {
+        Protocol::Dlms => dlms_session(&meter, &sink)?,
+        _ => session(&meter)?,
     };
     let (events, mut from_driver) = mpsc::channel(QUEUE);
-    let drive = driver::run(&port, session.as_mut(), events, stop.clone());
+    let port = meter.port.to_string_lossy();
+    let drive = driver::run_at(
+        &port,
+        meter.head_power,
+        session.as_mut(),
+        events,
+        stop.clone(),
+    );
     let mut collector = Collector {
         meter: &meter,
         sink,
@@ -103,6 +117,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
+        Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
         Protocol::P1 => {
             // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
             let line = match meter.baud.unwrap_or(115_200) {
@@ -111,11 +126,11 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             };
             Box::new(p1::Listener::new(line, meter.keys()?))
         }
-        Protocol::DlmsPush => Box::new(dlms::listener::Listener::new(dlms_push(meter)?)),
+        Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
     })
 }
 
-fn dlms_push(meter: &MeterConfig) -> anyhow::Result<dlms::listener::Config> {
+fn dlms_push(meter: &MeterConfig) -> anyhow::Result<listener::Config> {
     let line = Line {
         parity: match meter.parity {
             Some(Parity::None) => session::Parity::None,
@@ -123,12 +138,22 @@ fn dlms_push(meter: &MeterConfig) -> anyhow::Result<dlms::listener::Config> {
         },
         ..Line::eight_none(meter.baud.unwrap_or(2400))
     };
-    Ok(dlms::listener::Config {
+    Ok(listener::Config {
         line,
         find_parity: meter.parity.is_none(),
         keys: meter.keys()?,
         profiles: meter.profiles()?,
     })
+}
+
+/// A DLMS/COSEM meter goes on behind the last row of its profile that is stored.
+fn dlms_session(meter: &MeterConfig, sink: &Sink) -> anyhow::Result<Box<dyn Session>> {
+    let profile = meter.dlms.as_ref().and_then(|dlms| dlms.profile);
+    let since = profile.map(|profile| sink.profiles.last(&meter.name, profile));
+    let since = since.transpose()?.flatten();
+    let clock = sink.clock.clone();
+    let reader = dlms::reader(meter, &sink.state_dir, clock, since)?;
+    Ok(Box::new(reader))
 }
 
 struct Collector<'a> {
@@ -195,6 +220,44 @@ impl Collector<'_> {
                     .await
                     .map_err(|_| anyhow::anyhow!("the store has ended"))?;
             }
+            PortEvent::Dlms(outcome) => self.dlms(*outcome).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn dlms(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+        let name = self.meter.name.clone();
+        match outcome {
+            Outcome::Profile(rows) => {
+                for gap in &rows.gaps {
+                    tracing::warn!(
+                        meter = name,
+                        profile = %rows.profile,
+                        after = gap.after.iso(),
+                        before = gap.before.iso(),
+                        missing = gap.missing,
+                        clock_changed = gap.clock_changed,
+                        status = gap.status,
+                        "the load profile has a gap"
+                    );
+                }
+                let profiles = self.sink.profiles.clone();
+                let stored = {
+                    let name = name.clone();
+                    tokio::task::spawn_blocking(move || profiles.store(&name, &rows))
+                };
+                // What could not be stored is read again after the restart.
+                let new = stored.await??;
+                tracing::info!(meter = name, rows = new, "rows of the load profile stored");
+            }
+            Outcome::Clock(clock) => tracing::info!(
+                meter = name,
+                ahead_s = clock.ahead_s,
+                set = clock.set,
+                ahead_after_s = clock.ahead_after_s,
+                "the meter's clock"
+            ),
             _ => {}
         }
         Ok(())

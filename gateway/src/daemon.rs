@@ -101,6 +101,8 @@ async fn run_once(
     for meter in config.meters {
         let sink = Sink {
             store: store.queue(),
+            profiles: store.profiles(),
+            state_dir: config.gateway.state_dir.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };

@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod dlms;
 mod load;
 mod secret;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -102,7 +104,7 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; with DLMS/COSEM also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
@@ -141,6 +143,8 @@ pub struct MeterConfig {
     /// DLMS pushes: a file that says what the meter's lists mean, in the form of
     /// `meter-link/src/profile/dlms.toml`, relative to the file that names it.
     pub profile: Option<PathBuf>,
+    /// DLMS/COSEM: everything else about it.
+    pub dlms: Option<Box<DlmsConfig>>,
 }
 
 const fn electricity() -> Medium {
@@ -180,6 +184,9 @@ pub enum Protocol {
     /// wired M-Bus.
     #[serde(rename = "dlms-push")]
     DlmsPush,
+    /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
+    #[serde(rename = "dlms")]
+    Dlms,
 }
 
 impl Protocol {
@@ -192,6 +199,7 @@ impl Protocol {
             Self::Tic => "tic",
             Self::P1 => "p1",
             Self::DlmsPush => "dlms-push",
+            Self::Dlms => "dlms",
         }
     }
 }
@@ -393,6 +401,7 @@ impl MeterConfig {
                 ));
             }
         }
+        dlms::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

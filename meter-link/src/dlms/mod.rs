@@ -14,6 +14,7 @@
 
 pub mod apdu;
 pub mod axdr;
+pub mod client;
 mod compact;
 pub mod data;
 mod datetime;

@@ -1,19 +1,48 @@
 //! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
+mod counters;
 mod replay;
 mod serial;
+mod tcp;
 
 use std::time::Duration;
 
-use crate::model::Telegram;
-use crate::session::Rejected;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use crate::dlms::client::job::Outcome;
+use crate::model::Telegram;
+use crate::session::{Rejected, Session};
+
+pub use counters::FileCounters;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
+pub use tcp::run_tcp;
+
+/// Keeps the port of a meter open and pumps `session`: a device file, or a TCP connection for
+/// `tcp:host:port`.
+pub async fn run_at(
+    port: &str,
+    power: HeadPower,
+    session: &mut dyn Session,
+    events: mpsc::Sender<PortEvent>,
+    stop: CancellationToken,
+) {
+    match port.strip_prefix("tcp:") {
+        Some(address) => run_tcp(address, session, events, stop).await,
+        None => {
+            let port = SerialPort {
+                path: port.into(),
+                power,
+            };
+            run(&port, session, events, stop).await;
+        }
+    }
+}
 
 /// What a driver tells the one who started it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PortEvent {
     /// The port was opened.
@@ -29,4 +58,6 @@ pub enum PortEvent {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// What a DLMS/COSEM meter was found to hold beside its registers.
+    Dlms(Box<Outcome>),
 }

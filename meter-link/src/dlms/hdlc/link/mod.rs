@@ -344,6 +344,7 @@ impl Link {
             | (State::Connecting, Control::Information { .. } | Control::ReceiveReady { .. }) => {}
             (_, Control::Dm { .. }) => self.close(Disconnected::Refused),
             (_, Control::Frmr { .. }) => self.close(Disconnected::FrameRejected),
+            // A frame that acknowledges what was never sent is none of this exchange.
             (
                 _,
                 Control::Information {
@@ -351,20 +352,16 @@ impl Link {
                     receive,
                     poll,
                 },
-            ) => {
-                if self.acknowledged(receive) {
-                    self.information(send, poll, &frame, now);
-                }
+            ) if self.acknowledged(receive) => self.information(send, poll, &frame, now),
+            (_, Control::ReceiveReady { receive, .. } | Control::Reject { receive, .. })
+                if self.acknowledged(receive) =>
+            {
+                self.go_on(now);
             }
-            (_, Control::ReceiveReady { receive, .. } | Control::Reject { receive, .. }) => {
-                if self.acknowledged(receive) {
-                    self.go_on(now);
-                }
-            }
-            (_, Control::ReceiveNotReady { receive, .. }) => {
-                if self.acknowledged(receive) && self.state != State::Idle {
-                    self.poll_later(now);
-                }
+            (State::Sending | State::Awaiting, Control::ReceiveNotReady { receive, .. })
+                if self.acknowledged(receive) =>
+            {
+                self.poll_later(now);
             }
             _ => {}
         }
