@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use meter_link::dlms::client::job::Outcome;
+use meter_link::dlms::listener;
 use meter_link::driver::{self, PortEvent};
 use meter_link::model::{Hint, MeterId};
-use meter_link::session::{Line, Rejected, Session};
+use meter_link::session::{self, Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::{Bus, Event};
 use crate::channel;
 use crate::clock::SharedClock;
-use crate::config::{MeterConfig, Protocol};
+use crate::config::{MeterConfig, Parity, Protocol};
 use crate::dlms;
 use crate::store::{Incoming, Profiles};
 use crate::supervisor::Pulse;
@@ -123,8 +124,25 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
                 9600 => Line::seven_even(9600),
                 baud => Line::eight_none(baud),
             };
-            Box::new(p1::Listener::new(line, meter.p1_keys()?))
+            Box::new(p1::Listener::new(line, meter.keys()?))
         }
+        Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
+    })
+}
+
+fn dlms_push(meter: &MeterConfig) -> anyhow::Result<listener::Config> {
+    let line = Line {
+        parity: match meter.parity {
+            Some(Parity::None) => session::Parity::None,
+            Some(Parity::Even) | None => session::Parity::Even,
+        },
+        ..Line::eight_none(meter.baud.unwrap_or(2400))
+    };
+    Ok(listener::Config {
+        line,
+        find_parity: meter.parity.is_none(),
+        keys: meter.keys()?,
+        profiles: meter.profiles()?,
     })
 }
 
@@ -287,6 +305,21 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_of_a_dlms_meter_that_pushes() {
+        let line = |more: &str| {
+            let text = format!(
+                "[[meter]]\nname = \"house\"\nprotocol = \"dlms-push\"\nport = \"/dev/null\"\n{more}"
+            );
+            let config: crate::config::Config = toml::from_str(&text).unwrap();
+            let made = dlms_push(&config.meters[0]).unwrap();
+            (made.line.baud, made.line.parity, made.find_parity)
+        };
+        assert_eq!(line(""), (2400, session::Parity::Even, true));
+        let fixed = (115_200, session::Parity::None, false);
+        assert_eq!(line("baud = 115200\nparity = \"none\"\n"), fixed);
+    }
 
     #[test]
     fn the_line_of_a_p1_meter_follows_its_speed() {

@@ -64,7 +64,8 @@ impl fmt::Debug for Key {
 }
 
 /// Hex digits as octets; `None` for an odd number of them or anything else.
-pub(crate) fn octets(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn octets(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let octet = |[high, low]: &[u8; 2]| u8::try_from(16 * digit(*high)? + digit(*low)?).ok();

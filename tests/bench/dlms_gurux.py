@@ -27,7 +27,7 @@ class Meter:
         c.ciphering.systemTitle = b"GRX\0\0\0\0\1"
         c.ciphering.blockCipherKey = KEY
         c.ciphering.authenticationKey = AUTH_KEY
-        c.ciphering.invocationCounter = int(time.time() * 2000) % (1 << 31)
+        c.ciphering.invocationCounter = int(time.time() * 250000) % (1 << 31)
         self.client = c
 
     def ask(self, request, reply):

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
+use meter_link::dlms::security::{Keys, parse_title};
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
-use meter_link::p1;
+use meter_link::profile::dlms::{self as profile, Profile};
 use serde::Deserialize;
 use wattle_api::Medium;
 
@@ -126,17 +127,22 @@ pub struct MeterConfig {
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
-    /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
+    /// P1 and DLMS pushes: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
-    /// P1: its authentication key, likewise.
+    /// P1 and DLMS pushes: its authentication key, likewise.
     pub auth_key: Option<Secret>,
-    /// P1: take ciphered telegrams whose tag is wrong or cannot be checked, if their CRC is
-    /// right: some grid operators do not tell the authentication key.
+    /// P1 and DLMS pushes: take ciphered telegrams whose tag is wrong or cannot be checked, if
+    /// what is inside is whole: some grid operators do not tell the authentication key.
     #[serde(default)]
     pub no_auth: bool,
-    /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
+    /// P1 and DLMS pushes: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// DLMS pushes: parity of the line; found by itself when left out.
+    pub parity: Option<Parity>,
+    /// DLMS pushes: a file that says what the meter's lists mean, in the form of
+    /// `meter-link/src/profile/dlms.toml`, relative to the file that names it.
+    pub profile: Option<PathBuf>,
     /// DLMS/COSEM: everything else about it.
     pub dlms: Option<Box<DlmsConfig>>,
 }
@@ -147,6 +153,16 @@ const fn electricity() -> Medium {
 
 const fn sixty() -> u32 {
     60
+}
+
+/// Parity of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parity {
+    /// No parity bit.
+    None,
+    /// An even number of ones.
+    Even,
 }
 
 /// How a meter is read.
@@ -164,6 +180,10 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// DLMS messages that the meter pushes through its customer port, in HDLC frames or over
+    /// wired M-Bus.
+    #[serde(rename = "dlms-push")]
+    DlmsPush,
     /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
     #[serde(rename = "dlms")]
     Dlms,
@@ -178,6 +198,7 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::DlmsPush => "dlms-push",
             Self::Dlms => "dlms",
         }
     }
@@ -388,9 +409,9 @@ impl MeterConfig {
         let ciphered = self.key.is_some();
         let any =
             ciphered || self.auth_key.is_some() || self.no_auth || self.system_title.is_some();
-        if any && self.protocol != Protocol::P1 {
+        if any && !matches!(self.protocol, Protocol::P1 | Protocol::DlmsPush) {
             found.push(format!(
-                "{at}: key, auth_key, no_auth and system_title are for protocol = \"p1\""
+                "{at}: key, auth_key, no_auth and system_title are for protocol = \"p1\" and \"dlms-push\""
             ));
         } else if any && !ciphered {
             found.push(format!(
@@ -401,19 +422,43 @@ impl MeterConfig {
                 "{at}: beside key there must be auth_key, or no_auth = true where the grid operator does not tell it"
             ));
         }
-        if let Err(error) = self.p1_keys() {
+        if let Err(error) = self.keys() {
             found.push(format!("{at}: {error:#}"));
+        }
+        if self.protocol != Protocol::DlmsPush && (self.parity.is_some() || self.profile.is_some())
+        {
+            found.push(format!(
+                "{at}: parity and profile are for protocol = \"dlms-push\""
+            ));
+        }
+        if let Err(error) = self.profiles() {
+            found.push(format!("{at}: profile: {error:#}"));
         }
     }
 
-    /// The keys of a ciphered P1 meter.
+    /// What the lists of a meter that pushes mean: its own file first, then what is known.
+    ///
+    /// # Errors
+    /// The file cannot be read or has another form.
+    pub fn profiles(&self) -> anyhow::Result<Vec<Profile>> {
+        let mut profiles = Vec::new();
+        if let Some(path) = &self.profile {
+            let name = || path.display().to_string();
+            let text = std::fs::read_to_string(path).with_context(name)?;
+            profiles = profile::parse(&text).with_context(name)?;
+        }
+        profiles.extend_from_slice(profile::profiles());
+        Ok(profiles)
+    }
+
+    /// The keys of a ciphered meter that pushes.
     ///
     /// # Errors
     /// A key cannot be read or is none, or the title is none. The key is not repeated.
-    pub fn p1_keys(&self) -> anyhow::Result<p1::Keys> {
-        let mut keys = p1::Keys {
+    pub fn keys(&self) -> anyhow::Result<Keys> {
+        let mut keys = Keys {
             no_auth: self.no_auth,
-            ..p1::Keys::default()
+            ..Keys::default()
         };
         let read = |name: &'static str, secret: &Secret| {
             let text = secret.reveal().context(name)?;
@@ -426,7 +471,7 @@ impl MeterConfig {
             keys.authentication.insert(None, read("auth_key", secret)?);
         }
         if let Some(text) = &self.system_title {
-            let title = p1::parse_title(text).context("system_title: it has 16 hex digits")?;
+            let title = parse_title(text).context("system_title: it has 16 hex digits")?;
             keys.system_title = Some(title);
         }
         Ok(keys)

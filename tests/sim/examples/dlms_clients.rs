@@ -101,7 +101,7 @@ fn measure(name: &str, rounds: usize, mut read: impl FnMut() -> usize) -> f64 {
 
 /// A number above all that were used before.
 fn counter() -> u32 {
-    let now = jiff::Timestamp::now().as_microsecond() / 500;
+    let now = jiff::Timestamp::now().as_microsecond() / 4;
     u32::try_from(now.rem_euclid(1 << 31)).expect("31 bits")
 }
 

@@ -2,8 +2,10 @@
 //!
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
+mod dlms;
 mod iec62056_21;
 mod input;
+mod keys;
 mod output;
 mod p1;
 mod sml;
@@ -49,6 +51,7 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    Dlms(Box<dlms::DlmsArgs>),
 }
 
 /// What every protocol's decoder takes.
@@ -103,6 +106,13 @@ pub fn run(args: DecodeArgs) -> ExitCode {
             Ok(decoder) => decode(&args.common, decoder),
             Err(wrong) => {
                 eprintln!("wattle decode p1: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Dlms(args) => match dlms::DlmsDecoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode dlms: {wrong}");
                 ExitCode::from(EXIT_USAGE)
             }
         },

@@ -3,9 +3,11 @@
 //! - [`Protected`] is what a ciphered message holds: security control, counter, content, tag;
 //! - [`Cipher`] seals and opens it with an encryption and an authentication key;
 //! - [`Keys`] are the keys of several senders, with the choice of what is taken without a tag;
+//! - [`hls`] are the answers to challenges;
 //! - [`ReplayWindow`] refuses counters that do not rise.
 
 mod gcm;
+pub mod hls;
 mod keys;
 mod replay;
 
