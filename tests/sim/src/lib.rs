@@ -8,6 +8,7 @@
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
 //! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
 //! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
+//! - [`dlms::DlmsMeter`] answers DLMS/COSEM clients over HDLC, mode E and the wrapper.
 //! - [`dlms_push::DlmsMeter`] pushes DLMS lists in HDLC frames or over M-Bus, plain or ciphered.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
@@ -20,6 +21,7 @@
 //! Nothing here is linked into the product.
 
 pub mod actor;
+pub mod dlms;
 pub mod dlms_push;
 pub mod household;
 pub mod iec62056_21;

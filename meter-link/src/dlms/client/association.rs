@@ -557,7 +557,7 @@ impl Client {
             ClientAuthentication::Gmac => {
                 let protection = self.protection.as_ref().ok_or(NO_KEYS)?;
                 let counter = self.counter.take()?;
-                protection.gmac(protection.config().title, counter, theirs)
+                protection.gmac(counter, theirs)
             }
             ClientAuthentication::High(mechanism, secret) => {
                 let own = self.own_title();
