@@ -28,8 +28,8 @@ use dlms_cosem_rs::transport::wrapper::{StreamReassembler, Wpdu};
 use dlms_cosem_rs::xdlms::AttributeDescriptor;
 use meter_link::dlms::client::job::{Job, Outcome, ProfileJob, ProfileQuery};
 use meter_link::dlms::client::{
-    CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, MemoryCounters,
-    Runner, RunnerEvent, WrapperConfig,
+    CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, CounterStore,
+    MemoryCounters, Runner, RunnerEvent, WrapperConfig,
 };
 use meter_link::key::Key;
 use meter_link::model::{ObisCode, Value};
@@ -110,11 +110,13 @@ fn ours(address: &str) -> usize {
     let carrier = CarrierConfig::Wrapper(WrapperConfig::new(1));
     let mut config = ClientConfig::new(carrier, 1);
     config.authentication = ClientAuthentication::Gmac;
-    config.ciphering = Some(CipheringConfig::new(
-        *b"WTL\0\0\0\0\x09",
-        key(KEY),
-        key(AUTH_KEY),
-    ));
+    // The others are told their counter as well.
+    config.ciphering = Some(CipheringConfig {
+        counter_object: None,
+        ..CipheringConfig::new(*b"WTL\0\0\0\0\x09", key(KEY), key(AUTH_KEY))
+    });
+    let mut counters = MemoryCounters::default();
+    counters.reserve(counter(), 0).expect("a counter");
     let mut seed = counter();
     let random = move |octets: &mut [u8]| {
         for octet in octets {
@@ -122,11 +124,7 @@ fn ours(address: &str) -> usize {
             *octet = seed.to_be_bytes()[0];
         }
     };
-    let client = Client::new(
-        config,
-        Box::new(MemoryCounters::default()),
-        Box::new(random),
-    );
+    let client = Client::new(config, Box::new(counters), Box::new(random));
     let mut runner = Runner::new(client, Box::new(|_| jiff::Timestamp::now()));
     let mut stream = TcpStream::connect(address).expect("the meter");
     stream.set_nodelay(true).expect("a socket");

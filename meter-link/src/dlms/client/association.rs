@@ -246,6 +246,13 @@ impl Client {
                     if let Err(error) = self.message(&bytes, now) {
                         self.failed(error, now);
                     }
+                    // A message that was no answer leaves us waiting for one.
+                    if !matches!(
+                        self.stage,
+                        Stage::Closed | Stage::Open | Stage::Connecting | Stage::Disconnecting
+                    ) {
+                        self.carrier.listen(now);
+                    }
                 }
                 CarrierEvent::Silence => self.failed(ClientError::NoAnswer, now),
                 CarrierEvent::Closed(reason) => self.closed(reason, now),

@@ -90,6 +90,19 @@ impl Carrier {
         self.pump(now);
     }
 
+    /// Goes on waiting where what came was not the answer.
+    pub(super) fn listen(&mut self, now: Instant) {
+        match &mut self.kind {
+            Kind::Hdlc(hdlc) => hdlc.link.listen(now),
+            Kind::Wrapper(wrapper) => {
+                let until = now + wrapper.config.response_timeout;
+                let until = wrapper.latest.map_or(until, |latest| until.min(latest));
+                wrapper.deadline.get_or_insert(until);
+            }
+        }
+        self.pump(now);
+    }
+
     /// Closes; [`CarrierEvent::Closed`] follows.
     pub(super) fn disconnect(&mut self, now: Instant) {
         match &mut self.kind {
@@ -346,6 +359,8 @@ struct Wrapper {
     client: u16,
     splitter: Splitter,
     deadline: Option<Instant>,
+    /// Nothing that is no answer puts the deadline off beyond this.
+    latest: Option<Instant>,
 }
 
 impl Wrapper {
@@ -355,6 +370,7 @@ impl Wrapper {
             client: 0,
             splitter: Splitter::new(),
             deadline: None,
+            latest: None,
         }
     }
 
@@ -365,6 +381,7 @@ impl Wrapper {
             apdu: apdu.to_vec(),
         };
         self.deadline = Some(now + self.config.response_timeout);
+        self.latest = Some(now + self.config.response_timeout * 4);
         datagram.to_bytes().ok()
     }
 

@@ -214,6 +214,16 @@ impl Link {
         Ok(())
     }
 
+    /// Waits for another APDU: the last one was not the answer.
+    pub fn listen(&mut self, now: Instant) {
+        if self.state == State::Idle {
+            self.state = State::Awaiting;
+            self.patience = None;
+            self.repeats = 0;
+            self.poll_later(now);
+        }
+    }
+
     /// Closes the link; [`LinkEvent::Disconnected`] follows in any case.
     pub fn disconnect(&mut self, now: Instant) {
         if self.state == State::Closed {

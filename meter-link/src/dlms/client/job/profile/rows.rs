@@ -38,12 +38,12 @@ impl RowInstants {
         };
         offset.to_timestamp(civil).ok()
     }
+}
 
-    /// Seconds on an axis on which rows can be compared.
-    fn seconds(&self, at: DateTime) -> Option<i64> {
-        let known = self.of(at).map(Timestamp::as_second);
-        known.or_else(|| Some(Offset::UTC.to_timestamp(at.civil()?).ok()?.as_second()))
-    }
+/// Seconds on an axis on which rows can be compared.
+fn seconds(at: DateTime, instant: Option<Timestamp>) -> Option<i64> {
+    let known = instant.map(Timestamp::as_second);
+    known.or_else(|| Some(Offset::UTC.to_timestamp(at.civil()?).ok()?.as_second()))
 }
 
 /// A row of a profile.
@@ -68,7 +68,7 @@ impl ProfileRow {
             instant: None,
             status: None,
             values: Vec::new(),
-            seconds: RowInstants::default().seconds(at),
+            seconds: seconds(at, RowInstants::default().of(at)),
         }
     }
 }
@@ -138,8 +138,8 @@ fn gap(before: &ProfileRow, row: &ProfileRow, period: i64) -> Option<Gap> {
     let seconds = match before.instant {
         Some(_) => row.seconds? - before.seconds?,
         None => {
-            let plain = RowInstants::default();
-            plain.seconds(row.at)? - plain.seconds(before.at)?
+            let plain = |at| seconds(at, RowInstants::default().of(at));
+            plain(row.at)? - plain(before.at)?
         }
     };
     (seconds != period).then(|| Gap {
@@ -191,12 +191,13 @@ pub(super) fn read(
             }
         }
         let at = at.ok_or("rows with their time")?;
+        let instant = instants.of(at);
         rows.push(ProfileRow {
             at,
-            instant: instants.of(at),
+            instant,
             status,
             values,
-            seconds: instants.seconds(at),
+            seconds: seconds(at, instant),
         });
     }
     Ok(rows)
