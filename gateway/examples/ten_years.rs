@@ -143,12 +143,9 @@ fn send(
         telegram: Telegram {
             meter: MeterId::new(&serial),
             manufacturer: Some("SIM".to_owned()),
-            time: None,
             values,
             check: Check::Crc,
-            hints: Vec::new(),
-            raw: Vec::new(),
-            channel: None,
+            ..Telegram::default()
         },
     };
     store.queue().blocking_send(incoming).unwrap();

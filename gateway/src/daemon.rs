@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use wattle_api::Gateway;
 
 use crate::bus::Bus;
+use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::Config;
@@ -138,7 +139,9 @@ async fn run_once(
             mqtt::run(settings.clone(), pulse, stop)
         });
     }
+    let buses = Buses::default();
     for meter in config.meters {
+        let buses = buses.clone();
         let sink = Sink {
             store: store.queue(),
             bus: bus.clone(),
@@ -147,7 +150,9 @@ async fn run_once(
         supervisor.start(
             format!("meter {}", meter.name),
             WITHIN,
-            move |pulse, stop| collect::run(meter.clone(), sink.clone(), pulse, stop),
+            move |pulse, stop| {
+                collect::run(meter.clone(), sink.clone(), buses.clone(), pulse, stop)
+            },
         );
     }
     tracing::info!(gateway = gateway.id, socket = %config.api.socket.display(), "started");

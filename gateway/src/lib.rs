@@ -6,6 +6,7 @@
 
 pub mod bills;
 pub mod bus;
+pub mod buses;
 pub mod channel;
 pub mod cli;
 pub mod clock;

@@ -5,7 +5,9 @@
 use gateway::bus::{Bus, Event};
 use gateway::store::{Incoming, Settings, Store};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use meter_link::model::{
+    Check, DayColor, MeterId, ObisCode, RegisterValue, TariffIndication, Telegram, Unit, Value,
+};
 use rust_decimal::Decimal;
 use tokio::sync::broadcast::Receiver;
 
@@ -57,9 +59,8 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             time: None,
             values: vec![value],
             check: Check::Crc,
-            hints: Vec::new(),
             raw: vec![0x1B; 100],
-            channel: None,
+            ..Telegram::default()
         },
     }
 }
@@ -93,6 +94,47 @@ fn quarters(from: &str, count: i64, wh_each: i64) -> Vec<(Timestamp, String)> {
             )
         })
         .collect()
+}
+
+#[test]
+fn what_a_meter_tells_beside_numbers_is_kept_when_it_changes() {
+    let house = House::new("Europe/Paris");
+    let colors = [
+        None,
+        Some(DayColor::Red),
+        Some(DayColor::Red),
+        None,
+        Some(DayColor::Blue),
+    ];
+    let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    // The third run begins with what the second one ended with.
+    for (run, color) in (0i64..).zip(colors) {
+        let (store, _) = house.open();
+        let mut telegram = incoming(at + SignedDuration::from_mins(run), "100");
+        let tariff = TariffIndication {
+            number: Some(4),
+            color_tomorrow: color,
+            ..TariffIndication::default()
+        };
+        telegram.telegram.indications.tariff = Some(tariff.clone());
+        let queue = store.queue();
+        queue.blocking_send(telegram).unwrap();
+        // One that tells nothing takes nothing back.
+        let silent = incoming(at + SignedDuration::from_secs(60 * run + 1), "100");
+        queue.blocking_send(silent).unwrap();
+        drop(queue);
+        let readers = store.readers();
+        store.close();
+        let last = readers.open().unwrap().last_indications().unwrap();
+        assert_eq!(last.len(), 1);
+        assert_eq!(last[0].0, "grid");
+        assert_eq!(last[0].1.tariff.as_ref(), Some(&tariff));
+    }
+    let db = rusqlite::Connection::open(house.folder.path().join("wattle.db")).unwrap();
+    let rows: u32 = db
+        .query_row("SELECT count(*) FROM indication", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 4);
 }
 
 #[test]

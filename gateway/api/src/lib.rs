@@ -11,6 +11,8 @@
 
 mod powerline;
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -361,6 +363,47 @@ pub struct Meter {
     pub rejected: u64,
     /// The last value of every register, in the order of their codes.
     pub registers: Vec<Register>,
+    /// The tariff in force by the meter's own word; absent when it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<MeterTariff>,
+    /// States of the meter by name, such as `breaker`: `closed`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub states: BTreeMap<String, String>,
+    /// The meter's own log of power failures, the order of the meter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
+}
+
+/// The tariff that holds by a meter's own word. Members are absent where it does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterTariff {
+    /// Number of the tariff, as in the energy register that counts: 2 means `1-0:1.8.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u8>,
+    /// The meter's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Colour of today's tariff day: `blue`, `white` or `red` (Tempo).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_today: Option<String>,
+    /// Colour of tomorrow, once it was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_tomorrow: Option<String>,
+    /// True while a movable peak holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak: Option<bool>,
+    /// True while the next movable peak has been announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_announced: Option<bool>,
+}
+
+/// A power failure that a meter has logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When the power came back, by the meter's wall clock.
+    pub ended_at: civil::DateTime,
+    /// How long it was away.
+    pub seconds: u64,
 }
 
 /// What a meter measures.

@@ -2,6 +2,7 @@
 
 pub mod decode;
 mod han;
+pub mod probe;
 mod readings;
 mod tariff;
 
@@ -27,6 +28,7 @@ use crate::daemon;
 Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
+  wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
   wattle tariff cost --tariff tariff.toml --usage usage.csv
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
@@ -43,6 +45,7 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Probe(probe::ProbeArgs),
     Tariff(tariff::TariffArgs),
     Import(readings::import::ImportArgs),
     Export(readings::export::ExportArgs),
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Tariff(args) => tariff::run(&args),
         Command::Import(args) => readings::import::run(&args),
         Command::Export(args) => readings::export::run(&args),

@@ -3,7 +3,10 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod c12;
+mod framing;
 mod load;
+mod modbus;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -13,11 +16,14 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::modbus::RegisterMap;
 use meter_link::p1;
 use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use c12::{C12Config, SourceConfig};
+pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -123,11 +129,14 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; with Modbus also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
+    /// P1 and Modbus: data bits, parity and stop bit, such as `8N1`. A P1 meter's speed and framing
+    /// are searched for when both are left out; Modbus meters have 8N1.
+    pub framing: Option<Framing>,
     /// Which modem lines power the optical head.
     #[serde(default)]
     pub head_power: HeadPower,
@@ -140,12 +149,19 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, C12.18 and C12.21 10
+    /// to 86400, Modbus 1 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
+    /// Modbus: the meter's unit number, 1 to 247.
+    pub unit: Option<u8>,
+    /// Modbus: name of a register map that comes with the program, such as `sdm630`.
+    pub map: Option<String>,
+    /// Modbus: a register map of the installer's own.
+    pub own_map: Option<Box<RegisterMap>>,
     /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
@@ -157,6 +173,8 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// C12.18 and C12.21: how the meter is entered.
+    pub c12: Option<C12Config>,
 }
 
 const fn electricity() -> Medium {
@@ -182,6 +200,15 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// ANSI C12.18, through an optical head of type 2.
+    #[serde(rename = "c12.18")]
+    C12_18,
+    /// ANSI C12.21, through a modem.
+    #[serde(rename = "c12.21")]
+    C12_21,
+    /// Modbus, over RS-485 or TCP.
+    #[serde(rename = "modbus")]
+    Modbus,
 }
 
 impl Protocol {
@@ -193,6 +220,9 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::C12_18 => "c12.18",
+            Self::C12_21 => "c12.21",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -380,7 +410,7 @@ impl Config {
                 .meters
                 .iter()
                 .take(index)
-                .any(|other| other.port == meter.port);
+                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
@@ -464,6 +494,8 @@ impl MeterConfig {
                 ));
             }
         }
+        self.check_c12(&at, found);
+        modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

@@ -8,6 +8,7 @@
 //! a meter is online only when it is heard.
 
 mod entity;
+mod indication;
 mod message;
 mod meters;
 mod rhythm;
@@ -15,6 +16,7 @@ mod rhythm;
 use std::time::Duration;
 
 use anyhow::Context;
+use meter_link::model::Indications;
 use rumqttc::{
     AsyncClient, Event as LinkEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport,
 };
@@ -72,6 +74,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     let mut meters = Meters::new(topics.clone(), &settings.meters);
     let readings = last_readings(settings.readers.clone()).await?;
     meters.recall(&readings, settings.clock.now(), Instant::now());
+    meters.recall_indications(last_indications(settings.readers.clone()).await?);
     let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
     let (link_events, mut from_link) = mpsc::channel(QUEUE);
     let prices = settings.prices.clone();
@@ -268,6 +271,11 @@ impl Publisher {
 /// What the store knows from before the start.
 async fn last_readings(readers: Readers) -> anyhow::Result<Vec<LastReading>> {
     let read = tokio::task::spawn_blocking(move || readers.open()?.last_readings());
+    Ok(read.await??)
+}
+
+async fn last_indications(readers: Readers) -> anyhow::Result<Vec<(String, Indications)>> {
+    let read = tokio::task::spawn_blocking(move || readers.open()?.last_indications());
     Ok(read.await??)
 }
 

@@ -184,6 +184,10 @@ impl View {
         for reading in &last {
             self.meters.recall(reading);
         }
+        let told = blocking(reader, Reader::last_indications).await?;
+        for (name, indications) in &told {
+            self.meters.recall_indications(name, indications);
+        }
         self.figures_stale = true;
         Ok(())
     }
