@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use meter_link::c12::reader::MeterReader;
 use meter_link::driver::{self, ModbusMeter, PortEvent, SerialPort};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
@@ -144,6 +145,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
                 None => p1::Listener::searching(keys),
             })
         }
+        Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
 }
 

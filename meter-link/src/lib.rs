@@ -11,6 +11,7 @@
 //! - A `driver` owns one port, pumps one session and knows no protocol. Drivers need the feature
 //!   `driver`; everything else builds without an async runtime.
 
+pub mod c12;
 pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
@@ -19,6 +20,7 @@ pub mod key;
 pub mod line_search;
 pub mod modbus;
 pub mod model;
+pub mod osgp;
 pub mod p1;
 pub mod probe;
 pub mod profile;

@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod c12;
 mod framing;
 mod load;
 mod modbus;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use c12::{C12Config, SourceConfig};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
@@ -147,8 +149,8 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21 and Modbus: seconds from one readout's start to the next, 5 to 86400 and 1 to
-    /// 86400.
+    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, Modbus 1 to 86400,
+    /// C12.18 and C12.21 10 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
@@ -171,6 +173,8 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// C12.18 and C12.21: how the meter is entered.
+    pub c12: Option<C12Config>,
 }
 
 const fn electricity() -> Medium {
@@ -199,6 +203,12 @@ pub enum Protocol {
     /// Modbus, over RS-485 or TCP.
     #[serde(rename = "modbus")]
     Modbus,
+    /// ANSI C12.18, through an optical head of type 2.
+    #[serde(rename = "c12.18")]
+    C12_18,
+    /// ANSI C12.21, through a modem.
+    #[serde(rename = "c12.21")]
+    C12_21,
 }
 
 impl Protocol {
@@ -211,6 +221,8 @@ impl Protocol {
             Self::Tic => "tic",
             Self::P1 => "p1",
             Self::Modbus => "modbus",
+            Self::C12_18 => "c12.18",
+            Self::C12_21 => "c12.21",
         }
     }
 }
@@ -416,6 +428,7 @@ impl MeterConfig {
             }
         }
         modbus::check(self, &at, found);
+        self.check_c12(&at, found);
         self.check_keys(&at, found);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
+mod c12;
 pub(super) mod han;
 mod iec62056_21;
 mod input;
@@ -50,6 +51,7 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    C12(c12::C12Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
     Ash(han::AshArgs),
@@ -114,6 +116,13 @@ pub fn run(args: DecodeArgs) -> ExitCode {
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
+        Protocol::C12(args) => match c12::C12Decoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode c12: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
         Protocol::Homeplug(args) => ended(han::homeplug(&args)),
         Protocol::Zcl(args) => ended(han::zcl(&args)),
         Protocol::Ash(args) => ended(han::ash(&args)),
