@@ -67,6 +67,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	cargo bench --locked -p meter-link --bench sml
 	@tests/bench/daemon
 	@tests/bench/ports
+	@tests/bench/ten-years
 	cargo run --locked --release -p ui --example measure
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)

@@ -4,6 +4,7 @@
 //! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
 //! [`view`] draws it into the one state that [`http`] serves.
 
+pub mod bills;
 pub mod bus;
 pub mod buses;
 pub mod channel;
@@ -15,8 +16,9 @@ pub mod daemon;
 pub mod http;
 pub mod mqtt;
 pub mod powerline;
+pub mod prices;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;
-pub mod toml_file;
+mod tls;
 pub mod view;

@@ -319,3 +319,58 @@ fn the_raw_ring_keeps_the_newest_megabyte() {
         (start + SignedDuration::from_secs(100)).as_microsecond()
     );
 }
+
+/// Six weeks in which every quarter-hour uses 100 Wh: the bill so far, its forecast and the month
+/// before are worked out by hand.
+#[test]
+fn a_months_bill_its_forecast_and_the_month_before() {
+    let house = House::new("Europe/Berlin");
+    let start: Timestamp = "2026-04-30T22:00:00Z".parse().unwrap();
+    let quarters = 96 * 40;
+    let telegrams: Vec<(Timestamp, String)> = (0..=quarters)
+        .map(|n| {
+            (
+                start + SignedDuration::from_mins(15 * n),
+                format!("{}", 1000 + 100 * n),
+            )
+        })
+        .collect();
+    put(&house, &telegrams);
+    let (store, _) = house.open();
+    let reader = store.readers().open().unwrap();
+    let file = house.folder.path().join("tariff.toml");
+    let text = "version = 1\nname = \"t\"\ncurrency = \"EUR\"\n[bands.all]\nrate = \"0.25\"\n[[schedule]]\nband = \"all\"\n[[standing]]\nid = \"fee\"\namount = \"0.5\"\nper = \"day\"\n";
+    std::fs::write(&file, text).unwrap();
+    let tariff = gateway::tariff::load(&file, &house.zone).unwrap();
+    let now = start + SignedDuration::from_hours(24 * 40);
+    let asked = gateway::bills::Asked {
+        meter: "grid",
+        zone: &house.zone,
+        from: "2026-06-01".parse().unwrap(),
+        to: "2026-06-30".parse().unwrap(),
+        now,
+    };
+    let answer = gateway::bills::to_date(&reader, &tariff, &asked).unwrap();
+    // 9 days of 9.6 kWh at 0.25 and 9 fees.
+    let dec = |text: &str| text.parse::<Decimal>().unwrap();
+    assert_eq!(answer.bill.import_kwh, dec("86.4"));
+    assert_eq!(answer.bill.total, Some(dec("26.1")));
+    assert_eq!(answer.until, now);
+    // 30 days of the same; days do not differ, so the range is none.
+    let forecast = answer.forecast.unwrap();
+    assert_eq!(
+        (forecast.total, forecast.import_kwh),
+        (dec("87.0"), dec("288.0"))
+    );
+    assert_eq!(
+        (forecast.low, forecast.high),
+        (forecast.total, forecast.total)
+    );
+    // The first 9 days of May.
+    assert_eq!(answer.before.unwrap().total, Some(dec("26.1")));
+    let backwards = gateway::bills::Asked {
+        to: "2026-05-01".parse().unwrap(),
+        ..asked
+    };
+    assert!(gateway::bills::to_date(&reader, &tariff, &backwards).is_err());
+}

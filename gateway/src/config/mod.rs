@@ -149,8 +149,8 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, Modbus 1 to 86400,
-    /// C12.18 and C12.21 10 to 86400.
+    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, C12.18 and C12.21 10
+    /// to 86400, Modbus 1 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
@@ -200,15 +200,15 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
-    /// Modbus, over RS-485 or TCP.
-    #[serde(rename = "modbus")]
-    Modbus,
     /// ANSI C12.18, through an optical head of type 2.
     #[serde(rename = "c12.18")]
     C12_18,
     /// ANSI C12.21, through a modem.
     #[serde(rename = "c12.21")]
     C12_21,
+    /// Modbus, over RS-485 or TCP.
+    #[serde(rename = "modbus")]
+    Modbus,
 }
 
 impl Protocol {
@@ -220,9 +220,9 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
-            Self::Modbus => "modbus",
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -240,11 +240,77 @@ pub enum Role {
 }
 
 /// `[tariff]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TariffConfig {
     /// The tariff's file, relative to the file that names it; no prices when left out.
     pub file: Option<PathBuf>,
+    /// Addresses (http or https) of price documents in the form that the tariff's `[source]`
+    /// names, in place of its `file`. `{today:%Y-%m-%d}` and `{tomorrow:…}` stand for dates.
+    pub urls: Vec<String>,
+    /// Folder whose files are such documents.
+    pub folder: Option<PathBuf>,
+    /// MQTT topic on which such documents come, at most 64 KiB each.
+    pub topic: Option<String>,
+    /// Seconds between two looks at the addresses, 60 to 86400.
+    pub every_s: u32,
+    /// Value of the header `Authorization`: `file:/path` or `credential:name`.
+    pub authorization: Option<Secret>,
+    /// PEM file of the authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for TariffConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            urls: Vec::new(),
+            folder: None,
+            topic: None,
+            every_s: 1800,
+            authorization: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl TariffConfig {
+    /// True when documents come from elsewhere than the file that the tariff names.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some()
+    }
+
+    fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
+        if self.is_fetched() && self.file.is_none() {
+            found.push(
+                "tariff: urls, folder and topic need file, which says what the documents are"
+                    .to_owned(),
+            );
+        }
+        for url in &self.urls {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                let place = url.split('?').next().unwrap_or_default();
+                found.push(format!(
+                    "tariff.urls: {place:?} is no http or https address"
+                ));
+            }
+        }
+        if self.topic.is_some() && mqtt.host.is_empty() {
+            found.push("tariff.topic: has no effect without mqtt.host".to_owned());
+        }
+        if self
+            .topic
+            .as_deref()
+            .is_some_and(|topic| topic.is_empty() || topic.contains(['+', '#', '\0']))
+        {
+            found.push("tariff.topic: a topic has no + or #".to_owned());
+        }
+        if let Some(Err(error)) = self.authorization.as_ref().map(Secret::reveal) {
+            found.push(format!("tariff.authorization: {error}"));
+        }
+        in_range("tariff.every_s", u64::from(self.every_s), 60, 86_400, found);
+    }
 }
 
 /// `[mqtt]`
@@ -384,6 +450,7 @@ impl Config {
             powerline.check(index, &mut found);
         }
         self.mqtt.check(&mut found);
+        self.tariff.check(&self.mqtt, &mut found);
         found
     }
 }
@@ -427,8 +494,8 @@ impl MeterConfig {
                 ));
             }
         }
-        modbus::check(self, &at, found);
         self.check_c12(&at, found);
+        modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

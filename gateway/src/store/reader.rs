@@ -323,6 +323,40 @@ impl Reader {
         }
         Ok(found)
     }
+
+    /// Months of a register with closed days in `[from, to]`: what it gained from the first to
+    /// the last of them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn months(
+        &self,
+        register_id: i64,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<wattle_api::MonthTotal>, StoreError> {
+        let mut found: Vec<wattle_api::MonthTotal> = Vec::new();
+        for day in self.days(register_id, from, to)? {
+            let first = day.date.first_of_month();
+            if found.last().is_none_or(|month| month.month != first) {
+                found.push(wattle_api::MonthTotal {
+                    month: first,
+                    amount: Decimal::ZERO,
+                    days: 0,
+                    quarter_hours: 0,
+                    measured: 0,
+                });
+            }
+            let Some(month) = found.last_mut() else {
+                continue;
+            };
+            month.amount = month.amount.saturating_add(day.amount);
+            month.days += 1;
+            month.quarter_hours += day.quarter_hours;
+            month.measured += day.measured;
+        }
+        Ok(found)
+    }
 }
 
 /// A local day as seconds since 1970, half-open.

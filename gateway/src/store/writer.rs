@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
@@ -23,8 +23,8 @@ const BATCH: usize = 128;
 /// How many raw telegrams are written at once. They are for service and for nobody's bill: a kill
 /// may cost the last few, and the card is spared a page with every reading.
 const RAW_BATCH: usize = 32;
-/// How often old rows are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How often old rows are removed, in time of the telegrams.
+const PRUNE_EVERY_US: i64 = 600 * 1_000_000;
 /// How many rows one removal takes at most, so that the writer is never busy for long.
 const PRUNE_ROWS: u32 = 20_000;
 
@@ -138,7 +138,8 @@ struct Writer {
     indications: HashMap<i64, Indications>,
     last_us: i64,
     raw: Vec<RawRow>,
-    pruned: Option<Instant>,
+    /// Time of the telegrams at the last removal.
+    pruned_us: Option<i64>,
 }
 
 /// A telegram's bytes for the raw ring.
@@ -172,7 +173,7 @@ impl Writer {
             indications: HashMap::new(),
             last_us,
             raw: Vec::new(),
-            pruned: None,
+            pruned_us: None,
         })
     }
 
@@ -189,8 +190,10 @@ impl Writer {
             if self.raw.len() >= RAW_BATCH {
                 self.write_raw();
             }
-            if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
-                self.pruned = Some(Instant::now());
+            // A clock that was set back is followed as well.
+            let due = |at: i64| self.last_us.abs_diff(at) >= PRUNE_EVERY_US.unsigned_abs();
+            if self.pruned_us.is_none_or(due) {
+                self.pruned_us = Some(self.last_us);
                 if let Err(error) = self.prune() {
                     tracing::warn!(%error, "old rows could not be removed");
                 }

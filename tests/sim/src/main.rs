@@ -81,20 +81,6 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// An RS-485 line with Modbus meters of the kind of an SDM630: RTU, 9,600 baud, 8N1.
-    ///
-    /// The line's name for `unplug` and `plug` is `modbus`.
-    Modbus {
-        /// Path of the link to the pty.
-        #[arg(long)]
-        pty: PathBuf,
-        /// The meters' unit numbers.
-        #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=247))]
-        units: Vec<u8>,
-        /// Another seed, other loads.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
     /// A meter of the American standards: C12.18 at 9,600 baud, 8N1, through an optical head.
     ///
     /// The meter's name for `unplug` and `plug` is `ansi`.
@@ -115,6 +101,20 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         damage_every: u32,
         /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// An RS-485 line with Modbus meters of the kind of an SDM630: RTU, 9,600 baud, 8N1.
+    ///
+    /// The line's name for `unplug` and `plug` is `modbus`.
+    Modbus {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// The meters' unit numbers.
+        #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=247))]
+        units: Vec<u8>,
+        /// Another seed, other loads.
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -153,8 +153,8 @@ enum Running {
     P1(p1::P1Meter),
     Iec(iec62056_21::Meter),
     Tic(tic::Meter),
-    Modbus(modbus::MeterLine),
     C12(c12::Meter),
+    Modbus(modbus::MeterLine),
     Replay(Replay),
 }
 
@@ -165,8 +165,8 @@ impl Device {
             Running::P1(meter) => meter.handle(),
             Running::Iec(meter) => meter.handle(),
             Running::Tic(meter) => meter.handle(),
-            Running::Modbus(line) => line.handle(),
             Running::C12(meter) => meter.handle(),
+            Running::Modbus(line) => line.handle(),
             Running::Replay(replay) => replay.handle(),
         }
     }
@@ -269,24 +269,6 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 ),
             }])
         }
-        Command::Modbus { pty, units, seed } => {
-            let unit = |number: u8| modbus::Unit {
-                number,
-                serial: 21_000_000 + u32::from(number),
-                load: Curve::new(Kind::Home { pv: false }, seed + u64::from(number)),
-            };
-            let numbers: Vec<String> = units.iter().map(u8::to_string).collect();
-            let config = modbus::Config::new(units.into_iter().map(unit).collect());
-            Ok(vec![Device {
-                name: "modbus",
-                protocol: "modbus",
-                id: numbers.join(","),
-                kind: Running::Modbus(
-                    modbus::MeterLine::start(&pty, config)
-                        .with_context(|| format!("cannot make {}", pty.display()))?,
-                ),
-            }])
-        }
         Command::Ansi {
             pty,
             modem,
@@ -309,6 +291,24 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 id: config.serial.clone(),
                 kind: Running::C12(
                     c12::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
+        }
+        Command::Modbus { pty, units, seed } => {
+            let unit = |number: u8| modbus::Unit {
+                number,
+                serial: 21_000_000 + u32::from(number),
+                load: Curve::new(Kind::Home { pv: false }, seed + u64::from(number)),
+            };
+            let numbers: Vec<String> = units.iter().map(u8::to_string).collect();
+            let config = modbus::Config::new(units.into_iter().map(unit).collect());
+            Ok(vec![Device {
+                name: "modbus",
+                protocol: "modbus",
+                id: numbers.join(","),
+                kind: Running::Modbus(
+                    modbus::MeterLine::start(&pty, config)
                         .with_context(|| format!("cannot make {}", pty.display()))?,
                 ),
             }])
