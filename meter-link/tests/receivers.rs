@@ -1,6 +1,8 @@
 //! Recorded streams of receivers and chips of radio frames. The recordings stay outside the
 //! repository; see CONTRIBUTING.md.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::path::PathBuf;
 
 use meter_link::wmbus::phy::{self, LinkMode};
@@ -67,7 +69,10 @@ fn streams_of_receivers() {
             assert_eq!(frames.len(), expected.len(), "{name}: {found:?}");
             for (frame, expected) in frames.iter().zip(expected) {
                 let telegram = frame.strip().expect("a sound frame").bytes;
-                assert_eq!(hex(&telegram), text(expected, "telegram_hex").to_uppercase());
+                assert_eq!(
+                    hex(&telegram),
+                    text(expected, "telegram_hex").to_uppercase()
+                );
                 let rssi = expected["rssi_dbm"].as_i64();
                 assert_eq!(frame.rssi_dbm.map(i64::from), rssi, "{name}");
                 if let Some(mode) = expected["link_mode"].as_str() {
@@ -99,9 +104,12 @@ fn chips_of_frames() {
         assert_eq!(hex(&received.bytes), telegram, "{name}");
         let sent = octets(text(recording, "frame_with_crc_hex"));
         let encoded = phy::encode(mode, received.format, &sent).expect("a frame of this mode");
-        assert_eq!(phy::receive(mode, &encoded).expect("our own chips"), phy::Received {
-            at_chip: phy::receive(mode, &encoded).expect("our own chips").at_chip,
-            ..received
-        });
+        assert_eq!(
+            phy::receive(mode, &encoded).expect("our own chips"),
+            phy::Received {
+                at_chip: phy::receive(mode, &encoded).expect("our own chips").at_chip,
+                ..received
+            }
+        );
     }
 }

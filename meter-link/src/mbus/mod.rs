@@ -3,6 +3,7 @@
 //! Source: EN 13757-3:2018. Bytes become [`Records`] of exact values without knowing the meter.
 //! Left out: types K, L and M, whose octets are given as sent.
 
+pub mod link;
 mod modifier;
 mod quantity;
 mod record;
