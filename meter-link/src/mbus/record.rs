@@ -244,7 +244,6 @@ impl<'a> Record<'a> {
 
 /// Lengths of the record that begins with the key at `at` of `keys`: of the key (DIF to VIFEs) and
 /// of the data that belong to it, LVAR included. `data` is where the data begin.
-#[allow(dead_code)]
 pub(crate) fn key_and_data_lengths(
     keys: &[u8],
     at: usize,
@@ -524,17 +523,17 @@ mod tests {
             ),
             (
                 "04 933E 01000000",
-                "instantaneous 0/0/0 volume 0.001m3base_conditions",
+                "instantaneous 0/0/0 volume 0.001m3 base_conditions",
             ),
             (
                 "04 933C 01000000",
-                "instantaneous 0/0/0 volume 0.001m3backward",
+                "instantaneous 0/0/0 volume 0.001m3 backward",
             ),
             (
                 "02 FDC9FC01 E600",
-                "instantaneous 0/0/0 voltage 230Vphase_l1",
+                "instantaneous 0/0/0 voltage 230V phase_l1",
             ),
-            ("05 03 0028024A", "instantaneous 0/0/0 energy 2132.4808kWh"),
+            ("05 03 0028024A", "instantaneous 0/0/0 energy 2132.480kWh"),
             (
                 "04 42 01000000",
                 "instantaneous 0/0/0 volume_flow 0.00060m3/h",
