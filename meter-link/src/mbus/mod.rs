@@ -4,19 +4,25 @@
 //! Left out: types K, L and M, whose octets are given as sent.
 
 mod address;
+mod fields;
+mod fixed;
 mod header;
 mod modifier;
 mod quantity;
 mod record;
+mod response;
 mod time;
 mod value;
 mod vif;
 
 pub use address::{DeviceAddress, DeviceType, Identification, Manufacturer};
+pub use fields::{Field, FieldValue, derived, headline, suffix};
+pub use fixed::FixedData;
 pub use header::{Configuration, Content, Header, HeaderForm, of_ci};
 pub use modifier::Modifier;
 pub use quantity::{Quantity, Unit};
 pub(crate) use record::key_and_data_lengths;
 pub use record::{Function, MAX_EXTENSIONS, ManufacturerData, Record, RecordError, Records};
+pub use response::{Response, ResponseError};
 pub use value::{Kind, Value, bcd, exact_real, signed, unsigned};
 pub use vif::Meaning;

@@ -183,6 +183,42 @@ impl<'a> Iterator for Records<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// A counter of the fixed data structure.
+    pub(super) const fn fixed(
+        header: &'a [u8],
+        data: &'a [u8],
+        meaning: Meaning,
+        coding: Coding,
+    ) -> Self {
+        let mut record = Self::empty(coding);
+        record.header = header;
+        record.key_length = header.len();
+        record.data = data;
+        record.meaning = meaning;
+        record
+    }
+
+    const fn empty(coding: Coding) -> Self {
+        Self {
+            header: &[],
+            data: &[],
+            key_length: 0,
+            function: Function::Instantaneous,
+            storage: 0,
+            tariff: 0,
+            subunit: 0,
+            meaning: Meaning::of(Quantity::Reserved),
+            vif: 0,
+            sub_vif: None,
+            plain_unit: None,
+            modifiers: [None; MAX_EXTENSIONS],
+            record_error: None,
+            coding,
+            instant: false,
+            msb_first: false,
+        }
+    }
+
     /// DIF, DIFEs, VIF and VIFEs, without LVAR.
     #[must_use]
     pub fn key(&self) -> &'a [u8] {
@@ -321,28 +357,13 @@ impl<'a> Parser<'a> {
             subunit |= u16::from(byte >> 6 & 1) << count;
             count += 1;
         }
-        let mut record = Record {
-            header: &[],
-            data: &[],
-            key_length: 0,
-            function: match dif >> 4 & 3 {
-                0 => Function::Instantaneous,
-                1 => Function::Maximum,
-                2 => Function::Minimum,
-                _ => Function::Error,
-            },
-            storage,
-            tariff,
-            subunit,
-            meaning: Meaning::of(Quantity::Reserved),
-            vif: 0,
-            sub_vif: None,
-            plain_unit: None,
-            modifiers: [None; MAX_EXTENSIONS],
-            record_error: None,
-            coding: value::coding(dif),
-            instant: false,
-            msb_first: false,
+        let mut record = Record::empty(value::coding(dif));
+        (record.storage, record.tariff, record.subunit) = (storage, tariff, subunit);
+        record.function = match dif >> 4 & 3 {
+            0 => Function::Instantaneous,
+            1 => Function::Maximum,
+            2 => Function::Minimum,
+            _ => Function::Error,
         };
         self.value_information(&mut record)?;
         record.key_length = self.at - self.start;

@@ -25,7 +25,7 @@ impl Meaning {
         }
     }
 
-    const fn in_unit(quantity: Quantity, unit: Unit, exponent: i8) -> Self {
+    pub(super) const fn in_unit(quantity: Quantity, unit: Unit, exponent: i8) -> Self {
         Self {
             quantity,
             unit: Some(unit),
