@@ -12,6 +12,7 @@
 use std::time::Instant;
 
 use crate::model::Telegram;
+use crate::wmbus::receiver::{Condition, RadioFrame};
 
 /// Parity of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +78,12 @@ pub enum Action {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// A radio frame of some meter, from a receiver that serves many.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
+    /// Close the port and open it again, for this reason.
+    Reopen(String),
 }
 
 /// A protocol's side of a conversation with one meter, without any input or output of its own.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::model::Telegram;
 use crate::session::Rejected;
+use crate::wmbus::receiver::{Condition, RadioFrame};
 
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
@@ -29,4 +30,8 @@ pub enum PortEvent {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// A radio frame of some meter.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
 }

@@ -7,6 +7,7 @@ mod address;
 mod fields;
 mod fixed;
 mod header;
+pub mod link;
 mod modifier;
 mod quantity;
 mod record;

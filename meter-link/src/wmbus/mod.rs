@@ -4,6 +4,8 @@
 //! security), OMS Specification Volume 2, issue 4. Application data are those of [`crate::mbus`].
 //! Left out: the extended link layer of variable length (CI 86), security mode 13.
 //!
+//! - [`phy`] finds frames in the chips that a software radio receives;
+//! - [`receiver`] talks to the sticks and programs that receive them;
 //! - [`frame`] takes the link layer's CRCs off;
 //! - [`Decoder`] goes through the layers, decrypts and authenticates;
 //! - [`Refusal`] says why a telegram gives no value.
@@ -16,6 +18,8 @@ mod ell;
 mod fragments;
 pub mod frame;
 mod keys;
+pub mod phy;
+pub mod receiver;
 mod refusal;
 mod replay;
 mod security;
