@@ -11,7 +11,6 @@ pub(super) fn write(json: &mut Json, report: &Report<'_>) {
     member(json, "protocol", report.protocol);
     match report.place {
         Place::Line(line) => bare(json, "line", Some(line)),
-        Place::Offset(offset) => bare(json, "offset", Some(offset)),
     }
     member(json, "status", report.status());
     if let Some(failure) = &report.failure {
@@ -51,7 +50,11 @@ pub(super) fn write(json: &mut Json, report: &Report<'_>) {
         json.open();
         member(json, "mode", &security.mode.name());
         member(json, "check", security.proof.name());
-        bare(json, "authenticated", Some(security.proof.is_authentication()));
+        bare(
+            json,
+            "authenticated",
+            Some(security.proof.is_authentication()),
+        );
         bare(json, "counter", security.counter);
         if security.clear_payload {
             bare(json, "clear_payload", Some(true));

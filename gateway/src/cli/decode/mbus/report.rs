@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use meter_link::mbus::{
-    DeviceAddress, Field, Identification, ManufacturerData, Manufacturer, Record,
+    DeviceAddress, Field, Identification, Manufacturer, ManufacturerData, Record,
 };
 use meter_link::wmbus::Security;
 use rust_decimal::Decimal;
@@ -13,8 +13,6 @@ use rust_decimal::Decimal;
 pub(super) enum Place {
     /// The line, from 1.
     Line(u64),
-    /// The offset of its first byte.
-    Offset(u64),
 }
 
 /// Why there are no values.
@@ -159,7 +157,7 @@ impl Report<'_> {
     }
 
     /// Says why there are no values.
-    pub(super) fn fail(&mut self, status: &'static str, reason: impl ToString) {
+    pub(super) fn fail(&mut self, status: &'static str, reason: &(impl ToString + ?Sized)) {
         self.failure = Some(Failure {
             status,
             reason: reason.to_string(),

@@ -6,7 +6,9 @@ use super::report::Report;
 
 /// Writes a report as a line.
 pub(super) fn write(line: &mut String, report: &Report<'_>) {
-    let id = report.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+    let id = report
+        .id
+        .map_or_else(|| "-".to_owned(), |id| id.to_string());
     let maker = report
         .manufacturer
         .map_or_else(|| "-".to_owned(), |maker| maker.to_string());
