@@ -158,7 +158,6 @@ impl<'a> Response<'a> {
         })
     }
 
-    #[expect(clippy::type_complexity, reason = "the two parts of a payload")]
     fn records(
         payload: &'a [u8],
         msb_first: bool,

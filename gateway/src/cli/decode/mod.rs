@@ -4,6 +4,7 @@
 
 mod iec62056_21;
 mod input;
+mod mbus;
 mod output;
 mod p1;
 mod sml;
@@ -49,6 +50,8 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    Wmbus(mbus::WmbusArgs),
+    Mbus(mbus::MbusArgs),
 }
 
 /// What every protocol's decoder takes.
@@ -108,6 +111,8 @@ pub fn run(args: DecodeArgs) -> ExitCode {
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
+        Protocol::Wmbus(args) => mbus::run_wmbus(&args),
+        Protocol::Mbus(args) => mbus::run_mbus(&args),
     }
 }
 

@@ -14,6 +14,11 @@ impl Json {
         &self.text
     }
 
+    /// The buffer, for what is no JSON.
+    pub(super) fn text(&mut self) -> &mut String {
+        &mut self.text
+    }
+
     pub(super) fn clear(&mut self) {
         self.text.clear();
     }

@@ -130,7 +130,7 @@ fn rtl_wmbus(line: &[u8], bytes: &mut Vec<u8>) -> Line {
     let [mode, crc, _, time, rssi, _, _, hex, ..] = parts.as_slice() else {
         return Line::NotHex;
     };
-    if !is_mode(&mode) {
+    if !is_mode(mode) {
         return Line::NotHex;
     }
     if *crc == "0" {
@@ -203,7 +203,10 @@ mod tests {
             assert_eq!(bytes(line).as_ref(), Ok(&want), "{line}");
         }
         assert_eq!(bytes("# 2E"), Err(Line::Blank));
-        assert_eq!(bytes("exiting since incoming data stopped"), Err(Line::NotHex));
+        assert_eq!(
+            bytes("exiting since incoming data stopped"),
+            Err(Line::NotHex)
+        );
         assert_eq!(bytes("T1;0;1;x;1;1;1;0x2e"), Err(Line::BadCrc));
     }
 }

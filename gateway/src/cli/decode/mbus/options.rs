@@ -30,14 +30,13 @@ impl fmt::Debug for KeyOption {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum OptionError {
     /// `--key`.
-    #[error("--key takes HEX or ID=HEX, with 32 hex digits (AES) or 16 (DES) and an ID of 8 digits")]
+    #[error(
+        "--key takes HEX or ID=HEX, with 32 hex digits (AES) or 16 (DES) and an ID of 8 digits"
+    )]
     Key,
     /// `--meter`.
     #[error("--meter takes ID=NAME or ID=NAME:DRIVER with an ID of 8 digits, not {0:?}")]
     Meter(String),
-    /// A driver that there is not.
-    #[error("no driver is called {0:?}")]
-    UnknownDriver(String),
 }
 
 /// All keys of the command line.
@@ -49,7 +48,10 @@ pub(super) fn key_ring(options: &[KeyOption]) -> Result<KeyRing, OptionError> {
                 Identification::from_digits(id).ok_or(OptionError::Key)?,
                 MeterKey::from_hex(hex).map_err(|_| OptionError::Key)?,
             ),
-            None => ring.insert_for_all(MeterKey::from_hex(&option.0).map_err(|_| OptionError::Key)?),
+            None => {
+                let key = MeterKey::from_hex(&option.0);
+                ring.insert_for_all(key.map_err(|_| OptionError::Key)?);
+            }
         }
     }
     Ok(ring)
@@ -98,12 +100,20 @@ mod tests {
         let key = |text: &str| key_ring(&[text.parse().unwrap()]).map(|_| ());
         assert_eq!(key(&"0a".repeat(16)), Ok(()));
         assert_eq!(key(&format!("12345678={}", "0a".repeat(8))), Ok(()));
-        for wrong in ["", "12", "1234567=0a", &format!("123456zz={}", "0a".repeat(16))] {
+        for wrong in [
+            "",
+            "12",
+            "1234567=0a",
+            &format!("123456zz={}", "0a".repeat(16)),
+        ] {
             assert_eq!(key(wrong), Err(OptionError::Key), "{wrong}");
         }
         let known = meters(&["12345678=My: tap:iperl".to_owned()]).unwrap();
         let meter = known.values().next().unwrap();
-        assert_eq!((meter.name.as_str(), meter.driver.as_deref()), ("My: tap", Some("iperl")));
+        assert_eq!(
+            (meter.name.as_str(), meter.driver.as_deref()),
+            ("My: tap", Some("iperl"))
+        );
         assert!(meters(&["12345678".to_owned()]).is_err());
     }
 }

@@ -1,0 +1,160 @@
+//! Lines of wired frames.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
+
+use meter_link::mbus::link::{Frame, LinkError};
+use meter_link::mbus::{DeviceType, Identification, Response, derived, headline};
+
+use super::line::{self, Line};
+use super::options::{self, MeterOption};
+use super::printer::Printer;
+use super::report::{Place, Reading, Report, WiredFrame};
+use super::wireless::headline_of;
+use super::{LineDecoder, MbusArgs, Setup};
+
+const PROTOCOL: &str = "mbus";
+
+/// The decoder of a run.
+pub(super) struct Frames {
+    meters: HashMap<Identification, MeterOption>,
+    payload: bool,
+    bytes: Vec<u8>,
+    printer: Printer,
+}
+
+impl Frames {
+    /// Sets up what the options say.
+    pub(super) fn new(args: &MbusArgs) -> Result<Self, Setup> {
+        Ok(Self {
+            meters: options::meters(&args.meter.meters)?,
+            payload: args.meter.payload,
+            bytes: Vec::new(),
+            printer: Printer::new(args.meter.format),
+        })
+    }
+
+    /// Takes one frame, or why there is none, and prints what it holds.
+    fn frame(
+        &mut self,
+        frame: &Result<Frame, LinkError>,
+        bytes: &[u8],
+        place: Place,
+    ) -> io::Result<()> {
+        let mut report = Report::new(PROTOCOL, place);
+        let empty = [];
+        let (address, control, form, application) = match frame {
+            Err(error) => {
+                report.fail(link_status(error), error);
+                return self.printer.print(&report);
+            }
+            Ok(Frame::Ack) => (None, None, "ack", None),
+            Ok(Frame::Short { control, address }) => {
+                (Some(*address), Some(*control), "short", None)
+            }
+            Ok(Frame::Control {
+                control,
+                address,
+                ci,
+            }) => (
+                Some(*address),
+                Some(*control),
+                "control",
+                Some((*ci, empty.as_slice())),
+            ),
+            Ok(Frame::Long {
+                control,
+                address,
+                ci,
+                data,
+            }) => (
+                Some(*address),
+                Some(*control),
+                "long",
+                Some((*ci, data.as_slice())),
+            ),
+        };
+        report.telegram = Some(bytes);
+        let mut wired = WiredFrame {
+            address,
+            control,
+            form,
+            signature: None,
+        };
+        let response;
+        if let Some((ci, data)) = application {
+            report.ci = Some(ci);
+            match Response::read(ci, data) {
+                Err(error) => report.fail(error.status(), &error),
+                Ok(read) => {
+                    response = read;
+                    wired.signature = response.signature;
+                    self.describe(&response, &mut report);
+                    report.payload = self.payload.then_some(response.payload);
+                }
+            }
+            let known = report.id.and_then(|id| self.meters.get(&id));
+            report.name = known.map(|known| known.name.as_str());
+        }
+        report.wired = Some(wired);
+        self.printer.print(&report)
+    }
+
+    fn describe<'a>(&self, response: &'a Response<'a>, report: &mut Report<'a>) {
+        report.id = response.identification;
+        report.access_number = response.access_number;
+        report.meter_status = response.status;
+        let mut device_type = DeviceType(0x0F);
+        if let Some(meter) = response.meter {
+            report.set_meter(meter);
+            device_type = meter.device_type;
+        }
+        report.medium = Some(Cow::Borrowed(response.medium));
+        let records = response.records.as_slice();
+        report.reading = Some(Reading {
+            records,
+            fields: derived(records),
+            headline: headline_of(records, headline(records, device_type)),
+            manufacturer_data: response.manufacturer_data,
+        });
+    }
+}
+
+impl LineDecoder for Frames {
+    fn line(&mut self, line: &[u8], number: u64) -> io::Result<()> {
+        let place = Place::Line(number);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let printed = match line::read(line, &mut bytes) {
+            Line::Blank => Ok(()),
+            Line::NotHex | Line::BadCrc => {
+                let mut report = Report::new(PROTOCOL, place);
+                report.fail("not_hex", "the line holds no hex");
+                self.printer.print(&report)
+            }
+            Line::Telegram(_) => {
+                let frame = Frame::decode(&bytes);
+                let length = frame.as_ref().map_or(0, |(_, length)| *length);
+                let taken = bytes.get(..length).unwrap_or_default();
+                self.frame(&frame.map(|(frame, _)| frame), taken, place)
+            }
+        };
+        self.bytes = bytes;
+        printed
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.printer.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.printer.flush()
+    }
+}
+
+const fn link_status(error: &LinkError) -> &'static str {
+    match error {
+        LinkError::Truncated { .. } => "truncated",
+        _ => "checksum",
+    }
+}
