@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 
-use meter_link::mbus::link::{Frame, LinkError};
+use meter_link::mbus::link::{Event, Frame, LinkError, Splitter};
 use meter_link::mbus::{DeviceType, Identification, Response, derived, headline};
 
 use super::line::{self, Line};
 use super::options::{self, MeterOption};
 use super::printer::Printer;
 use super::report::{Place, Reading, Report, WiredFrame};
+use super::stream::{self, StreamDecoder};
 use super::wireless::headline_of;
 use super::{LineDecoder, MbusArgs, Setup};
 
@@ -21,6 +22,7 @@ pub(super) struct Frames {
     meters: HashMap<Identification, MeterOption>,
     payload: bool,
     bytes: Vec<u8>,
+    stream: Splitter,
     printer: Printer,
 }
 
@@ -31,6 +33,7 @@ impl Frames {
             meters: options::meters(&args.meter.meters)?,
             payload: args.meter.payload,
             bytes: Vec::new(),
+            stream: Splitter::new(),
             printer: Printer::new(args.meter.format),
         })
     }
@@ -149,6 +152,32 @@ impl LineDecoder for Frames {
 
     fn finish(&mut self) -> io::Result<()> {
         self.printer.flush()
+    }
+}
+
+impl StreamDecoder for Frames {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let events = stream::pull_wired(&mut self.stream, bytes);
+        events.into_iter().try_for_each(|event| self.event(event))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        while let Some(event) = self.stream.finish() {
+            self.event(event)?;
+        }
+        Ok(())
+    }
+}
+
+impl Frames {
+    /// Takes a frame in a stream, or a stretch that holds none.
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        let bytes = event
+            .found
+            .as_ref()
+            .map(Frame::to_bytes)
+            .unwrap_or_default();
+        self.frame(&event.found, &bytes, Place::Offset(event.offset))
     }
 }
 
