@@ -158,12 +158,12 @@ impl LineDecoder for Frames {
 impl StreamDecoder for Frames {
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let events = stream::pull_wired(&mut self.stream, bytes);
-        events.into_iter().try_for_each(|event| self.event(event))
+        events.into_iter().try_for_each(|event| self.event(&event))
     }
 
     fn end(&mut self) -> io::Result<()> {
         while let Some(event) = self.stream.finish() {
-            self.event(event)?;
+            self.event(&event)?;
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl StreamDecoder for Frames {
 
 impl Frames {
     /// Takes a frame in a stream, or a stretch that holds none.
-    fn event(&mut self, event: Event) -> io::Result<()> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
         let bytes = event
             .found
             .as_ref()
