@@ -352,6 +352,60 @@ fn sticks_come_and_go(
     })
 }
 
+/// Runs `wattle meter …` beside the daemon in `folder`.
+fn wattle(folder: &Path, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+    let output = std::process::Command::new(e2e::program("wattle")?)
+        .arg("meter")
+        .args(arguments)
+        .arg("--config")
+        .arg(folder.join("wattle.toml"))
+        .output()?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(text)?))
+}
+
+#[test]
+fn keys_are_imported_from_a_list() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let air = air()?;
+    let link = folder.path().join("stick");
+    let _stick = Receiver::start(&link, Kind::Im871a, &air, -60)?;
+    let meter =
+        "[[meter]]\nname = \"gas\"\nmedium = \"gas\"\nprotocol = \"wmbus\"\nid = \"10000001\"\n";
+    let config = receiver("stick", &link) + "kind = \"im871a\"\n" + meter;
+    let daemon = Daemon::start(folder.path(), &config)?;
+    eventually("all meters are listed", PATIENCE, || {
+        Ok((heard(&daemon)?.len() == METERS.len()).then_some(()))
+    })?;
+    let (right, table) = wattle(folder.path(), &["heard", "10000001"])?;
+    assert!(
+        right && table.contains("no_key") && table.contains("SIM"),
+        "{table}"
+    );
+    let list = folder.path().join("keys.csv");
+    let text = format!("number;key\n10000001;{GAS_HEX}\n10000008;{GAS_HEX}\n99999999;{GAS_HEX}\n");
+    std::fs::write(&list, text)?;
+    let list = list.to_str().context("a path")?;
+    let (right, said) = wattle(folder.path(), &["import-keys", list])?;
+    // The second key is another meter's.
+    assert!(!right, "{said}");
+    assert!(said.contains("10000001: the key is right"), "{said}");
+    assert!(said.contains("10000008: the key does not open"), "{said}");
+    assert!(said.contains("99999999: the key is kept"), "{said}");
+    assert!(!said.contains(GAS_HEX));
+    let gas = eventually("the gas meter is read", PATIENCE, || {
+        Ok(daemon
+            .state()?
+            .meters
+            .into_iter()
+            .find(|meter| meter.telegrams > 0))
+    })?;
+    assert_eq!(gas.name, "gas");
+    let (right, said) = wattle(folder.path(), &["adopt", "10000002", "tap"])?;
+    assert!(right && said.contains("it needs no key"), "{said}");
+    daemon.stop()
+}
+
 #[test]
 fn a_stick_that_falls_silent_is_reset_and_told() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
