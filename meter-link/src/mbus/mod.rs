@@ -25,5 +25,6 @@ pub use quantity::{Quantity, Unit};
 pub(crate) use record::key_and_data_lengths;
 pub use record::{Function, MAX_EXTENSIONS, ManufacturerData, Record, RecordError, Records};
 pub use response::{Response, ResponseError};
+pub(crate) use time::decode as decode_time;
 pub use value::{Kind, Value, bcd, exact_real, signed, unsigned};
 pub use vif::Meaning;

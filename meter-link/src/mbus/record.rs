@@ -13,6 +13,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use rust_decimal::Decimal;
+
 use super::modifier::{Effect, Modifier, effect, extended};
 use super::quantity::{Quantity, Unit, names};
 use super::value::{self, Coding, Kind, Value};
@@ -270,6 +272,43 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         self.meaning.unit
+    }
+
+    /// A number with the factor and power of ten of the record's meaning.
+    #[must_use]
+    pub fn scale(&self, number: Decimal) -> Option<Decimal> {
+        value::apply(self, number)
+    }
+
+    /// The VIFEs as sent, without plain-text unit and without the code that VIF FB or FD extends to.
+    #[must_use]
+    pub fn vifes(&self) -> &'a [u8] {
+        let difs = 1 + self
+            .header
+            .iter()
+            .take_while(|it| **it & EXTENSION != 0)
+            .count();
+        let text = self.plain_unit.map_or(0, |text| 1 + text.len());
+        let vif = 1 + usize::from(self.sub_vif.is_some());
+        self.key().get(difs + vif + text..).unwrap_or_default()
+    }
+
+    /// True when the value is a date or a time.
+    #[must_use]
+    pub const fn is_instant(&self) -> bool {
+        self.instant
+    }
+
+    /// True for digits in BCD.
+    #[must_use]
+    pub const fn is_bcd(&self) -> bool {
+        matches!(self.coding, Coding::Bcd | Coding::NegativeBcd)
+    }
+
+    /// True for a binary integer.
+    #[must_use]
+    pub const fn is_integer(&self) -> bool {
+        matches!(self.coding, Coding::Integer)
     }
 
     pub(super) fn has_no_value(&self) -> bool {

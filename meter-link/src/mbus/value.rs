@@ -261,7 +261,7 @@ fn scaled(record: &Record<'_>, integer: i128) -> Value {
 }
 
 /// A decimal with the factor and power of ten of a record's meaning.
-fn apply(record: &Record<'_>, number: Decimal) -> Option<Decimal> {
+pub(super) fn apply(record: &Record<'_>, number: Decimal) -> Option<Decimal> {
     let meaning = &record.meaning;
     let product = number.checked_mul(Decimal::from(meaning.factor))?;
     let power = crate::model::scaled(1, meaning.exponent).ok()?;

@@ -30,6 +30,12 @@ impl MeterKey {
         self.0.as_slice().try_into().ok()
     }
 
+    /// The octets, 8 or 16.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The key, if it is one for DES.
     #[must_use]
     pub fn des(&self) -> Option<&[u8; 8]> {

@@ -1,19 +1,20 @@
 //! Lines of wireless telegrams.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
 use jiff::civil;
-use meter_link::mbus::{Identification, Record, RecordError, derived, headline};
+use meter_link::mbus::{Content, Identification};
+use meter_link::profile::mbus::{Source, known_formats};
 use meter_link::wmbus::frame::{self, Crcs, FrameFormat, Stripped};
-use meter_link::wmbus::{Decoder, Opened, Refusal, ReplayGuard, numbers};
+use meter_link::wmbus::{Decoder, MeterKey, Refusal, ReplayGuard, numbers};
 
 use super::line::{self, About, Line};
-use super::options::{self, MeterOption};
+use super::meters::{Meters, interpret, number_in_records};
+use super::options;
 use super::printer::Printer;
-use super::report::{Headline, Place, Reading, Reception, Report};
+use super::report::{Place, Reception, Report};
 use super::{FrameOption, LineDecoder, Setup, WmbusArgs, state};
 
 const PROTOCOL: &str = "wmbus";
@@ -21,7 +22,7 @@ const PROTOCOL: &str = "wmbus";
 /// The decoder of a run.
 pub(super) struct Telegrams {
     decoder: Decoder,
-    meters: HashMap<Identification, MeterOption>,
+    meters: Meters,
     only_configured: bool,
     crcs: Crcs,
     payload: bool,
@@ -38,12 +39,13 @@ impl Telegrams {
         decoder.keys = options::key_ring(&args.keys)?;
         decoder.replay = args.replay_check.then(ReplayGuard::default);
         decoder.accept_clear = args.accept_clear;
+        known_formats().for_each(|format| decoder.formats.learn(&format));
         if let Some(path) = &args.state {
             state::load(path, &mut decoder).map_err(|error| Setup::State(error, path.clone()))?;
         }
         Ok(Self {
             decoder,
-            meters: options::meters(&args.meter.meters)?,
+            meters: Meters::new(&args.meter)?,
             only_configured: args.only_configured,
             crcs: match args.frame {
                 FrameOption::Auto => Crcs::Auto,
@@ -95,58 +97,91 @@ impl Telegrams {
             .format
             .map(FrameFormat::name)
             .or(reception.frame_format);
-        let decoded = self.decoder.decode(bytes, &self.days);
+        let (decoded, healed) = self.decoder.decode_stripped(stripped, &self.days);
         let mut report = Report::new(PROTOCOL, place);
         report.reception = reception;
         report.trailing = stripped.trailing;
-        report.telegram = Some(bytes);
-        if let Some(envelope) = &decoded.envelope {
-            report.set_meter(envelope.meter);
-            report.link_address = Some(envelope.sender).filter(|sender| *sender != envelope.meter);
-            report.access_number = envelope.access_number;
-            report.meter_status = envelope.status;
-            report.ci = Some(envelope.ci);
-            report.format_signature = envelope.format_signature;
-            report.security = Some(envelope.security);
-            let numbers = [
-                envelope.meter.identification,
-                envelope.sender.identification,
-            ];
-            let known = numbers.iter().find_map(|number| self.meters.get(number));
-            report.name = known.map(|known| known.name.as_str());
-        }
-        let records;
-        match &decoded.outcome {
-            Err(refusal) => report.fail(refusal.status(), refusal),
-            Ok(opened) => match read_records(opened) {
-                Ok((read, manufacturer_data)) => {
-                    records = read;
-                    let device_type = meter_link::mbus::DeviceType(report.device_type.unwrap_or(0));
-                    report.reading = Some(Reading {
-                        records: &records,
-                        fields: derived(&records),
-                        headline: headline_of(&records, headline(&records, device_type)),
-                        manufacturer_data,
-                    });
-                    report.payload = self.payload.then_some(opened.payload.as_slice());
+        report.telegram = Some(healed.as_deref().unwrap_or(bytes));
+        let Some(envelope) = &decoded.envelope else {
+            if let Err(refusal) = &decoded.outcome {
+                report.fail(refusal.status(), refusal);
+            }
+            return self.printer.print(&report);
+        };
+        report.set_meter(envelope.meter);
+        report.link_address = Some(envelope.sender).filter(|sender| *sender != envelope.meter);
+        report.access_number = envelope.access_number;
+        report.meter_status = envelope.status;
+        report.ci = Some(envelope.ci);
+        report.format_signature = envelope.format_signature;
+        report.security = Some(envelope.security);
+        let mut numbers = vec![
+            envelope.meter.identification,
+            envelope.sender.identification,
+        ];
+        let opened = match &decoded.outcome {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                let configured = self.meters.configured(&numbers);
+                report.name = configured.map(|meter| Cow::Borrowed(meter.name.as_str()));
+                report.fail(refusal.status(), refusal);
+                return self.printer.print(&report);
+            }
+        };
+        let mut parser = opened.records();
+        let (records, failure) = if opened.content == Content::Manufacturer {
+            (Vec::new(), Some(Refusal::Proprietary(envelope.ci)))
+        } else {
+            match parser.by_ref().collect::<Result<Vec<_>, _>>() {
+                Ok(records) => (records, None),
+                Err(error) => (Vec::new(), Some(Refusal::NotStandard(error))),
+            }
+        };
+        let manufacturer_data = parser.manufacturer_data();
+        numbers.extend(number_in_records(&records));
+        let chosen = self.meters.driver(&numbers, Some(envelope.meter));
+        let keys = self.decoder.keys.of(&numbers);
+        let source = Source {
+            records: &records,
+            manufacturer_data: manufacturer_data.map(|data| data.bytes),
+            payload: &opened.payload,
+            frame: bytes,
+            link_address: envelope.sender,
+            status: envelope.status,
+            key: keys.first().map(MeterKey::octets),
+        };
+        let driver = chosen.as_ref().map(|chosen| chosen.driver.as_ref());
+        let interpreted = interpret(
+            driver,
+            &source,
+            &records,
+            failure.is_none(),
+            manufacturer_data,
+            envelope.meter.device_type,
+        );
+        match (interpreted, failure) {
+            (Some((reading, address)), _) => {
+                report.reading = Some(reading);
+                report.payload = self.payload.then_some(opened.payload.as_slice());
+                if let Some(medium) = driver.and_then(|driver| driver.medium()) {
+                    report.medium = Some(Cow::Owned(medium.to_owned()));
                 }
-                Err(error) => {
-                    let refusal = match opened.content {
-                        meter_link::mbus::Content::Manufacturer => {
-                            Refusal::Proprietary(report.ci.unwrap_or(0))
-                        }
-                        _ => Refusal::NotStandard(error),
-                    };
-                    report.fail(refusal.status(), &refusal);
+                report.driver = chosen.map(|chosen| Cow::Owned(chosen.name));
+                if let Some(address) = address {
+                    report.set_meter(address);
                 }
-            },
+            }
+            (None, Some(refusal)) => report.fail(refusal.status(), &refusal),
+            (None, None) => {}
         }
+        let configured = self.meters.configured(&numbers);
+        report.name = configured.map(|meter| Cow::Borrowed(meter.name.as_str()));
         self.printer.print(&report)
     }
 
     fn is_configured(&self, frame: &[u8]) -> bool {
         let is = |number: Identification| {
-            self.meters.contains_key(&number) || self.decoder.keys.has(number)
+            self.meters.is_configured(number) || self.decoder.keys.has(number)
         };
         numbers(frame).is_some_and(|(sender, meter)| is(sender) || meter.is_some_and(is))
     }
@@ -198,31 +233,6 @@ fn reception(about: About) -> Reception {
         received_at: about.received_at,
         ..Reception::default()
     }
-}
-
-type ReadRecords<'a> = (
-    Vec<Record<'a>>,
-    Option<meter_link::mbus::ManufacturerData<'a>>,
-);
-
-fn read_records(opened: &Opened) -> Result<ReadRecords<'_>, RecordError> {
-    if opened.content == meter_link::mbus::Content::Manufacturer {
-        return Err(RecordError::Truncated { offset: 0 });
-    }
-    let mut records = opened.records();
-    let read = records.by_ref().collect::<Result<Vec<_>, _>>()?;
-    Ok((read, records.manufacturer_data()))
-}
-
-/// The headline of a record.
-pub(super) fn headline_of(records: &[Record<'_>], index: Option<usize>) -> Option<Headline> {
-    let record = records.get(index?)?;
-    Some(Headline {
-        record: index,
-        quantity: record.meaning.quantity.name(),
-        value: record.value().number()?,
-        unit: record.unit()?.name(),
-    })
 }
 
 /// Today and the two days before, in UTC: when a telegram of security mode 3 may have been sent.
