@@ -17,7 +17,8 @@ use super::text;
 use super::units::{self, Form};
 use super::values::Values;
 use crate::key::octets;
-use crate::mbus::{DeviceAddress, Field, FieldValue, Record, Value};
+use crate::mbus::{self, DeviceAddress, Field, FieldValue, Record, Records, Value};
+use crate::wmbus::MeterKey;
 
 /// What a driver reads from.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,7 @@ pub struct Driver {
     detect: Vec<super::detect::Detect>,
     address_record: Option<Vec<u8>>,
     compact: Vec<Vec<u8>>,
+    default_keys: Vec<MeterKey>,
     layouts: Vec<Layout>,
     fields: Vec<FieldSpec>,
     limits: Vec<(String, Limits)>,
@@ -88,6 +90,7 @@ struct FieldSpec {
     inject: bool,
     hidden: bool,
     optional: bool,
+    when_there: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -159,6 +162,15 @@ impl Driver {
                 .map(|it| super::detect::Detect::read(it))
                 .collect::<Result<_, _>>()?,
             address_record: file.address_record.as_ref().map(hex).transpose()?,
+            default_keys: file
+                .default_keys
+                .iter()
+                .map(|text| {
+                    MeterKey::from_hex(text).map_err(|_| {
+                        DriverError::Value(text.clone(), "a key of 16 or 32 hex digits")
+                    })
+                })
+                .collect::<Result<_, _>>()?,
             compact: file.compact.iter().map(hex).collect::<Result<_, _>>()?,
             layouts,
             fields,
@@ -192,6 +204,12 @@ impl Driver {
         &self.compact
     }
 
+    /// Keys that the maker gives all meters.
+    #[must_use]
+    pub fn default_keys(&self) -> &[MeterKey] {
+        &self.default_keys
+    }
+
     /// Limits of what is believed of a field.
     #[must_use]
     pub fn limits(&self, field: &str) -> Option<&Limits> {
@@ -222,15 +240,25 @@ impl Driver {
         let mut values = Values::default();
         let mut layout_fits = false;
         let mut payload_is_proprietary = false;
+        let mut synthesized = Vec::new();
         for layout in &self.layouts {
-            if layout.apply(source, &mut values) {
+            if layout.apply(source, &mut values, &mut synthesized) {
                 layout_fits = true;
                 payload_is_proprietary |= layout.is_of_payload();
             }
         }
+        let mut all = Vec::new();
+        let records = if synthesized.is_empty() {
+            source.records
+        } else {
+            all.extend_from_slice(source.records);
+            all.extend(Records::new(&synthesized).map_while(Result::ok));
+            all.as_slice()
+        };
         let mut run = Run {
             driver: self,
             source,
+            records,
             values,
             fields: Vec::with_capacity(self.fields.len()),
             index: None,
@@ -336,6 +364,7 @@ impl FieldSpec {
             inject: entry.inject,
             hidden: entry.hidden,
             optional: entry.optional,
+            when_there: entry.when_there.clone(),
         })
     }
 
@@ -371,6 +400,8 @@ pub(super) fn fraction(text: &str) -> Result<(u64, u64), DriverError> {
 struct Run<'a> {
     driver: &'a Driver,
     source: &'a Source<'a>,
+    /// The telegram's records, and those that layouts made of other bytes.
+    records: &'a [Record<'a>],
     values: Values,
     fields: Vec<Field>,
     index: Option<usize>,
@@ -381,6 +412,10 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn field(&mut self, spec: &FieldSpec) {
+        let missing = |name: &String| !self.values.has(name);
+        if spec.when_there.as_ref().is_some_and(missing) {
+            return;
+        }
         match &spec.source {
             FieldSource::Records(select, formula) => self.records(spec, select, formula.as_ref()),
             FieldSource::Value(name) => {
@@ -414,10 +449,14 @@ impl Run<'_> {
     }
 
     fn records(&mut self, spec: &FieldSpec, select: &Select, formula: Option<&Expression>) {
-        let source = self.source;
+        if select.is_profile() {
+            self.profile(spec, select);
+            return;
+        }
+        let records = self.records;
         let mut count = 0;
         let mut found = false;
-        for record in source.records.iter().filter(|record| select.fits(record)) {
+        for record in records.iter().filter(|record| select.fits(record)) {
             count += 1;
             if !select.is_many() && count != select.nth() {
                 continue;
@@ -438,6 +477,28 @@ impl Run<'_> {
         }
     }
 
+    /// Values or dates of compact profiles.
+    fn profile(&mut self, spec: &FieldSpec, select: &Select) {
+        let records = self.records;
+        for record in records.iter().filter(|record| select.fits_profile(record)) {
+            for slot in mbus::slots(record, records).unwrap_or_default() {
+                if !select.holds_storage(slot.storage) {
+                    continue;
+                }
+                let value = match (spec.form, slot.value, slot.at) {
+                    (Form::Number(suffix), Some(number), _) => suffix
+                        .convert(number, record.unit())
+                        .map_or(FieldValue::Null, |it| {
+                            FieldValue::Number(units::six_decimals(it))
+                        }),
+                    (Form::Date | Form::Text, Some(_), Some(at)) => FieldValue::Date(at.date()),
+                    _ => continue,
+                };
+                self.put_stored(spec, Some(record), Some(slot.storage), value);
+            }
+        }
+    }
+
     /// The value of a record for a field; `None` when the record has none to give.
     fn record_value(&self, spec: &FieldSpec, record: &Record<'_>) -> Option<FieldValue> {
         match spec.form {
@@ -445,7 +506,9 @@ impl Run<'_> {
                 let words = lookup::translate(&spec.lookup, text::bits(record)?);
                 Some(FieldValue::Text(self.with_header(spec, words)))
             }
-            Form::Text if record.is_instant() => Some(FieldValue::Text(text::time(record))),
+            Form::Text if record.is_instant() => {
+                Some(text::time(record).map_or(FieldValue::Null, FieldValue::Text))
+            }
             Form::Text => Some(FieldValue::Text(text::of(record, spec.text))),
             Form::Date | Form::Datetime => Some(time_value(spec.form, record.value())),
             Form::Number(suffix) => {
@@ -530,7 +593,17 @@ impl Run<'_> {
     }
 
     fn put(&mut self, spec: &FieldSpec, record: Option<&Record<'_>>, value: FieldValue) {
-        let name = spec.name.of(record);
+        self.put_stored(spec, record, None, value);
+    }
+
+    fn put_stored(
+        &mut self,
+        spec: &FieldSpec,
+        record: Option<&Record<'_>>,
+        storage: Option<u64>,
+        value: FieldValue,
+    ) {
+        let name = spec.name.of(record, storage);
         if self.driver.needs_values {
             self.values.put(&name, term_of(&value));
         }

@@ -19,6 +19,9 @@ pub(super) struct DriverFile {
     #[serde(default)]
     pub(super) detect: Vec<String>,
     pub(super) address_record: Option<String>,
+    /// Keys that the maker gives all meters, tried when a meter has none of its own.
+    #[serde(default)]
+    pub(super) default_keys: Vec<String>,
     #[serde(default)]
     pub(super) compact: Vec<String>,
     /// Words for the upper bits of the header's status byte, where the status field has its own.
@@ -43,6 +46,8 @@ pub(super) struct FieldEntry {
     pub(super) select: Option<SelectEntry>,
     /// A value of a layout.
     pub(super) from: Option<String>,
+    /// Not at all, unless a layout has read this value.
+    pub(super) when_there: Option<String>,
     /// A formula over fields and values of layouts.
     pub(super) calc: Option<String>,
     #[serde(default)]
@@ -137,6 +142,9 @@ pub(super) struct SelectEntry {
     pub(super) vife: Option<OneOrMany<String>>,
     /// Which of several records that fit, from 1.
     pub(super) nth: Option<usize>,
+    /// Values of a compact profile, in place of records.
+    #[serde(default)]
+    pub(super) profile: bool,
 }
 
 /// Bits or numbers to words.
@@ -174,12 +182,15 @@ pub(super) enum LookupKind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayoutEntry {
-    /// `payload`, `manufacturer`, `frame`, or `record:` and the record's DIF to VIFE in hex.
+    /// `payload`, `application` (the payload without fillers in front), `manufacturer` (behind DIF
+    /// 0F), `frame`, or `record:` and the record's DIF to VIFE in hex.
     pub(super) from: String,
     pub(super) transform: Option<Transform>,
     #[serde(default)]
     pub(super) min_length: usize,
     pub(super) max_length: Option<usize>,
+    /// Only so many bytes at the end are of this layout.
+    pub(super) last: Option<usize>,
     #[serde(default)]
     pub(super) when: Vec<WhenEntry>,
     #[serde(default)]
@@ -220,6 +231,8 @@ pub(super) struct ReadEntry {
     pub(super) form: ReadForm,
     /// None: skipped.
     pub(super) name: Option<String>,
+    /// Taken as the data of a record with this DIF to VIFE.
+    pub(super) record: Option<String>,
     pub(super) scale: Option<String>,
     /// First and last bit.
     pub(super) bits: Option<(u32, u32)>,
@@ -254,6 +267,8 @@ pub(super) struct TagEntry {
     pub(super) tag: OneOrMany<u8>,
     pub(super) len: usize,
     pub(super) name: Option<String>,
+    /// Taken as the data of a record with this DIF to VIFE.
+    pub(super) record: Option<String>,
     pub(super) scale: Option<String>,
     #[serde(rename = "as", default)]
     pub(super) form: ReadForm,

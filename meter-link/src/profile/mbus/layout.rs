@@ -15,6 +15,7 @@ use crate::wmbus;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum From {
     Payload,
+    Application,
     Manufacturer,
     Frame,
     Record(Vec<u8>),
@@ -26,6 +27,7 @@ pub(super) struct Layout {
     from: From,
     transform: Option<Transform>,
     length: (usize, usize),
+    last: Option<usize>,
     when: Vec<(usize, Vec<Vec<u8>>)>,
     reads: Vec<Read>,
     tags_at: Option<usize>,
@@ -38,6 +40,7 @@ struct Read {
     len: usize,
     form: ReadForm,
     name: Option<String>,
+    record: Option<Vec<u8>>,
     scale: Option<(u64, u64)>,
     bits: Option<(u32, u32)>,
     condition: Option<Expression>,
@@ -57,6 +60,7 @@ impl Layout {
         };
         let from = match entry.from.as_str() {
             "payload" => From::Payload,
+            "application" => From::Application,
             "manufacturer" => From::Manufacturer,
             "frame" => From::Frame,
             other => match other.strip_prefix("record:") {
@@ -81,6 +85,7 @@ impl Layout {
                 len: read.len,
                 form: read.form,
                 name: read.name.clone(),
+                record: read.record.as_ref().map(hex).transpose()?,
                 scale: read
                     .scale
                     .as_deref()
@@ -111,6 +116,7 @@ impl Layout {
                     len: tag.len,
                     form: tag.form,
                     name: tag.name.clone(),
+                    record: tag.record.as_ref().map(hex).transpose()?,
                     scale: tag
                         .scale
                         .as_deref()
@@ -124,6 +130,7 @@ impl Layout {
         Ok(Self {
             from,
             transform: entry.transform,
+            last: entry.last,
             length: (entry.min_length, entry.max_length.unwrap_or(usize::MAX)),
             when,
             reads,
@@ -143,14 +150,21 @@ impl Layout {
 
     /// True for one that reads the payload in place of records.
     pub(super) fn is_of_payload(&self) -> bool {
-        matches!(self.from, From::Payload | From::Frame)
+        matches!(self.from, From::Payload | From::Application | From::Frame)
     }
 
     /// Reads what fits; false when the bytes are not of this layout.
-    pub(super) fn apply(&self, source: &Source<'_>, values: &mut Values) -> bool {
+    pub(super) fn apply(
+        &self,
+        source: &Source<'_>,
+        values: &mut Values,
+        records: &mut Vec<u8>,
+    ) -> bool {
         let Some(bytes) = self.bytes(source) else {
             return false;
         };
+        let last = self.last.and_then(|last| bytes.len().checked_sub(last));
+        let bytes = bytes.get(last.unwrap_or(0)..).unwrap_or_default();
         let (shortest, longest) = self.length;
         let is = |(at, wanted): &(usize, Vec<Vec<u8>>)| {
             let rest = bytes.get(*at..).unwrap_or_default();
@@ -175,16 +189,16 @@ impl Layout {
             let Some(part) = bytes.get(at..cursor) else {
                 break;
             };
-            read.take(part, values);
+            read.take(part, values, records);
         }
         if let Some(at) = self.tags_at {
-            self.read_tags(bytes.get(at..).unwrap_or_default(), values);
+            self.read_tags(bytes.get(at..).unwrap_or_default(), values, records);
         }
         true
     }
 
     /// Tags until the end or one that is not known: nothing behind it can be found.
-    fn read_tags(&self, mut bytes: &[u8], values: &mut Values) {
+    fn read_tags(&self, mut bytes: &[u8], values: &mut Values, records: &mut Vec<u8>) {
         while let Some((number, rest)) = bytes.split_first() {
             let Some(tag) = self.tags.iter().find(|tag| tag.tags.contains(number)) else {
                 return;
@@ -192,14 +206,15 @@ impl Layout {
             let Some((part, after)) = rest.split_at_checked(tag.read.len) else {
                 return;
             };
-            tag.read.take(part, values);
+            tag.read.take(part, values, records);
             bytes = after;
         }
     }
 
     fn bytes(&self, source: &Source<'_>) -> Option<Vec<u8>> {
         let bytes = match &self.from {
-            From::Payload => {
+            From::Payload => source.payload,
+            From::Application => {
                 let filler = source.payload.iter().take_while(|byte| **byte == 0x2F);
                 source.payload.get(filler.count()..)?
             }
@@ -226,7 +241,11 @@ impl Layout {
 }
 
 impl Read {
-    fn take(&self, part: &[u8], values: &mut Values) {
+    fn take(&self, part: &[u8], values: &mut Values, records: &mut Vec<u8>) {
+        if let Some(key) = &self.record {
+            records.extend_from_slice(key);
+            records.extend_from_slice(part);
+        }
         if let Some(name) = &self.name
             && let Some(term) = self.term(part)
         {

@@ -54,7 +54,7 @@ impl Name {
     }
 
     /// The name with a record's numbers in it.
-    pub(super) fn of(&self, record: Option<&Record<'_>>) -> Arc<str> {
+    pub(super) fn of(&self, record: Option<&Record<'_>>, storage: Option<u64>) -> Arc<str> {
         if self.parts.is_empty() {
             return Arc::clone(&self.fixed);
         }
@@ -64,7 +64,9 @@ impl Name {
                 Part::Text(text) => name.push_str(text),
                 Part::Number(which, sign, offset) => {
                     let number = record.map_or(0, |record| match which {
-                        Which::Storage => i64::try_from(record.storage).unwrap_or(i64::MAX),
+                        Which::Storage => {
+                            i64::try_from(storage.unwrap_or(record.storage)).unwrap_or(i64::MAX)
+                        }
                         Which::Tariff => i64::from(record.tariff),
                         Which::Subunit => i64::from(record.subunit),
                     });

@@ -60,6 +60,7 @@ pub(super) struct Select {
     subunit: Range,
     vifes: Vec<Vec<u8>>,
     nth: usize,
+    profile: bool,
 }
 
 impl Select {
@@ -98,6 +99,7 @@ impl Select {
                 .map(hex)
                 .collect::<Result<_, _>>()?,
             nth: entry.nth.unwrap_or(1),
+            profile: entry.profile,
         })
     }
 
@@ -109,6 +111,23 @@ impl Select {
     /// Which of several records is meant.
     pub(super) const fn nth(&self) -> usize {
         self.nth
+    }
+
+    /// True when values of a compact profile are meant.
+    pub(super) const fn is_profile(&self) -> bool {
+        self.profile
+    }
+
+    /// True when a slot of a profile has a storage number that is wanted.
+    pub(super) const fn holds_storage(&self, storage: u64) -> bool {
+        self.storage.holds(storage)
+    }
+
+    /// True for the profiles of the quantity that is wanted.
+    pub(super) fn fits_profile(&self, record: &Record<'_>) -> bool {
+        (self.quantities.is_empty() || self.quantities.contains(&record.meaning.quantity))
+            && self.tariff.holds(u64::from(record.tariff))
+            && self.subunit.holds(u64::from(record.subunit))
     }
 
     pub(super) fn fits(&self, record: &Record<'_>) -> bool {

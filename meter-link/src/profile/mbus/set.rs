@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(names.len(), count);
         let mut meters: Vec<&str> = BUILTIN.iter().flat_map(|it| it.detect).copied().collect();
         meters.sort_unstable();
-        let twice: Vec<_> = meters.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        let twice: Vec<_> = meters
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .collect();
         assert!(twice.is_empty(), "{twice:?}");
     }
 }

@@ -46,15 +46,23 @@ pub(super) fn exact_real(record: &Record<'_>, raw: bool) -> Option<Decimal> {
     }
 }
 
-/// A date or time; nothing when there is none.
-pub(super) fn time(record: &Record<'_>) -> String {
+/// A date or time as text. Month 13 to 15 is how meters say that nothing was ever stored: an empty
+/// text. `None` for a date that is incomplete otherwise.
+pub(super) fn time(record: &Record<'_>) -> Option<String> {
     match record.value() {
-        Value::Date(date) => date.to_string(),
-        Value::Datetime { at, seconds, .. } => at
-            .strftime(if seconds { "%F %T" } else { "%F %H:%M" })
-            .to_string(),
-        Value::MarkedInvalid(at) => at.strftime("%F %H:%M").to_string(),
-        _ => String::new(),
+        Value::Date(date) => Some(date.to_string()),
+        Value::Datetime { at, seconds, .. } => Some(
+            at.strftime(if seconds { "%F %T" } else { "%F %H:%M" })
+                .to_string(),
+        ),
+        Value::MarkedInvalid(at) => Some(at.strftime("%F %H:%M").to_string()),
+        _ => {
+            let month = match record.data {
+                [_, high] | [_, _, _, high] | [_, _, _, _, high, _] => high & 0x0F,
+                _ => 0,
+            };
+            (month > 12).then(String::new)
+        }
     }
 }
 
@@ -70,7 +78,7 @@ pub(super) fn of(record: &Record<'_>, form: TextForm) -> String {
     };
     let is_text = !record.is_bcd() && is_printable(record.data);
     match form {
-        TextForm::Time => time(record),
+        TextForm::Time => time(record).unwrap_or_default(),
         TextForm::Hex => hex(&forward),
         TextForm::Forward if is_text => characters(&forward),
         TextForm::Forward => hex(&forward),

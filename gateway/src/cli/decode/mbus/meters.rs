@@ -26,6 +26,13 @@ pub(super) struct Chosen {
     pub(super) name: String,
 }
 
+impl From<Arc<Driver>> for Chosen {
+    fn from(driver: Arc<Driver>) -> Self {
+        let name = driver.id().to_owned();
+        Self { driver, name }
+    }
+}
+
 impl Meters {
     /// Reads names and drivers; a driver file that is not right is told about and left out.
     pub(super) fn new(args: &MeterArgs) -> Result<Self, OptionError> {
@@ -88,11 +95,9 @@ impl Meters {
             .and_then(|meter| meter.driver.clone());
         if let Some(name) = pinned {
             let driver = self.drivers.by_name(&name)?;
-            return Some(Chosen { driver, name });
+            return Some(Chosen::from(driver));
         }
-        let driver = self.drivers.by_address(address?)?;
-        let name = driver.id().to_owned();
-        Some(Chosen { driver, name })
+        self.drivers.by_address(address?).map(Chosen::from)
     }
 }
 
@@ -137,6 +142,7 @@ pub(super) fn interpret<'a>(
     if !records_are_whole && !layout_fits {
         return None;
     }
+    let records = if records_are_whole { records } else { &[] };
     let of_record = headline_of(records, headline(records, device_type));
     let (fields, headline, address) = match read {
         None => (derived(records), of_record, None),

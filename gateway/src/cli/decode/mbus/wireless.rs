@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::civil;
-use meter_link::mbus::{Content, Identification};
+use meter_link::mbus::{Content, Identification, Record, Records};
 use meter_link::profile::mbus::{Source, known_formats};
 use meter_link::wmbus::frame::{self, Crcs, FrameFormat, Stripped};
 use meter_link::wmbus::{Decoder, MeterKey, Refusal, ReplayGuard, numbers};
@@ -97,7 +97,22 @@ impl Telegrams {
             .format
             .map(FrameFormat::name)
             .or(reception.frame_format);
-        let (decoded, healed) = self.decoder.decode_stripped(stripped, &self.days);
+        let (mut decoded, mut healed) = self.decoder.decode_stripped(stripped, &self.days);
+        if let (Some(envelope), Err(Refusal::NoKey { .. })) = (&decoded.envelope, &decoded.outcome)
+        {
+            let numbers = [envelope.meter.identification];
+            let chosen = self.meters.driver(&numbers, Some(envelope.meter));
+            if let Some(keys) = chosen.as_ref().map(|chosen| chosen.driver.default_keys())
+                && !keys.is_empty()
+            {
+                self.decoder.keys.set_fallback(keys);
+                let again = self.decoder.decode_stripped(stripped, &self.days);
+                if again.0.outcome.is_ok() {
+                    (decoded, healed) = again;
+                }
+                self.decoder.keys.set_fallback(&[]);
+            }
+        }
         let mut report = Report::new(PROTOCOL, place);
         report.reception = reception;
         report.trailing = stripped.trailing;
@@ -132,10 +147,7 @@ impl Telegrams {
         let (records, failure) = if opened.content == Content::Manufacturer {
             (Vec::new(), Some(Refusal::Proprietary(envelope.ci)))
         } else {
-            match parser.by_ref().collect::<Result<Vec<_>, _>>() {
-                Ok(records) => (records, None),
-                Err(error) => (Vec::new(), Some(Refusal::NotStandard(error))),
-            }
+            read_records(&mut parser)
         };
         let manufacturer_data = parser.manufacturer_data();
         numbers.extend(number_in_records(&records));
@@ -151,11 +163,18 @@ impl Telegrams {
             key: keys.first().map(MeterKey::octets),
         };
         let driver = chosen.as_ref().map(|chosen| chosen.driver.as_ref());
+        // Less than a record at the end is a CRC that was left in. Where a driver says what the meter
+        // sends, the whole records in front of it are read.
+        let rest = match failure {
+            Some(Refusal::NotStandard(error)) => opened.record_bytes().len() - error.offset(),
+            _ => usize::MAX,
+        };
+        let records_are_whole = failure.is_none() || driver.is_some() && rest <= LEFT_IN_CRC;
         let interpreted = interpret(
             driver,
             &source,
             &records,
-            failure.is_none(),
+            records_are_whole,
             manufacturer_data,
             envelope.meter.device_type,
         );
@@ -233,6 +252,21 @@ fn reception(about: About) -> Reception {
         received_at: about.received_at,
         ..Reception::default()
     }
+}
+
+/// Bytes of a link-layer CRC that a receiver left at the end.
+const LEFT_IN_CRC: usize = 2;
+
+/// Records up to the first that is none, and why it is none.
+fn read_records<'a>(parser: &mut Records<'a>) -> (Vec<Record<'a>>, Option<Refusal>) {
+    let mut records = Vec::new();
+    for record in parser {
+        match record {
+            Ok(record) => records.push(record),
+            Err(error) => return (records, Some(Refusal::NotStandard(error))),
+        }
+    }
+    (records, None)
 }
 
 /// Today and the two days before, in UTC: when a telegram of security mode 3 may have been sent.
