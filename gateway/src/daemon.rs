@@ -150,7 +150,13 @@ fn start_radio(
         return Ok(None);
     }
     let folder = config.gateway.state_dir.clone();
-    let radio = Radio::open(folder, zone.clone(), &config.meters, &config.receivers)?;
+    let radio = Radio::open(
+        folder,
+        zone.clone(),
+        &config.meters,
+        &config.receivers,
+        &config.gateway.drivers_dir,
+    )?;
     for adopted in &radio.adopted {
         let same = |meter: &MeterConfig| meter.name == adopted.name || meter.id == adopted.id;
         if !config.meters.iter().any(same) {

@@ -56,6 +56,8 @@ pub struct GatewayConfig {
     pub time_zone: Option<String>,
     /// Folder of the store.
     pub state_dir: PathBuf,
+    /// Folder of the installer's own drivers of M-Bus meters, `*.toml`; it need not be there.
+    pub drivers_dir: PathBuf,
 }
 
 impl Default for GatewayConfig {
@@ -63,6 +65,7 @@ impl Default for GatewayConfig {
         Self {
             time_zone: None,
             state_dir: PathBuf::from("/var/lib/wattle"),
+            drivers_dir: PathBuf::from("/etc/wattle/drivers"),
         }
     }
 }
@@ -144,6 +147,8 @@ pub struct MeterConfig {
     pub system_title: Option<String>,
     /// Wireless M-Bus: the meter's number, eight digits.
     pub id: Option<String>,
+    /// Wireless M-Bus: the driver that reads it; chosen by its address when left out.
+    pub driver: Option<String>,
     /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
     #[serde(default, with = "rust_decimal::serde::str_option")]
     pub calorific_value: Option<Decimal>,

@@ -1,5 +1,7 @@
 //! Named values for people and home automations, derived from records alone.
 
+use std::sync::Arc;
+
 use jiff::civil;
 use rust_decimal::Decimal;
 
@@ -70,7 +72,7 @@ impl FieldValue {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// The name, `quantity_unit`.
-    pub name: String,
+    pub name: Arc<str>,
     /// The value.
     pub value: FieldValue,
 }
@@ -93,7 +95,7 @@ pub fn derived(records: &[Record<'_>]) -> Vec<Field> {
             continue;
         }
         let base = name(record);
-        let taken = |name: &str| fields.iter().any(|field| field.name == name);
+        let taken = |name: &str| fields.iter().any(|field| &*field.name == name);
         let mut unique = base.clone();
         let mut number = 2;
         while taken(&unique) {
@@ -101,7 +103,7 @@ pub fn derived(records: &[Record<'_>]) -> Vec<Field> {
             number += 1;
         }
         fields.push(Field {
-            name: unique,
+            name: Arc::from(unique),
             value: FieldValue::of(value),
         });
     }

@@ -146,8 +146,6 @@ pub(super) enum Effect {
     Meaning(Modifier),
     /// Changes the meaning, and the value is a time or date.
     Instant(Modifier),
-    /// Changes the meaning, and the value is a duration in the unit of this code.
-    Duration(Modifier, u8),
     /// Changes the meaning, and the value is a mere count.
     Count(Modifier),
     /// The next code is of the extended table.
@@ -196,8 +194,8 @@ pub(super) const fn effect(code: u8) -> Effect {
         0x42 | 0x43 | 0x46 | 0x47 | 0x4A | 0x4B | 0x4E | 0x4F => {
             return Effect::Instant(M::LimitExceedTime);
         }
-        0x50..=0x5F => return Effect::Duration(M::LimitExceedDuration, code & 3),
-        0x60..=0x67 => return Effect::Duration(M::Duration, code & 3),
+        0x50..=0x5F => M::LimitExceedDuration,
+        0x60..=0x67 => M::Duration,
         0x68 => M::DuringLowerLimit,
         0x6C => M::DuringUpperLimit,
         0x69 => M::Leakage,

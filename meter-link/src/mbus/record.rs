@@ -13,6 +13,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use rust_decimal::Decimal;
+
 use super::modifier::{Effect, Modifier, effect, extended};
 use super::quantity::{Quantity, Unit, names};
 use super::value::{self, Coding, Kind, Value};
@@ -108,6 +110,19 @@ pub enum RecordError {
         /// The LVAR.
         lvar: u8,
     },
+}
+
+impl RecordError {
+    /// Where the record begins that is none.
+    #[must_use]
+    pub const fn offset(self) -> usize {
+        match self {
+            Self::Truncated { offset }
+            | Self::TooManyExtensions { offset }
+            | Self::ReservedDif { offset, .. }
+            | Self::ReservedLvar { offset, .. } => offset,
+        }
+    }
 }
 
 /// What follows DIF 0F or 1F.
@@ -272,9 +287,47 @@ impl<'a> Record<'a> {
         self.meaning.unit
     }
 
+    /// A number with the factor and power of ten of the record's meaning.
+    #[must_use]
+    pub fn scale(&self, number: Decimal) -> Option<Decimal> {
+        value::apply(self, number)
+    }
+
+    /// The VIFEs as sent, without plain-text unit and without the code that VIF FB or FD extends to.
+    #[must_use]
+    pub fn vifes(&self) -> &'a [u8] {
+        let difs = 1 + self
+            .header
+            .iter()
+            .take_while(|it| **it & EXTENSION != 0)
+            .count();
+        let text = self.plain_unit.map_or(0, |text| 1 + text.len());
+        let vif = 1 + usize::from(self.sub_vif.is_some());
+        self.key().get(difs + vif + text..).unwrap_or_default()
+    }
+
+    /// True when the value is a date or a time.
+    #[must_use]
+    pub const fn is_instant(&self) -> bool {
+        self.instant
+    }
+
+    /// True for digits in BCD.
+    #[must_use]
+    pub const fn is_bcd(&self) -> bool {
+        matches!(self.coding, Coding::Bcd | Coding::NegativeBcd)
+    }
+
+    /// True for a binary integer.
+    #[must_use]
+    pub const fn is_integer(&self) -> bool {
+        matches!(self.coding, Coding::Integer)
+    }
+
     pub(super) fn has_no_value(&self) -> bool {
-        // Table 17: 15 no data available, 16 overflow, 17 underflow, 18 data error.
-        matches!(self.record_error, Some(0x15..=0x18))
+        // Table 17: 15 no data available, 16 overflow, 17 underflow. With 18, data error, a value is
+        // sent, and some makers mean "at an error" by it.
+        matches!(self.record_error, Some(0x15..=0x17))
     }
 }
 
@@ -295,7 +348,7 @@ pub(crate) fn key_and_data_lengths(
                 .ok_or(RecordError::ReservedLvar { offset, lvar })?
                 .1
         }
-        _ => fixed_length(keys.get(at).copied().unwrap_or(0)),
+        _ => value::length_of_dif(keys.get(at).copied().unwrap_or(0)),
     };
     Ok((record.key_length, length))
 }
@@ -427,10 +480,6 @@ impl<'a> Parser<'a> {
                     record.meaning = Meaning::of(record.meaning.quantity);
                     modifier
                 }
-                Effect::Duration(modifier, unit) => {
-                    record.meaning = Meaning::duration(record.meaning.quantity, unit);
-                    modifier
-                }
                 Effect::Count(modifier) => {
                     record.meaning = Meaning::of(record.meaning.quantity);
                     modifier
@@ -451,7 +500,7 @@ impl<'a> Parser<'a> {
     /// Reads LVAR where there is one; the length of the data.
     fn length(&mut self, record: &mut Record<'a>) -> Result<usize, RecordError> {
         if record.coding != Coding::Variable {
-            return Ok(fixed_length(
+            return Ok(value::length_of_dif(
                 self.payload.get(self.start).copied().unwrap_or(0),
             ));
         }
@@ -461,19 +510,6 @@ impl<'a> Parser<'a> {
             value::variable(lvar).ok_or(RecordError::ReservedLvar { offset, lvar })?;
         record.coding = coding;
         Ok(length)
-    }
-}
-
-/// Bytes of data by the data field of a DIF; variable length is not one of them.
-const fn fixed_length(dif: u8) -> usize {
-    match dif & 0x0F {
-        0x01 | 0x09 => 1,
-        0x02 | 0x0A => 2,
-        0x03 | 0x0B => 3,
-        0x04 | 0x05 | 0x0C => 4,
-        0x06 | 0x0E => 6,
-        0x07 => 8,
-        _ => 0,
     }
 }
 
@@ -572,7 +608,7 @@ mod tests {
             ("01 FD17 FF", "instantaneous 0/0/0 error_flags 255"),
             (
                 "04 9315 01000000",
-                "instantaneous 0/0/0 volume Invalid(Number)record_error",
+                "instantaneous 0/0/0 volume Invalid(Number)m3 record_error",
             ),
         ] {
             assert_eq!(shown(payload), [want], "{payload}");

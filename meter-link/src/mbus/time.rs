@@ -5,7 +5,7 @@ use jiff::civil;
 use super::value::{Kind, Value};
 
 /// A date or time of 2, 3, 4 or 6 bytes; octets when there are another number of them.
-pub(super) fn decode(data: &[u8]) -> Value {
+pub(crate) fn decode(data: &[u8]) -> Value {
     match *data {
         [low, high] => date(low, high, 0).map_or(Value::Invalid(Kind::Date), Value::Date),
         [second, minute, hour] => time(hour & 0x1F, minute & 0x3F, second & 0x3F)

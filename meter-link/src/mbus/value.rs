@@ -157,6 +157,30 @@ fn decode_bytes(record: &Record<'_>, data: &[u8]) -> Value {
     value
 }
 
+/// Bytes of data by the data field of a DIF; variable length is not one of them.
+pub(super) const fn length_of_dif(dif: u8) -> usize {
+    match dif & 0x0F {
+        0x01 | 0x09 => 1,
+        0x02 | 0x0A => 2,
+        0x03 | 0x0B => 3,
+        0x04 | 0x05 | 0x0C => 4,
+        0x06 | 0x0E => 6,
+        0x07 => 8,
+        _ => 0,
+    }
+}
+
+/// A number of a compact profile; `None` when it is none.
+pub(super) fn profile_number(dif: u8, octets: &[u8], no_sign: bool) -> Option<Decimal> {
+    match coding(dif) {
+        Coding::Integer if no_sign => Some(Decimal::from(unsigned(octets))),
+        Coding::Integer => Some(Decimal::from(signed(octets))),
+        Coding::Bcd => Decimal::try_from_i128_with_scale(bcd(octets)?, 0).ok(),
+        Coding::Real => shortest_real(u32::from_le_bytes(octets.try_into().ok()?)),
+        _ => None,
+    }
+}
+
 /// The integer of up to eight bytes, two's complement, least significant byte first.
 #[must_use]
 pub fn signed(data: &[u8]) -> i64 {
@@ -261,7 +285,7 @@ fn scaled(record: &Record<'_>, integer: i128) -> Value {
 }
 
 /// A decimal with the factor and power of ten of a record's meaning.
-fn apply(record: &Record<'_>, number: Decimal) -> Option<Decimal> {
+pub(super) fn apply(record: &Record<'_>, number: Decimal) -> Option<Decimal> {
     let meaning = &record.meaning;
     let product = number.checked_mul(Decimal::from(meaning.factor))?;
     let power = crate::model::scaled(1, meaning.exponent).ok()?;
@@ -276,7 +300,7 @@ fn apply(record: &Record<'_>, number: Decimal) -> Option<Decimal> {
     product.checked_mul(power)
 }
 
-/// Quantities of type D, boolean.
+/// Quantities of type C or D, which have no sign.
 const fn is_bit_field(quantity: Quantity) -> bool {
     matches!(
         quantity,
@@ -284,6 +308,7 @@ const fn is_bit_field(quantity: Quantity) -> bool {
             | Quantity::ErrorMask
             | Quantity::DigitalInput
             | Quantity::DigitalOutput
+            | Quantity::AccessNumber
     )
 }
 

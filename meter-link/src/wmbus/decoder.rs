@@ -7,6 +7,7 @@ use super::compact::{CompactError, FormatStore};
 use super::diehl::{self, Interpretation};
 use super::ell::{self, ExtendedLink};
 use super::fragments::Reassembler;
+use super::frame::Stripped;
 use super::keys::{KeyRing, MeterKey};
 use super::refusal::Refusal;
 use super::replay::ReplayGuard;
@@ -89,6 +90,39 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// A decoder with these keys, which does not check message counters.
+    #[must_use]
+    pub fn new(keys: KeyRing) -> Self {
+        Self {
+            keys,
+            ..Self::default()
+        }
+    }
+
+    /// Decodes a received frame whose CRCs are off. Some senders count one byte too few in L, so
+    /// that the last encrypted block is cut: what stood behind the frame is tried in its place. The
+    /// frame as it should have been comes with what became of it then.
+    pub fn decode_stripped(
+        &mut self,
+        stripped: &Stripped<'_>,
+        days: &[civil::Date],
+    ) -> (Decoded, Option<Vec<u8>>) {
+        let frame = stripped.bytes.as_ref();
+        let decoded = self.decode(frame, days);
+        let Err(Refusal::CutBlock { missing }) = decoded.outcome else {
+            return (decoded, None);
+        };
+        let healed = stripped.trailing.get(..missing).and_then(|rest| {
+            let mut healed = [frame, rest].concat();
+            *healed.first_mut()? = u8::try_from(healed.len() - 1).ok()?;
+            Some(healed)
+        });
+        match healed {
+            Some(healed) => (self.decode(&healed, days), Some(healed)),
+            None => (decoded, None),
+        }
+    }
+
     /// Decodes a frame without link-layer CRCs (L, C, M, A, CI …). `days` are those on which it
     /// may have been sent, which only security mode 3 needs.
     pub fn decode(&mut self, frame: &[u8], days: &[civil::Date]) -> Decoded {

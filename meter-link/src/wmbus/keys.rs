@@ -30,6 +30,12 @@ impl MeterKey {
         self.0.as_slice().try_into().ok()
     }
 
+    /// The octets, 8 or 16.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The key, if it is one for DES.
     #[must_use]
     pub fn des(&self) -> Option<&[u8; 8]> {
@@ -48,6 +54,8 @@ impl fmt::Debug for MeterKey {
 pub struct KeyRing {
     own: HashMap<Identification, Vec<MeterKey>>,
     any: Vec<MeterKey>,
+    /// Tried when there is no other.
+    fallback: Vec<MeterKey>,
 }
 
 impl KeyRing {
@@ -61,6 +69,11 @@ impl KeyRing {
         self.any.push(key);
     }
 
+    /// Sets the keys that are tried when there is no other: those that a maker gives all meters.
+    pub fn set_fallback(&mut self, keys: &[MeterKey]) {
+        self.fallback = keys.to_vec();
+    }
+
     /// True when this number has a key of its own.
     #[must_use]
     pub fn has(&self, meter: Identification) -> bool {
@@ -70,9 +83,14 @@ impl KeyRing {
     /// The keys for a meter that is known by any of these numbers.
     #[must_use]
     pub fn of(&self, numbers: &[Identification]) -> &[MeterKey] {
-        numbers
+        let keys = numbers
             .iter()
             .find_map(|number| self.own.get(number))
-            .map_or(self.any.as_slice(), Vec::as_slice)
+            .map_or(self.any.as_slice(), Vec::as_slice);
+        if keys.is_empty() {
+            &self.fallback
+        } else {
+            keys
+        }
     }
 }

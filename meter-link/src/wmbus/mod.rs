@@ -32,4 +32,5 @@ pub use diehl::{Interpretation, interpretation, prios};
 pub use keys::{KeyRing, MeterKey};
 pub use refusal::Refusal;
 pub use replay::ReplayGuard;
+pub(crate) use security::open_access_number_cbc;
 pub use security::{Mode, Proof, Security};

@@ -17,6 +17,12 @@ pub enum Refusal {
         /// Which layer.
         layer: &'static str,
     },
+    /// Its encrypted blocks are cut.
+    #[error("{missing} bytes of its encrypted blocks are missing")]
+    CutBlock {
+        /// How many.
+        missing: usize,
+    },
     /// It is encrypted and there is no key for the meter.
     #[error("encrypted ({mode}), and there is no key for this meter")]
     NoKey {
@@ -94,7 +100,7 @@ impl Refusal {
     pub const fn status(&self) -> &'static str {
         match self {
             Self::Frame(FrameError::Checksum { .. }) | Self::CompactChecksum => "checksum",
-            Self::Frame(_) | Self::Truncated { .. } => "truncated",
+            Self::Frame(_) | Self::Truncated { .. } | Self::CutBlock { .. } => "truncated",
             Self::NoKey { .. } => "no_key",
             Self::WrongKey { .. } => "wrong_key",
             Self::AuthenticationFailed { .. } => "auth_failed",

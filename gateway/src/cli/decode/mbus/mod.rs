@@ -2,6 +2,7 @@
 
 mod json;
 mod line;
+mod meters;
 mod native;
 mod options;
 mod peer;
@@ -56,6 +57,9 @@ struct MeterArgs {
     #[arg(long = "meter", value_name = "ID=NAME[:DRIVER]")]
     meters: Vec<String>,
 
+    #[command(flatten)]
+    drivers: DriverArgs,
+
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
@@ -67,6 +71,18 @@ struct MeterArgs {
     /// The recording; '-' is standard input
     #[arg(default_value = "-", value_name = "FILE|-")]
     file: PathBuf,
+}
+
+/// Which drivers there are.
+#[derive(Debug, Args)]
+struct DriverArgs {
+    /// Load drivers (*.toml) from this folder; one with the name of a built-in driver replaces it
+    #[arg(long, value_name = "DIR")]
+    drivers: Vec<PathBuf>,
+
+    /// Use no driver at all: standard records only
+    #[arg(long)]
+    no_drivers: bool,
 }
 
 /// Decode recorded telegrams of wireless M-Bus meters: gas, water, heat, electricity

@@ -64,9 +64,9 @@ pub(super) fn write(json: &mut Json, report: &Report<'_>) {
     }
     if report.id.is_some() {
         json.name("driver");
-        json.string_or_null(report.driver);
+        json.string_or_null(report.driver.as_deref());
         json.name("name");
-        json.string_or_null(report.name);
+        json.string_or_null(report.name.as_deref());
     }
     if let Some(reading) = &report.reading {
         write_reading(json, reading);

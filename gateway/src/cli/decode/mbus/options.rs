@@ -37,6 +37,9 @@ pub(super) enum OptionError {
     /// `--meter`.
     #[error("--meter takes ID=NAME or ID=NAME:DRIVER with an ID of 8 digits, not {0:?}")]
     Meter(String),
+    /// A driver that there is not.
+    #[error("no driver is called {0:?}")]
+    UnknownDriver(String),
 }
 
 /// All keys of the command line.

@@ -36,9 +36,9 @@ impl Merged {
         json.open();
         text(json, "_", "telegram");
         text(json, "media", report.medium.as_deref().unwrap_or("unknown"));
-        text(json, "meter", report.driver.unwrap_or("auto"));
+        text(json, "meter", report.driver.as_deref().unwrap_or("auto"));
         json.name("name");
-        match report.name {
+        match report.name.as_deref() {
             Some(name) => json.string(name),
             None => json.quoted(id),
         }

@@ -118,9 +118,9 @@ pub(super) struct Report<'a> {
     /// What a wired frame tells.
     pub(super) wired: Option<WiredFrame>,
     /// The driver.
-    pub(super) driver: Option<&'a str>,
+    pub(super) driver: Option<Cow<'a, str>>,
     /// The name given to the meter.
-    pub(super) name: Option<&'a str>,
+    pub(super) name: Option<Cow<'a, str>>,
     /// The values.
     pub(super) reading: Option<Reading<'a>>,
     /// The opened application bytes, if they are to be shown.

@@ -25,7 +25,7 @@ pub(super) fn write(line: &mut String, report: &Report<'_>) {
             || "-".to_owned(),
             |headline| format!("{} {}", headline.value, headline.unit),
         );
-    let name = report.name.unwrap_or("");
+    let name = report.name.as_deref().unwrap_or("");
     let status = report.status();
     let _ = write!(
         line,

@@ -1,25 +1,24 @@
 //! Lines of wired frames.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 
 use meter_link::mbus::link::{Event, Frame, LinkError, Splitter};
-use meter_link::mbus::{DeviceType, Identification, Response, derived, headline};
+use meter_link::mbus::{DeviceAddress, DeviceType, Response};
+use meter_link::profile::mbus::Source;
 
 use super::line::{self, Line};
-use super::options::{self, MeterOption};
+use super::meters::{Meters, interpret};
 use super::printer::Printer;
-use super::report::{Place, Reading, Report, WiredFrame};
+use super::report::{Place, Report, WiredFrame};
 use super::stream::{self, StreamDecoder};
-use super::wireless::headline_of;
 use super::{LineDecoder, MbusArgs, Setup};
 
 const PROTOCOL: &str = "mbus";
 
 /// The decoder of a run.
 pub(super) struct Frames {
-    meters: HashMap<Identification, MeterOption>,
+    meters: Meters,
     payload: bool,
     bytes: Vec<u8>,
     stream: Splitter,
@@ -30,7 +29,7 @@ impl Frames {
     /// Sets up what the options say.
     pub(super) fn new(args: &MbusArgs) -> Result<Self, Setup> {
         Ok(Self {
-            meters: options::meters(&args.meter.meters)?,
+            meters: Meters::new(&args.meter)?,
             payload: args.meter.payload,
             bytes: Vec::new(),
             stream: Splitter::new(),
@@ -97,14 +96,12 @@ impl Frames {
                     report.payload = self.payload.then_some(response.payload);
                 }
             }
-            let known = report.id.and_then(|id| self.meters.get(&id));
-            report.name = known.map(|known| known.name.as_str());
         }
         report.wired = Some(wired);
         self.printer.print(&report)
     }
 
-    fn describe<'a>(&self, response: &'a Response<'a>, report: &mut Report<'a>) {
+    fn describe<'a>(&mut self, response: &'a Response<'a>, report: &mut Report<'a>) {
         report.id = response.identification;
         report.access_number = response.access_number;
         report.meter_status = response.status;
@@ -114,13 +111,33 @@ impl Frames {
             device_type = meter.device_type;
         }
         report.medium = Some(Cow::Borrowed(response.medium));
-        let records = response.records.as_slice();
-        report.reading = Some(Reading {
-            records,
-            fields: derived(records),
-            headline: headline_of(records, headline(records, device_type)),
-            manufacturer_data: response.manufacturer_data,
-        });
+        let numbers: Vec<_> = response.identification.into_iter().collect();
+        let chosen = self.meters.driver(&numbers, response.meter);
+        let driver = chosen.as_ref().map(|chosen| chosen.driver.as_ref());
+        let source = Source {
+            records: &response.records,
+            manufacturer_data: response.manufacturer_data.map(|data| data.bytes),
+            payload: response.payload,
+            frame: &[],
+            link_address: response.meter.unwrap_or(DeviceAddress::from_link([0; 8])),
+            status: response.status,
+            key: None,
+        };
+        let interpreted = interpret(
+            driver,
+            &source,
+            &response.records,
+            true,
+            response.manufacturer_data,
+            device_type,
+        );
+        report.reading = interpreted.map(|(reading, _)| reading);
+        if let Some(medium) = driver.and_then(|driver| driver.medium()) {
+            report.medium = Some(Cow::Owned(medium.to_owned()));
+        }
+        report.driver = chosen.map(|chosen| Cow::Owned(chosen.name));
+        let configured = self.meters.configured(&numbers);
+        report.name = configured.map(|meter| Cow::Owned(meter.name.clone()));
     }
 }
 

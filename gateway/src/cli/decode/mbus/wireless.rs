@@ -1,21 +1,22 @@
 //! Lines of wireless telegrams.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
 use jiff::civil;
-use meter_link::mbus::{Identification, Record, RecordError, derived, headline};
+use meter_link::mbus::{Content, Identification, Record, Records};
+use meter_link::profile::mbus::{Source, known_formats};
 use meter_link::wmbus::frame::{self, Crcs, FrameFormat, Stripped};
 use meter_link::wmbus::phy::{self, LinkMode};
 use meter_link::wmbus::receiver::{self, Splitter};
-use meter_link::wmbus::{Decoder, Opened, Refusal, ReplayGuard, numbers};
+use meter_link::wmbus::{Decoder, MeterKey, Refusal, ReplayGuard, numbers};
 
 use super::line::{self, About, Line};
-use super::options::{self, MeterOption};
+use super::meters::{Meters, interpret, number_in_records};
+use super::options;
 use super::printer::Printer;
-use super::report::{Headline, Place, Reading, Reception, Report};
+use super::report::{Place, Reception, Report};
 use super::stream::{self, StreamDecoder};
 use super::{FrameOption, LineDecoder, Setup, WmbusArgs, state};
 
@@ -24,7 +25,7 @@ const PROTOCOL: &str = "wmbus";
 /// The decoder of a run.
 pub(super) struct Telegrams {
     decoder: Decoder,
-    meters: HashMap<Identification, MeterOption>,
+    meters: Meters,
     only_configured: bool,
     crcs: Crcs,
     phy: Option<LinkMode>,
@@ -43,12 +44,13 @@ impl Telegrams {
         decoder.keys = options::key_ring(&args.keys)?;
         decoder.replay = args.replay_check.then(ReplayGuard::default);
         decoder.accept_clear = args.accept_clear;
+        known_formats().for_each(|format| decoder.formats.learn(&format));
         if let Some(path) = &args.state {
             state::load(path, &mut decoder).map_err(|error| Setup::State(error, path.clone()))?;
         }
         Ok(Self {
             decoder,
-            meters: options::meters(&args.meter.meters)?,
+            meters: Meters::new(&args.meter)?,
             only_configured: args.only_configured,
             crcs: match args.frame {
                 FrameOption::Auto => Crcs::Auto,
@@ -102,52 +104,104 @@ impl Telegrams {
             .format
             .map(FrameFormat::name)
             .or(reception.frame_format);
-        let decoded = self.decoder.decode(bytes, &self.days);
+        let (mut decoded, mut healed) = self.decoder.decode_stripped(stripped, &self.days);
+        if let (Some(envelope), Err(Refusal::NoKey { .. })) = (&decoded.envelope, &decoded.outcome)
+        {
+            let numbers = [envelope.meter.identification];
+            let chosen = self.meters.driver(&numbers, Some(envelope.meter));
+            if let Some(keys) = chosen.as_ref().map(|chosen| chosen.driver.default_keys())
+                && !keys.is_empty()
+            {
+                self.decoder.keys.set_fallback(keys);
+                let again = self.decoder.decode_stripped(stripped, &self.days);
+                if again.0.outcome.is_ok() {
+                    (decoded, healed) = again;
+                }
+                self.decoder.keys.set_fallback(&[]);
+            }
+        }
         let mut report = Report::new(PROTOCOL, place);
         report.reception = reception;
         report.trailing = stripped.trailing;
-        report.telegram = Some(bytes);
-        if let Some(envelope) = &decoded.envelope {
-            report.set_meter(envelope.meter);
-            report.link_address = Some(envelope.sender).filter(|sender| *sender != envelope.meter);
-            report.access_number = envelope.access_number;
-            report.meter_status = envelope.status;
-            report.ci = Some(envelope.ci);
-            report.format_signature = envelope.format_signature;
-            report.security = Some(envelope.security);
-            let numbers = [
-                envelope.meter.identification,
-                envelope.sender.identification,
-            ];
-            let known = numbers.iter().find_map(|number| self.meters.get(number));
-            report.name = known.map(|known| known.name.as_str());
-        }
-        let records;
-        match &decoded.outcome {
-            Err(refusal) => report.fail(refusal.status(), refusal),
-            Ok(opened) => match read_records(opened) {
-                Ok((read, manufacturer_data)) => {
-                    records = read;
-                    let device_type = meter_link::mbus::DeviceType(report.device_type.unwrap_or(0));
-                    report.reading = Some(Reading {
-                        records: &records,
-                        fields: derived(&records),
-                        headline: headline_of(&records, headline(&records, device_type)),
-                        manufacturer_data,
-                    });
-                    report.payload = self.payload.then_some(opened.payload.as_slice());
+        report.telegram = Some(healed.as_deref().unwrap_or(bytes));
+        let Some(envelope) = &decoded.envelope else {
+            if let Err(refusal) = &decoded.outcome {
+                report.fail(refusal.status(), refusal);
+            }
+            return self.printer.print(&report);
+        };
+        report.set_meter(envelope.meter);
+        report.link_address = Some(envelope.sender).filter(|sender| *sender != envelope.meter);
+        report.access_number = envelope.access_number;
+        report.meter_status = envelope.status;
+        report.ci = Some(envelope.ci);
+        report.format_signature = envelope.format_signature;
+        report.security = Some(envelope.security);
+        let mut numbers = vec![
+            envelope.meter.identification,
+            envelope.sender.identification,
+        ];
+        let opened = match &decoded.outcome {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                let configured = self.meters.configured(&numbers);
+                report.name = configured.map(|meter| Cow::Borrowed(meter.name.as_str()));
+                report.fail(refusal.status(), refusal);
+                return self.printer.print(&report);
+            }
+        };
+        let mut parser = opened.records();
+        let (records, failure) = if opened.content == Content::Manufacturer {
+            (Vec::new(), Some(Refusal::Proprietary(envelope.ci)))
+        } else {
+            read_records(&mut parser)
+        };
+        let manufacturer_data = parser.manufacturer_data();
+        numbers.extend(number_in_records(&records));
+        let chosen = self.meters.driver(&numbers, Some(envelope.meter));
+        let keys = self.decoder.keys.of(&numbers);
+        let source = Source {
+            records: &records,
+            manufacturer_data: manufacturer_data.map(|data| data.bytes),
+            payload: &opened.payload,
+            frame: bytes,
+            link_address: envelope.sender,
+            status: envelope.status,
+            key: keys.first().map(MeterKey::octets),
+        };
+        let driver = chosen.as_ref().map(|chosen| chosen.driver.as_ref());
+        // Less than a record at the end is a CRC that was left in. Where a driver says what the meter
+        // sends, the whole records in front of it are read.
+        let rest = match failure {
+            Some(Refusal::NotStandard(error)) => opened.record_bytes().len() - error.offset(),
+            _ => usize::MAX,
+        };
+        let records_are_whole = failure.is_none() || driver.is_some() && rest <= LEFT_IN_CRC;
+        let interpreted = interpret(
+            driver,
+            &source,
+            &records,
+            records_are_whole,
+            manufacturer_data,
+            envelope.meter.device_type,
+        );
+        match (interpreted, failure) {
+            (Some((reading, address)), _) => {
+                report.reading = Some(reading);
+                report.payload = self.payload.then_some(opened.payload.as_slice());
+                if let Some(medium) = driver.and_then(|driver| driver.medium()) {
+                    report.medium = Some(Cow::Owned(medium.to_owned()));
                 }
-                Err(error) => {
-                    let refusal = match opened.content {
-                        meter_link::mbus::Content::Manufacturer => {
-                            Refusal::Proprietary(report.ci.unwrap_or(0))
-                        }
-                        _ => Refusal::NotStandard(error),
-                    };
-                    report.fail(refusal.status(), &refusal);
+                report.driver = chosen.map(|chosen| Cow::Owned(chosen.name));
+                if let Some(address) = address {
+                    report.set_meter(address);
                 }
-            },
+            }
+            (None, Some(refusal)) => report.fail(refusal.status(), &refusal),
+            (None, None) => {}
         }
+        let configured = self.meters.configured(&numbers);
+        report.name = configured.map(|meter| Cow::Borrowed(meter.name.as_str()));
         self.printer.print(&report)
     }
 
@@ -200,7 +254,7 @@ impl Telegrams {
 
     fn is_configured(&self, frame: &[u8]) -> bool {
         let is = |number: Identification| {
-            self.meters.contains_key(&number) || self.decoder.keys.has(number)
+            self.meters.is_configured(number) || self.decoder.keys.has(number)
         };
         numbers(frame).is_some_and(|(sender, meter)| is(sender) || meter.is_some_and(is))
     }
@@ -275,29 +329,19 @@ fn reception(about: About) -> Reception {
     }
 }
 
-type ReadRecords<'a> = (
-    Vec<Record<'a>>,
-    Option<meter_link::mbus::ManufacturerData<'a>>,
-);
+/// Bytes of a link-layer CRC that a receiver left at the end.
+const LEFT_IN_CRC: usize = 2;
 
-fn read_records(opened: &Opened) -> Result<ReadRecords<'_>, RecordError> {
-    if opened.content == meter_link::mbus::Content::Manufacturer {
-        return Err(RecordError::Truncated { offset: 0 });
+/// Records up to the first that is none, and why it is none.
+fn read_records<'a>(parser: &mut Records<'a>) -> (Vec<Record<'a>>, Option<Refusal>) {
+    let mut records = Vec::new();
+    for record in parser {
+        match record {
+            Ok(record) => records.push(record),
+            Err(error) => return (records, Some(Refusal::NotStandard(error))),
+        }
     }
-    let mut records = opened.records();
-    let read = records.by_ref().collect::<Result<Vec<_>, _>>()?;
-    Ok((read, records.manufacturer_data()))
-}
-
-/// The headline of a record.
-pub(super) fn headline_of(records: &[Record<'_>], index: Option<usize>) -> Option<Headline> {
-    let record = records.get(index?)?;
-    Some(Headline {
-        record: index,
-        quantity: record.meaning.quantity.name(),
-        value: record.value().number()?,
-        unit: record.unit()?.name(),
-    })
+    (records, None)
 }
 
 /// Today and the two days before, in UTC: when a telegram of security mode 3 may have been sent.
