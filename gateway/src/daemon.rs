@@ -17,6 +17,7 @@ use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol};
 use crate::http::{self, Api};
 use crate::mqtt;
+use crate::powerline;
 use crate::radio::{self, Radio};
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
@@ -87,14 +88,30 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(
-        &mut supervisor,
-        &config,
-        &store,
+    let powerlines = powerline::Board::default();
+    for powerline in &config.powerlines {
+        let settings = powerline::Settings {
+            config: powerline.clone(),
+            state_dir: config.gateway.state_dir.clone(),
+            board: powerlines.clone(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let name = format!("powerline {}", powerline.interface);
+        supervisor.start(name, WITHIN, move |pulse, stop| {
+            powerline::run(settings.clone(), pulse, stop)
+        });
+    }
+    let mut api = Api::new(
         state,
-        radio.clone(),
+        store.readers(),
         Arc::clone(&clock),
+        supervisor.health(),
+        supervisor.stop(),
     );
+    api.powerline = powerlines;
+    api.radio.clone_from(&radio);
+    start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
@@ -200,22 +217,7 @@ fn start_view(
     });
 }
 
-fn start_api(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    store: &Store,
-    state: watch::Receiver<Arc<wattle_api::State>>,
-    radio: Option<radio::Handle>,
-    clock: SharedClock,
-) {
-    let mut api = Api::new(
-        state,
-        store.readers(),
-        clock,
-        supervisor.health(),
-        supervisor.stop(),
-    );
-    api.radio = radio;
+fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {
     let socket = config.api.socket.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {
         http::run(api.clone(), socket.clone(), pulse, stop)

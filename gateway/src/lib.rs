@@ -13,6 +13,7 @@ pub mod config;
 pub mod daemon;
 pub mod http;
 pub mod mqtt;
+pub mod powerline;
 pub mod radio;
 pub mod store;
 pub mod supervisor;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+mod han;
 mod meter;
 
 use std::io::Write;
@@ -41,6 +42,7 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Han(han::HanArgs),
     Meter(meter::MeterArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Han(args) => han::run(&args),
         Command::Meter(args) => ended(meter::run(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

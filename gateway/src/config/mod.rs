@@ -7,6 +7,7 @@ mod load;
 mod receiver;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -37,6 +38,9 @@ pub struct Config {
     /// The meters, in the order written.
     #[serde(rename = "meter")]
     pub meters: Vec<MeterConfig>,
+    /// The powerline adapters, by the Ethernet interface at which they are.
+    #[serde(rename = "powerline")]
+    pub powerlines: Vec<PowerlineConfig>,
     /// The receivers of wireless meters.
     #[serde(rename = "receiver")]
     pub receivers: Vec<ReceiverConfig>,
@@ -97,6 +101,24 @@ impl Default for ApiConfig {
             socket: PathBuf::from("/run/wattle/api.sock"),
         }
     }
+}
+
+/// `[[powerline]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerlineConfig {
+    /// The Ethernet interface to which an adapter is connected.
+    pub interface: String,
+    /// Seconds from one question to the adapters to the next, 1 to 3600.
+    #[serde(default = "half_a_minute")]
+    pub every_s: u16,
+    /// Names for adapters, by their addresses with colons: `"00:b0:52:00:00:02" = "garage"`.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+}
+
+const fn half_a_minute() -> u16 {
+    30
 }
 
 /// `[[meter]]`
@@ -372,6 +394,9 @@ impl Config {
             1024,
             &mut found,
         );
+        for (index, powerline) in self.powerlines.iter().enumerate() {
+            powerline.check(index, &mut found);
+        }
         self.mqtt.check(&mut found);
         found
     }
@@ -507,6 +532,32 @@ impl MeterConfig {
             keys.system_title = Some(title);
         }
         Ok(keys)
+    }
+}
+
+impl PowerlineConfig {
+    fn check(&self, index: usize, found: &mut Vec<String>) {
+        let at = format!("powerline[{index}]");
+        let name = &self.interface;
+        // The kernel's own rule: at most 15 octets, no slash and no blank (dev_valid_name).
+        let is_name = matches!(name.len(), 1..=15)
+            && !name.contains(|character: char| character == '/' || character.is_whitespace());
+        if !is_name {
+            found.push(format!(
+                "{at}.interface: {name:?} is no name of an interface"
+            ));
+        }
+        let key = format!("{at}.every_s");
+        in_range(&key, self.every_s.into(), 1, 3_600, found);
+        for mac in self.names.keys() {
+            let octets: Vec<&str> = mac.split(':').collect();
+            let is_octet = |octet: &&str| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok();
+            if octets.len() != 6 || !octets.iter().all(is_octet) {
+                found.push(format!(
+                    "{at}.names: {mac:?} is no address such as 00:b0:52:00:00:02"
+                ));
+            }
+        }
     }
 }
 

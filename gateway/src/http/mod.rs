@@ -1,6 +1,7 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
 mod history;
+mod home_network;
 mod radio;
 
 use std::convert::Infallible;
@@ -41,6 +42,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// The daemon's health.
     pub health: HealthBoard,
+    /// The powerline networks.
+    pub powerline: crate::powerline::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// The receivers and the meters they hear, if there are receivers.
@@ -64,6 +67,7 @@ impl Api {
             readers,
             clock,
             health,
+            powerline: crate::powerline::Board::default(),
             stop,
             radio: None,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
@@ -108,6 +112,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(home_network::routes())
         .merge(radio::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

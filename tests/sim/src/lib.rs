@@ -26,6 +26,7 @@ pub mod iec62056_21;
 mod log;
 pub mod p1;
 pub mod port;
+pub mod powerline;
 mod push;
 pub mod radio;
 pub mod receiver;
