@@ -139,9 +139,16 @@ impl Step {
             Self::Span(seconds) => at
                 .checked_add(Span::new().try_seconds(sign * seconds).ok()?)
                 .ok(),
-            Self::Months(months) => at
-                .checked_add(Span::new().try_months(sign * months).ok()?)
-                .ok(),
+            Self::Months(months) => {
+                let shifted = at
+                    .checked_add(Span::new().try_months(sign * months).ok()?)
+                    .ok()?;
+                // The end of a month is followed by the end of another.
+                let at_end = at.date() == at.date().last_of_month();
+                let date = shifted.date();
+                let date = if at_end { date.last_of_month() } else { date };
+                Some(date.to_datetime(shifted.time()))
+            }
             Self::HalfMonth => {
                 let first = |at: civil::DateTime| at.with().day(1).build().ok();
                 let middle = |at: civil::DateTime| at.with().day(16).build().ok();

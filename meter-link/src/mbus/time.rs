@@ -45,6 +45,8 @@ fn date(low: u8, high: u8, century: u8) -> Option<civil::Date> {
         (_, 100..) => return None,
         // Meters of the circular two-digit calendar (annex A, type F, note).
         (0, 0..=80) => 2000 + year,
+        // Some meters set both century bits for this one: 2100 is not what they mean.
+        (2.., _) => 2000 + year,
         (century, _) => 1900 + 100 * i16::from(century) + year,
     };
     let (day, month) = (low & 0x1F, high & 0x0F);

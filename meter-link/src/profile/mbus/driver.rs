@@ -17,7 +17,7 @@ use super::text;
 use super::units::{self, Form};
 use super::values::Values;
 use crate::key::octets;
-use crate::mbus::{self, DeviceAddress, Field, FieldValue, Record, Records, Value};
+use crate::mbus::{self, DeviceAddress, DeviceType, Field, FieldValue, Record, Records, Value};
 use crate::wmbus::MeterKey;
 
 /// What a driver reads from.
@@ -60,6 +60,7 @@ pub struct Driver {
     id: String,
     aliases: Vec<String>,
     medium: Option<String>,
+    media: Vec<(u8, String)>,
     detect: Vec<super::detect::Detect>,
     address_record: Option<Vec<u8>>,
     compact: Vec<Vec<u8>>,
@@ -156,6 +157,17 @@ impl Driver {
             id: file.id,
             aliases: file.aliases,
             medium: file.medium,
+            media: file
+                .media
+                .iter()
+                .map(|(code, medium)| {
+                    let octets = octets(code).unwrap_or_default();
+                    let [code] = *octets.as_slice() else {
+                        return Err(DriverError::Value(code.clone(), "two hex digits"));
+                    };
+                    Ok((code, medium.clone()))
+                })
+                .collect::<Result<_, _>>()?,
             detect: file
                 .detect
                 .iter()
@@ -194,8 +206,10 @@ impl Driver {
 
     /// The medium, where the driver knows it better than the meter's address tells.
     #[must_use]
-    pub fn medium(&self) -> Option<&str> {
-        self.medium.as_deref()
+    pub fn medium(&self, device_type: DeviceType) -> Option<&str> {
+        let own = self.media.iter().find(|(code, _)| *code == device_type.0);
+        own.map(|(_, medium)| medium.as_str())
+            .or(self.medium.as_deref())
     }
 
     /// Formats of compact frames of its meters.
@@ -473,6 +487,12 @@ impl Run<'_> {
             }
         }
         if !found && spec.header_status {
+            // The status itself may carry a VIFE that says by which standard its bits are.
+            let mut loosely = records.iter().filter(|record| select.fits_loosely(record));
+            if let Some(value) = loosely.next().and_then(|it| self.record_value(spec, it)) {
+                self.put(spec, None, value);
+                return;
+            }
             self.put(spec, None, FieldValue::Text(self.header_status("OK")));
         }
     }
@@ -488,9 +508,9 @@ impl Run<'_> {
                 let value = match (spec.form, slot.value, slot.at) {
                     (Form::Number(suffix), Some(number), _) => suffix
                         .convert(number, record.unit())
-                        .map_or(FieldValue::Null, |it| {
-                            FieldValue::Number(units::six_decimals(it))
-                        }),
+                        .map(units::six_decimals)
+                        .filter(|number| spec.null != Some(*number))
+                        .map_or(FieldValue::Null, FieldValue::Number),
                     (Form::Date | Form::Text, Some(_), Some(at)) => FieldValue::Date(at.date()),
                     _ => continue,
                 };

@@ -84,7 +84,7 @@ pub(super) enum Function {
     Time,
     /// `seconds(n)`: that many seconds after the year 2000 began.
     Seconds,
-    /// `add_months(time, n)`.
+    /// `add_months(time, n)`; the end of a month stays one.
     AddMonths,
     /// `add_hours(time, n)`.
     AddHours,
@@ -253,7 +253,16 @@ fn call(
             civil::DateTime::constant(2000, 1, 1, 0, 0, 0, 0),
             Span::new().try_seconds(small(0)?).ok()?,
         ),
-        Function::AddMonths => shifted(term(0)?.time()?, Span::new().try_months(small(1)?).ok()?),
+        Function::AddMonths => {
+            let time = term(0)?.time()?;
+            let shifted = time
+                .checked_add(Span::new().try_months(small(1)?).ok()?)
+                .ok()?;
+            let at_end = time.date() == time.date().last_of_month();
+            let date = shifted.date();
+            let date = if at_end { date.last_of_month() } else { date };
+            Some(Term::Time(date.to_datetime(shifted.time())))
+        }
         Function::AddHours => shifted(term(0)?.time()?, Span::new().try_hours(small(1)?).ok()?),
         Function::MonthEnd => {
             let time = term(0)?.time()?;
@@ -518,6 +527,7 @@ mod tests {
             ("date(2000 + (x >> 9), (x >> 5) % 16, x % 32)", "none"),
             ("date(2022, 2, 28)", "2022-02-28T00:00:00"),
             ("add_months(date(2022, 3, 31), -1)", "2022-02-28T00:00:00"),
+            ("add_months(date(2022, 2, 28), 1)", "2022-03-31T00:00:00"),
             ("seconds(86400)", "2000-01-02T00:00:00"),
             ("if(x > 5 && y == 1, 1, 2)", "none"),
             ("or(y, 3)", "3"),

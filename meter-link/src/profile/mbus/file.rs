@@ -15,6 +15,9 @@ pub(super) struct DriverFile {
     pub(super) id: String,
     #[serde(default)]
     pub(super) aliases: Vec<String>,
+    /// The medium by device type in hex, for types of the maker's own.
+    #[serde(default)]
+    pub(super) media: BTreeMap<String, String>,
     pub(super) medium: Option<String>,
     #[serde(default)]
     pub(super) detect: Vec<String>,
@@ -138,7 +141,8 @@ pub(super) struct SelectEntry {
     pub(super) subunit: Option<RangeEntry>,
     /// DIF to VIFE in hex; nothing else is compared.
     pub(super) key: Option<String>,
-    /// VIFEs in hex, extension bits cleared; without it, a record must have none.
+    /// VIFEs in hex, extension bits cleared, or ranges of them (`54..57`): a record must have all of
+    /// them and no other. Without it, a record must have none.
     pub(super) vife: Option<OneOrMany<String>>,
     /// Which of several records that fit, from 1.
     pub(super) nth: Option<usize>,

@@ -58,7 +58,7 @@ pub(super) struct Select {
     storage: Range,
     tariff: Range,
     subunit: Range,
-    vifes: Vec<Vec<u8>>,
+    vifes: Vec<(Vec<u8>, Vec<u8>)>,
     nth: usize,
     profile: bool,
 }
@@ -96,8 +96,11 @@ impl Select {
             vifes: vifes
                 .unwrap_or_default()
                 .iter()
-                .map(hex)
-                .collect::<Result<_, _>>()?,
+                .map(|text| {
+                    let (first, last) = text.split_once("..").unwrap_or((text, text));
+                    Ok((hex(&first.to_owned())?, hex(&last.to_owned())?))
+                })
+                .collect::<Result<_, DriverError>>()?,
             nth: entry.nth.unwrap_or(1),
             profile: entry.profile,
         })
@@ -144,6 +147,15 @@ impl Select {
             && self.vifes_fit(record)
     }
 
+    /// True for a record of the right kind, whatever its VIFEs and subunit are.
+    pub(super) fn fits_loosely(&self, record: &Record<'_>) -> bool {
+        self.key.is_none()
+            && (self.quantities.is_empty() || self.quantities.contains(&record.meaning.quantity))
+            && self.function.is_none_or(|it| it == record.function)
+            && self.storage.holds(record.storage)
+            && self.tariff.holds(u64::from(record.tariff))
+    }
+
     fn vifes_fit(&self, record: &Record<'_>) -> bool {
         let vifes = record.vifes();
         if self.vifes.is_empty() {
@@ -161,10 +173,11 @@ impl Select {
             } else {
                 None
             };
-            let is = |wanted: &Vec<u8>| match second {
-                Some(second) => wanted.as_slice() == [code, second],
-                None => wanted.as_slice() == [code],
+            let code = match second {
+                Some(second) => vec![code, second],
+                None => vec![code],
             };
+            let is = |(first, last): &(Vec<u8>, Vec<u8>)| *first <= code && code <= *last;
             let Some(place) = self.vifes.iter().position(is) else {
                 return false;
             };

@@ -132,7 +132,7 @@ impl Frames {
             device_type,
         );
         report.reading = interpreted.map(|(reading, _)| reading);
-        if let Some(medium) = driver.and_then(|driver| driver.medium()) {
+        if let Some(medium) = driver.and_then(|driver| driver.medium(device_type)) {
             report.medium = Some(Cow::Owned(medium.to_owned()));
         }
         report.driver = chosen.map(|chosen| Cow::Owned(chosen.name));

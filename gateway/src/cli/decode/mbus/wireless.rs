@@ -10,7 +10,7 @@ use meter_link::profile::mbus::{Source, known_formats};
 use meter_link::wmbus::frame::{self, Crcs, FrameFormat, Stripped};
 use meter_link::wmbus::phy::{self, LinkMode};
 use meter_link::wmbus::receiver::{self, Splitter};
-use meter_link::wmbus::{Decoder, MeterKey, Refusal, ReplayGuard, numbers};
+use meter_link::wmbus::{Decoded, Decoder, MeterKey, Mode, Opened, Refusal, ReplayGuard, numbers};
 
 use super::line::{self, About, Line};
 use super::meters::{Meters, interpret, number_in_records};
@@ -150,7 +150,10 @@ impl Telegrams {
                 return self.printer.print(&report);
             }
         };
-        let mut parser = opened.records();
+        let beyond = records_beyond(opened, &decoded, stripped.trailing);
+        let mut parser = beyond
+            .as_deref()
+            .map_or_else(|| opened.records(), Records::new);
         let (records, failure) = if opened.content == Content::Manufacturer {
             (Vec::new(), Some(Refusal::Proprietary(envelope.ci)))
         } else {
@@ -173,7 +176,11 @@ impl Telegrams {
         // Less than a record at the end is a CRC that was left in. Where a driver says what the meter
         // sends, the whole records in front of it are read.
         let rest = match failure {
-            Some(Refusal::NotStandard(error)) => opened.record_bytes().len() - error.offset(),
+            Some(Refusal::NotStandard(error)) => beyond
+                .as_deref()
+                .unwrap_or(opened.record_bytes())
+                .len()
+                .saturating_sub(error.offset()),
             _ => usize::MAX,
         };
         let records_are_whole = failure.is_none() || driver.is_some() && rest <= LEFT_IN_CRC;
@@ -189,7 +196,9 @@ impl Telegrams {
             (Some((reading, address)), _) => {
                 report.reading = Some(reading);
                 report.payload = self.payload.then_some(opened.payload.as_slice());
-                if let Some(medium) = driver.and_then(|driver| driver.medium()) {
+                if let Some(medium) =
+                    driver.and_then(|driver| driver.medium(envelope.meter.device_type))
+                {
                     report.medium = Some(Cow::Owned(medium.to_owned()));
                 }
                 report.driver = chosen.map(|chosen| Cow::Owned(chosen.name));
@@ -331,6 +340,25 @@ fn reception(about: About) -> Reception {
 
 /// Bytes of a link-layer CRC that a receiver left at the end.
 const LEFT_IN_CRC: usize = 2;
+
+/// The payload with what stood behind the frame, where only that makes whole records of it: some
+/// senders count too few bytes in L. Only of telegrams that are neither encrypted nor authenticated.
+fn records_beyond(opened: &Opened, decoded: &Decoded, trailing: &[u8]) -> Option<Vec<u8>> {
+    let plain = decoded
+        .envelope
+        .is_some_and(|it| it.security.mode == Mode::Transport(0));
+    if trailing.is_empty() || !plain || opened.content != Content::Records {
+        return None;
+    }
+    let cut = opened.records().find_map(Result::err)?;
+    let longer = [&opened.payload, trailing].concat();
+    let rest = match Records::new(&longer).find_map(Result::err) {
+        Some(error) => longer.len() - error.offset(),
+        None => 0,
+    };
+    let helps = opened.payload.len() - cut.offset() > LEFT_IN_CRC && rest <= LEFT_IN_CRC;
+    helps.then_some(longer)
+}
 
 /// Records up to the first that is none, and why it is none.
 fn read_records<'a>(parser: &mut Records<'a>) -> (Vec<Record<'a>>, Option<Refusal>) {
