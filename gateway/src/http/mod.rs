@@ -1,5 +1,6 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
+mod bill;
 mod history;
 mod home_network;
 mod radio;
@@ -48,8 +49,21 @@ pub struct Api {
     pub stop: CancellationToken,
     /// The receivers and the meters they hear, if there are receivers.
     pub radio: Option<crate::radio::Handle>,
+    /// Whose bill is made, and by which tariff.
+    pub home: Home,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
+}
+
+/// What a bill is made of.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Configured name of the electricity meter at the grid.
+    pub grid: Option<String>,
+    /// The home's time zone.
+    pub zone: jiff::tz::TimeZone,
+    /// The tariff of the moment.
+    pub tariff: crate::prices::Current,
 }
 
 impl Api {
@@ -61,6 +75,7 @@ impl Api {
         clock: SharedClock,
         health: HealthBoard,
         stop: CancellationToken,
+        home: Home,
     ) -> Self {
         Self {
             state,
@@ -70,6 +85,7 @@ impl Api {
             powerline: crate::powerline::Board::default(),
             stop,
             radio: None,
+            home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
@@ -112,6 +128,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(bill::routes())
         .merge(home_network::routes())
         .merge(radio::routes())
         .fallback(|| async {

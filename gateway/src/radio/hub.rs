@@ -357,6 +357,7 @@ impl Hub {
             hints: Vec::new(),
             raw: kept.telegram.clone(),
             channel: None,
+            indications: model::Indications::default(),
         };
         Ok(Taken::Reading(Box::new(Incoming {
             name: named.name.clone(),

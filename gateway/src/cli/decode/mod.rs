@@ -2,6 +2,7 @@
 //!
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
+mod c12;
 pub(super) mod han;
 mod iec62056_21;
 mod input;
@@ -53,6 +54,7 @@ enum Protocol {
     Tic(tic::TicArgs),
     Wmbus(mbus::WmbusArgs),
     Mbus(mbus::MbusArgs),
+    C12(c12::C12Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
     Ash(han::AshArgs),
@@ -119,6 +121,13 @@ pub fn run(args: DecodeArgs) -> ExitCode {
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
         Protocol::Wmbus(args) => mbus::run_wmbus(&args),
         Protocol::Mbus(args) => mbus::run_mbus(&args),
+        Protocol::C12(args) => match c12::C12Decoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode c12: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
         Protocol::Homeplug(args) => ended(han::homeplug(&args)),
         Protocol::Zcl(args) => ended(han::zcl(&args)),
         Protocol::Ash(args) => ended(han::ash(&args)),
