@@ -149,6 +149,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             ..tic::Config::default()
         })),
         Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
+        Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
         Protocol::Modbus => anyhow::bail!("a Modbus meter has no session"),
         Protocol::P1 => {
             let keys = meter.keys()?;
@@ -253,6 +254,7 @@ impl Collector<'_> {
                     received_at: self.sink.clock.now(),
                     port: self.meter.port.display().to_string(),
                     telegram: *telegram,
+                    fields: Vec::new(),
                 };
                 self.sink
                     .store

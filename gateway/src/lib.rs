@@ -18,6 +18,7 @@ pub mod http;
 pub mod mqtt;
 pub mod powerline;
 pub mod prices;
+pub mod radio;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;

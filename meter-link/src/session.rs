@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
+use crate::wmbus::receiver::{Condition, RadioFrame};
 
 /// Parity of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,6 +94,12 @@ pub enum Action {
     Rejected(Rejected),
     /// What a DLMS/COSEM meter was found to hold beside its registers: rows of a profile, a clock.
     Dlms(Box<Outcome>),
+    /// A radio frame of some meter, from a receiver that serves many.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
+    /// Close the port and open it again, for this reason.
+    Reopen(String),
 }
 
 /// A protocol's side of a conversation with one meter, without any input or output of its own.

@@ -31,6 +31,7 @@ Examples:
   wattle run                             read the meters, as the system service does
   wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
+  wattle meter heard                     which gas, water and heat meters are near?
   wattle tariff cost --tariff tariff.toml --usage usage.csv
   wattle read house 1-0:1.8.0            read one register of a meter now
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"

@@ -8,6 +8,7 @@ mod dlms;
 mod framing;
 mod load;
 mod modbus;
+mod receiver;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,10 @@ use jiff::tz::TimeZone;
 use meter_link::dlms::security::{Keys, parse_title};
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::mbus;
 use meter_link::modbus::RegisterMap;
 use meter_link::profile::dlms::{self as profile, Profile};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use wattle_api::Medium;
 
@@ -28,6 +31,7 @@ pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
+pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 
 /// Where the configuration is looked for when none is named.
@@ -47,6 +51,9 @@ pub struct Config {
     /// The powerline adapters, by the Ethernet interface at which they are.
     #[serde(rename = "powerline")]
     pub powerlines: Vec<PowerlineConfig>,
+    /// The receivers of wireless meters.
+    #[serde(rename = "receiver")]
+    pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
     /// The MQTT broker.
@@ -63,6 +70,8 @@ pub struct GatewayConfig {
     pub time_zone: Option<String>,
     /// Folder of the store.
     pub state_dir: PathBuf,
+    /// Folder of the installer's own drivers of M-Bus meters, `*.toml`; it need not be there.
+    pub drivers_dir: PathBuf,
 }
 
 impl Default for GatewayConfig {
@@ -70,6 +79,7 @@ impl Default for GatewayConfig {
         Self {
             time_zone: None,
             state_dir: PathBuf::from("/var/lib/wattle"),
+            drivers_dir: PathBuf::from("/etc/wattle/drivers"),
         }
     }
 }
@@ -132,7 +142,9 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file; with Modbus and DLMS/COSEM also `tcp:host:port`.
+    /// The serial port's device file, with Modbus and DLMS/COSEM also `tcp:host:port`; none for a
+    /// wireless meter, which any receiver may hear.
+    #[serde(default)]
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
@@ -165,7 +177,8 @@ pub struct MeterConfig {
     pub map: Option<String>,
     /// Modbus: a register map of the installer's own.
     pub own_map: Option<Box<RegisterMap>>,
-    /// P1 and DLMS pushes: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
+    /// P1, DLMS pushes and wireless M-Bus: encryption key of a ciphered meter, 32 hex digits, as
+    /// `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
     /// P1 and DLMS pushes: its authentication key, likewise.
@@ -181,6 +194,16 @@ pub struct MeterConfig {
     pub profile: Option<PathBuf>,
     /// DLMS/COSEM: everything else about it.
     pub dlms: Option<Box<DlmsConfig>>,
+    /// Wireless M-Bus: the meter's number, eight digits.
+    pub id: Option<String>,
+    /// Wireless M-Bus: the driver that reads it; chosen by its address when left out.
+    pub driver: Option<String>,
+    /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub calorific_value: Option<Decimal>,
+    /// Gas: the correction factor from the bill, as a text; 1 when left out.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub correction: Option<Decimal>,
     /// C12.18 and C12.21: how the meter is entered.
     pub c12: Option<C12Config>,
 }
@@ -215,6 +238,9 @@ pub enum Protocol {
     /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
     #[serde(rename = "dlms")]
     Dlms,
+    /// Wireless M-Bus, heard by any `[[receiver]]`.
+    #[serde(rename = "wmbus")]
+    Wmbus,
     /// ANSI C12.18, through an optical head of type 2.
     #[serde(rename = "c12.18")]
     C12_18,
@@ -237,6 +263,7 @@ impl Protocol {
             Self::P1 => "p1",
             Self::DlmsPush => "dlms-push",
             Self::Dlms => "dlms",
+            Self::Wmbus => "wmbus",
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
             Self::Modbus => "modbus",
@@ -423,16 +450,36 @@ impl Config {
                     meter.name, other.name
                 ));
             }
-            let same_port = self
-                .meters
-                .iter()
-                .take(index)
-                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
+            let same_port = meter.protocol != Protocol::Wmbus
+                && self
+                    .meters
+                    .iter()
+                    .take(index)
+                    .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
                     meter.name,
                     meter.port.display()
+                ));
+            }
+        }
+        for (index, receiver) in self.receivers.iter().enumerate() {
+            receiver.check(index, &mut found);
+            let others = || self.receivers.iter().take(index);
+            if others().any(|other| other.name == receiver.name) {
+                found.push(format!(
+                    "receiver {:?}: the name is used twice",
+                    receiver.name
+                ));
+            }
+            let port = PathBuf::from(&receiver.port);
+            if others().any(|other| other.port == receiver.port)
+                || self.meters.iter().any(|meter| meter.port == port)
+            {
+                found.push(format!(
+                    "receiver {:?}: port {} is used twice",
+                    receiver.name, receiver.port
                 ));
             }
         }
@@ -478,8 +525,21 @@ impl MeterConfig {
         if self.name.is_empty() || self.name.len() > 40 {
             found.push(format!("{at}: a name has 1 to 40 characters"));
         }
-        if self.port.as_os_str().is_empty() {
+        if self.protocol == Protocol::Wmbus {
+            self.check_wireless(&at, found);
+        } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
+        }
+        let factors = [self.calorific_value, self.correction];
+        if factors.iter().any(Option::is_some) && self.medium != Medium::Gas {
+            found.push(format!("{at}: calorific_value and correction are for gas"));
+        }
+        if factors
+            .iter()
+            .flatten()
+            .any(|factor| *factor <= Decimal::ZERO)
+        {
+            found.push(format!("{at}: calorific_value and correction are above 0"));
         }
         if let Some(baud) = self.baud {
             in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
@@ -517,7 +577,36 @@ impl MeterConfig {
         self.check_keys(&at, found);
     }
 
+    fn check_wireless(&self, at: &str, found: &mut Vec<String>) {
+        if !self.port.as_os_str().is_empty() {
+            found.push(format!(
+                "{at}: a wireless meter has no port; name the receiver in a [[receiver]]"
+            ));
+        }
+        if self.number().is_none() {
+            found.push(format!(
+                "{at}: id must be the eight digits on the meter, \"12345678\""
+            ));
+        }
+        match self.key.as_ref().map(Secret::reveal) {
+            Some(Err(error)) => found.push(format!("{at}: key: {error}")),
+            Some(Ok(text)) if meter_link::wmbus::MeterKey::from_hex(&text).is_err() => {
+                found.push(format!("{at}: key: it has 32 hex digits (AES) or 16 (DES)"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The number of a wireless meter.
+    #[must_use]
+    pub fn number(&self) -> Option<mbus::Identification> {
+        mbus::Identification::from_digits(self.id.as_deref()?)
+    }
+
     fn check_keys(&self, at: &str, found: &mut Vec<String>) {
+        if self.protocol == Protocol::Wmbus {
+            return;
+        }
         let ciphered = self.key.is_some();
         let any =
             ciphered || self.auth_key.is_some() || self.no_auth || self.system_title.is_some();

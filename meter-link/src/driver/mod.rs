@@ -8,7 +8,7 @@ mod place;
 mod probe;
 mod replay;
 mod serial;
-mod tcp;
+mod stream;
 
 use std::time::Duration;
 
@@ -18,15 +18,16 @@ use tokio_util::sync::CancellationToken;
 use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
 use crate::session::{Rejected, Session};
+use crate::wmbus::receiver::{Condition, RadioFrame};
+
 pub use bus::{Bus, Receipt, Stream, Turn};
+pub use counters::FileCounters;
 pub use modbus::{ModbusMeter, run_modbus};
 pub use place::{ParsePlaceError, Place};
 pub use probe::run_probe;
-
-pub use counters::FileCounters;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
-pub use tcp::run_tcp;
+pub use stream::{Endpoint, run_stream};
 
 /// Keeps the port of a meter open and pumps `session`: a device file, or a TCP connection for
 /// `tcp:host:port`.
@@ -38,7 +39,10 @@ pub async fn run_at(
     stop: CancellationToken,
 ) {
     match place {
-        Place::Tcp(address) => run_tcp(address, session, events, stop).await,
+        Place::Tcp(address) => {
+            let endpoint = Endpoint::Tcp(address.clone());
+            run_stream(&endpoint, session, events, stop).await;
+        }
         Place::Serial(path) => {
             let port = SerialPort {
                 path: path.clone(),
@@ -68,4 +72,8 @@ pub enum PortEvent {
     Rejected(Rejected),
     /// What a DLMS/COSEM meter was found to hold beside its registers.
     Dlms(Box<Outcome>),
+    /// A radio frame of some meter.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
 }

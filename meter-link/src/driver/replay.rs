@@ -47,7 +47,9 @@ pub async fn replay(
                 Action::Telegram(telegram) => PortEvent::Telegram(telegram),
                 Action::Rejected(rejected) => PortEvent::Rejected(rejected),
                 Action::Dlms(outcome) => PortEvent::Dlms(outcome),
-                Action::Send(_) | Action::SetLine(_) => continue,
+                Action::Frame(frame) => PortEvent::Frame(frame),
+                Action::Condition(condition) => PortEvent::Condition(condition),
+                Action::Send(_) | Action::SetLine(_) | Action::Reopen(_) => continue,
             };
             let sent = tokio::select! {
                 () = stop.cancelled() => return Ok(()),

@@ -5,6 +5,7 @@
 //! and no correction guesses: real negative values of repaired firmware stay what they are.
 
 pub mod dlms;
+pub mod mbus;
 mod model;
 
 use std::sync::LazyLock;

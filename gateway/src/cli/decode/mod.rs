@@ -8,6 +8,7 @@ pub(super) mod han;
 mod iec62056_21;
 mod input;
 mod keys;
+mod mbus;
 pub(super) mod output;
 mod p1;
 mod sml;
@@ -54,6 +55,8 @@ enum Protocol {
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
     Dlms(Box<dlms::DlmsArgs>),
+    Wmbus(mbus::WmbusArgs),
+    Mbus(mbus::MbusArgs),
     C12(c12::C12Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
@@ -126,6 +129,8 @@ pub fn run(args: DecodeArgs) -> ExitCode {
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
+        Protocol::Wmbus(args) => mbus::run_wmbus(&args),
+        Protocol::Mbus(args) => mbus::run_mbus(&args),
         Protocol::C12(args) => match c12::C12Decoder::new(&args) {
             Ok(decoder) => decode(&args.common, decoder),
             Err(wrong) => {

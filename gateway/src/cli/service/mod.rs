@@ -1,6 +1,7 @@
 //! `wattle read` and `wattle meter`: single readings and service work with a configured meter.
 
 mod dlms;
+mod radio;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +36,7 @@ pub struct ReadArgs {
     json: bool,
 }
 
-/// Service work with a configured meter: its clock, relay and load profile
+/// Service work with meters: clock, relay and load profile; radio meters heard, taken on, their keys
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +44,9 @@ Examples:
   wattle meter clock house --set         set it
   wattle meter relay house               is it on?
   wattle meter relay house off           switch it off, and read back
-  wattle meter profile house > rows.csv  all rows of its load profile")]
+  wattle meter profile house > rows.csv  all rows of its load profile
+  wattle meter heard 5678                radio meters whose number ends so
+  wattle meter adopt 12345678 gas        take one on")]
 pub struct MeterArgs {
     #[command(subcommand)]
     command: MeterCommand,
@@ -69,6 +72,8 @@ enum MeterCommand {
         /// What to do; nothing but a look when left out
         command: Option<Switch>,
     },
+    #[command(flatten)]
+    Radio(radio::RadioCommand),
     /// Print rows of the meter's load profile as CSV
     Profile {
         /// The meter's name in the configuration
@@ -169,6 +174,7 @@ fn meter_command(args: &MeterArgs) -> anyhow::Result<()> {
             };
             println!("{meter}: the relay is {state}");
         }
+        MeterCommand::Radio(command) => radio::run(command, &args.config)?,
         MeterCommand::Profile {
             meter,
             profile,
