@@ -144,6 +144,8 @@ async fn run_once(
         let buses = buses.clone();
         let sink = Sink {
             store: store.queue(),
+            profiles: store.profiles(),
+            state_dir: config.gateway.state_dir.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod daemon;
+pub mod dlms;
 pub mod http;
 pub mod mqtt;
 pub mod powerline;

@@ -13,6 +13,7 @@
 
 pub mod c12;
 pub mod crc;
+pub mod dlms;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod iec62056_21;

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
 
 /// Parity of a serial line.
@@ -80,7 +81,7 @@ pub struct Rejected {
 }
 
 /// What a session wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Send these bytes, at the line settings in force, and wait until they have left.
     Send(Vec<u8>),
@@ -90,6 +91,8 @@ pub enum Action {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// What a DLMS/COSEM meter was found to hold beside its registers: rows of a profile, a clock.
+    Dlms(Box<Outcome>),
 }
 
 /// A protocol's side of a conversation with one meter, without any input or output of its own.

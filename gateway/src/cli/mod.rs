@@ -4,6 +4,7 @@ pub mod decode;
 mod han;
 pub mod probe;
 mod readings;
+pub mod service;
 mod tariff;
 
 use std::io::Write;
@@ -31,6 +32,7 @@ Examples:
   wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
   wattle tariff cost --tariff tariff.toml --usage usage.csv
+  wattle read house 1-0:1.8.0            read one register of a meter now
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -51,6 +53,8 @@ enum Command {
     Export(readings::export::ExportArgs),
     Bill(readings::bill::BillArgs),
     Vee(readings::vee::VeeArgs),
+    Read(service::ReadArgs),
+    Meter(service::MeterArgs),
     Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -84,6 +88,8 @@ pub fn main() -> ExitCode {
         Command::Export(args) => readings::export::run(&args),
         Command::Bill(args) => readings::bill::run(&args),
         Command::Vee(args) => readings::vee::run(&args),
+        Command::Read(args) => service::read(&args),
+        Command::Meter(args) => service::meter(&args),
         Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

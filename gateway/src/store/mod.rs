@@ -8,6 +8,7 @@
 //! Readers open connections of their own ([`Reader`]); WAL lets them work beside the writer.
 
 mod accumulate;
+mod profile;
 mod reader;
 mod schema;
 mod writer;
@@ -18,6 +19,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
 
+pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
 pub use writer::{Incoming, Settings, Store};
 pub(crate) use writer::{check_name, quality_name};

@@ -13,7 +13,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
-use super::{Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of, schema};
+use super::{
+    Profiles, Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of, schema,
+};
 use crate::bus::{Bus, Event};
 
 /// How many telegrams may wait for the writer; a collector waits when it is full.
@@ -111,6 +113,12 @@ impl Store {
     #[must_use]
     pub fn readers(&self) -> Readers {
         Readers(self.path.clone())
+    }
+
+    /// The load profiles.
+    #[must_use]
+    pub fn profiles(&self) -> Profiles {
+        Profiles(self.path.clone())
     }
 
     /// True while the writer works.

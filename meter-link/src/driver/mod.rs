@@ -2,26 +2,55 @@
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
 mod bus;
+mod counters;
 mod modbus;
 mod place;
 mod probe;
 mod replay;
 mod serial;
+mod tcp;
 
 use std::time::Duration;
 
-use crate::model::Telegram;
-use crate::session::Rejected;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use crate::dlms::client::job::Outcome;
+use crate::model::Telegram;
+use crate::session::{Rejected, Session};
 pub use bus::{Bus, Receipt, Stream, Turn};
 pub use modbus::{ModbusMeter, run_modbus};
 pub use place::{ParsePlaceError, Place};
 pub use probe::run_probe;
+
+pub use counters::FileCounters;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
+pub use tcp::run_tcp;
+
+/// Keeps the port of a meter open and pumps `session`: a device file, or a TCP connection for
+/// `tcp:host:port`.
+pub async fn run_at(
+    place: &Place,
+    power: HeadPower,
+    session: &mut dyn Session,
+    events: mpsc::Sender<PortEvent>,
+    stop: CancellationToken,
+) {
+    match place {
+        Place::Tcp(address) => run_tcp(address, session, events, stop).await,
+        Place::Serial(path) => {
+            let port = SerialPort {
+                path: path.clone(),
+                power,
+            };
+            run(&port, session, events, stop).await;
+        }
+    }
+}
 
 /// What a driver tells the one who started it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PortEvent {
     /// The port was opened.
@@ -37,4 +66,6 @@ pub enum PortEvent {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// What a DLMS/COSEM meter was found to hold beside its registers.
+    Dlms(Box<Outcome>),
 }

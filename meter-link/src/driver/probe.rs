@@ -59,6 +59,6 @@ async fn act(turn: &mut Turn, action: Action) -> io::Result<()> {
     match action {
         Action::Send(bytes) => turn.send(&bytes).await,
         Action::SetLine(line) => turn.set_line(line),
-        Action::Telegram(_) | Action::Rejected(_) => Ok(()),
+        Action::Telegram(_) | Action::Rejected(_) | Action::Dlms(_) => Ok(()),
     }
 }

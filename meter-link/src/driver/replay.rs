@@ -46,6 +46,7 @@ pub async fn replay(
             let event = match action {
                 Action::Telegram(telegram) => PortEvent::Telegram(telegram),
                 Action::Rejected(rejected) => PortEvent::Rejected(rejected),
+                Action::Dlms(outcome) => PortEvent::Dlms(outcome),
                 Action::Send(_) | Action::SetLine(_) => continue,
             };
             let sent = tokio::select! {

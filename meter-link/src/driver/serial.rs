@@ -307,6 +307,7 @@ impl Open<'_> {
             Action::Rejected(rejected) => {
                 tell(PortEvent::Rejected(rejected), self.events, self.stop).await
             }
+            Action::Dlms(outcome) => tell(PortEvent::Dlms(outcome), self.events, self.stop).await,
             Action::SetLine(wanted) if wanted == *line => Ok(()),
             Action::SetLine(wanted) => {
                 *line = wanted;

@@ -4,6 +4,7 @@
 //! rules. Everything is on unless turned off, every corrected value says by which correction,
 //! and no correction guesses: real negative values of repaired firmware stay what they are.
 
+pub mod dlms;
 mod model;
 
 use std::sync::LazyLock;

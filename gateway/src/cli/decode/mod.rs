@@ -3,9 +3,11 @@
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
 mod c12;
+mod dlms;
 pub(super) mod han;
 mod iec62056_21;
 mod input;
+mod keys;
 pub(super) mod output;
 mod p1;
 mod sml;
@@ -51,6 +53,7 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    Dlms(Box<dlms::DlmsArgs>),
     C12(c12::C12Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
@@ -111,6 +114,13 @@ pub fn run(args: DecodeArgs) -> ExitCode {
             Ok(decoder) => decode(&args.common, decoder),
             Err(wrong) => {
                 eprintln!("wattle decode p1: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Dlms(args) => match dlms::DlmsDecoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode dlms: {wrong}");
                 ExitCode::from(EXIT_USAGE)
             }
         },

@@ -79,6 +79,7 @@ impl Bench {
                 }
                 Action::Rejected(rejected) => self.rejected.push(rejected.reason),
                 Action::Send(bytes) => panic!("a listener sends nothing: {bytes:?}"),
+                Action::Dlms(outcome) => panic!("{outcome:?}"),
             }
         }
     }
