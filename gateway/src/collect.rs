@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use meter_link::c12::reader::MeterReader;
 use meter_link::dlms::client::job::Outcome;
 use meter_link::dlms::listener;
 use meter_link::driver::{self, PortEvent};
@@ -127,6 +128,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             Box::new(p1::Listener::new(line, meter.keys()?))
         }
         Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
+        Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::collect::{self, Sink};
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::mqtt;
+use crate::powerline;
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::tariff::Tariff;
@@ -84,7 +85,29 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
+    let powerlines = powerline::Board::default();
+    for powerline in &config.powerlines {
+        let settings = powerline::Settings {
+            config: powerline.clone(),
+            state_dir: config.gateway.state_dir.clone(),
+            board: powerlines.clone(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let name = format!("powerline {}", powerline.interface);
+        supervisor.start(name, WITHIN, move |pulse, stop| {
+            powerline::run(settings.clone(), pulse, stop)
+        });
+    }
+    let mut api = Api::new(
+        state,
+        store.readers(),
+        Arc::clone(&clock),
+        supervisor.health(),
+        supervisor.stop(),
+    );
+    api.powerline = powerlines;
+    start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
@@ -138,20 +161,7 @@ fn start_view(
     });
 }
 
-fn start_api(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    store: &Store,
-    state: watch::Receiver<Arc<wattle_api::State>>,
-    clock: SharedClock,
-) {
-    let api = Api::new(
-        state,
-        store.readers(),
-        clock,
-        supervisor.health(),
-        supervisor.stop(),
-    );
+fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {
     let socket = config.api.socket.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {
         http::run(api.clone(), socket.clone(), pulse, stop)

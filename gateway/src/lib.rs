@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod dlms;
 pub mod http;
 pub mod mqtt;
+pub mod powerline;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;

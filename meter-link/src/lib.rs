@@ -11,6 +11,7 @@
 //! - A `driver` owns one port, pumps one session and knows no protocol. Drivers need the feature
 //!   `driver`; everything else builds without an async runtime.
 
+pub mod c12;
 pub mod crc;
 pub mod dlms;
 #[cfg(feature = "driver")]
@@ -18,6 +19,7 @@ pub mod driver;
 pub mod iec62056_21;
 pub mod key;
 pub mod model;
+pub mod osgp;
 pub mod p1;
 pub mod profile;
 pub mod session;

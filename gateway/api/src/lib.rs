@@ -9,9 +9,15 @@
 //! - What was not measured is absent, never 0. Everything measured says when it was.
 //! - A client formats and translates; it computes neither energy nor money.
 
+mod powerline;
+
 use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub use powerline::{
+    Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
+};
 
 /// Where the types below are served. `GET` answers one [`State`].
 pub const STATE_PATH: &str = "/api/v1/state";
@@ -312,6 +318,12 @@ pub enum NoticeCode {
     BrokerLost,
     /// The store cannot be written.
     StoreFailed,
+    /// No powerline adapter answers, or its interface cannot be used.
+    PowerlineLost,
+    /// A powerline adapter is not seen any more.
+    AdapterGone,
+    /// A powerline adapter's rate has fallen far below what it was.
+    AdapterSlow,
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+mod han;
 pub mod service;
 
 use std::io::Write;
@@ -43,6 +44,7 @@ enum Command {
     Decode(decode::DecodeArgs),
     Read(service::ReadArgs),
     Meter(service::MeterArgs),
+    Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::run(args),
         Command::Read(args) => service::read(&args),
         Command::Meter(args) => service::meter(&args),
+        Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

@@ -3,10 +3,12 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod c12;
 mod dlms;
 mod load;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -19,6 +21,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use load::{ConfigError, load};
 pub use secret::Secret;
@@ -37,6 +40,9 @@ pub struct Config {
     /// The meters, in the order written.
     #[serde(rename = "meter")]
     pub meters: Vec<MeterConfig>,
+    /// The powerline adapters, by the Ethernet interface at which they are.
+    #[serde(rename = "powerline")]
+    pub powerlines: Vec<PowerlineConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
     /// The MQTT broker.
@@ -93,6 +99,24 @@ impl Default for ApiConfig {
     }
 }
 
+/// `[[powerline]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerlineConfig {
+    /// The Ethernet interface to which an adapter is connected.
+    pub interface: String,
+    /// Seconds from one question to the adapters to the next, 1 to 3600.
+    #[serde(default = "half_a_minute")]
+    pub every_s: u16,
+    /// Names for adapters, by their addresses with colons: `"00:b0:52:00:00:02" = "garage"`.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+}
+
+const fn half_a_minute() -> u16 {
+    30
+}
+
 /// `[[meter]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,7 +145,8 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400; C12.18 and C12.21:
+    /// 10 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
@@ -145,6 +170,8 @@ pub struct MeterConfig {
     pub profile: Option<PathBuf>,
     /// DLMS/COSEM: everything else about it.
     pub dlms: Option<Box<DlmsConfig>>,
+    /// C12.18 and C12.21: how the meter is entered.
+    pub c12: Option<C12Config>,
 }
 
 const fn electricity() -> Medium {
@@ -187,6 +214,12 @@ pub enum Protocol {
     /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
     #[serde(rename = "dlms")]
     Dlms,
+    /// ANSI C12.18, through an optical head of type 2.
+    #[serde(rename = "c12.18")]
+    C12_18,
+    /// ANSI C12.21, through a modem.
+    #[serde(rename = "c12.21")]
+    C12_21,
 }
 
 impl Protocol {
@@ -200,6 +233,8 @@ impl Protocol {
             Self::P1 => "p1",
             Self::DlmsPush => "dlms-push",
             Self::Dlms => "dlms",
+            Self::C12_18 => "c12.18",
+            Self::C12_21 => "c12.21",
         }
     }
 }
@@ -357,6 +392,9 @@ impl Config {
             1024,
             &mut found,
         );
+        for (index, powerline) in self.powerlines.iter().enumerate() {
+            powerline.check(index, &mut found);
+        }
         self.mqtt.check(&mut found);
         found
     }
@@ -402,6 +440,7 @@ impl MeterConfig {
             }
         }
         dlms::check(self, &at, found);
+        self.check_c12(&at, found);
         self.check_keys(&at, found);
     }
 
@@ -475,6 +514,32 @@ impl MeterConfig {
             keys.system_title = Some(title);
         }
         Ok(keys)
+    }
+}
+
+impl PowerlineConfig {
+    fn check(&self, index: usize, found: &mut Vec<String>) {
+        let at = format!("powerline[{index}]");
+        let name = &self.interface;
+        // The kernel's own rule: at most 15 octets, no slash and no blank (dev_valid_name).
+        let is_name = matches!(name.len(), 1..=15)
+            && !name.contains(|character: char| character == '/' || character.is_whitespace());
+        if !is_name {
+            found.push(format!(
+                "{at}.interface: {name:?} is no name of an interface"
+            ));
+        }
+        let key = format!("{at}.every_s");
+        in_range(&key, self.every_s.into(), 1, 3_600, found);
+        for mac in self.names.keys() {
+            let octets: Vec<&str> = mac.split(':').collect();
+            let is_octet = |octet: &&str| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok();
+            if octets.len() != 6 || !octets.iter().all(is_octet) {
+                found.push(format!(
+                    "{at}.names: {mac:?} is no address such as 00:b0:52:00:00:02"
+                ));
+            }
+        }
     }
 }
 

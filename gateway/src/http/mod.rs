@@ -1,6 +1,7 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
 mod history;
+mod home_network;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -40,6 +41,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// The daemon's health.
     pub health: HealthBoard,
+    /// The powerline networks.
+    pub powerline: crate::powerline::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// Places for followers.
@@ -61,6 +64,7 @@ impl Api {
             readers,
             clock,
             health,
+            powerline: crate::powerline::Board::default(),
             stop,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
@@ -104,6 +108,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(home_network::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })

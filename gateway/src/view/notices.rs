@@ -21,6 +21,7 @@ pub(super) struct Troubles {
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
     store: Option<Timestamp>,
+    powerline: BTreeMap<String, Vec<Notice>>,
     began: Option<Timestamp>,
 }
 
@@ -68,6 +69,9 @@ impl Troubles {
                 self.broker.get_or_insert((reason.clone(), now));
             }
             Event::Broker(None) => self.broker = None,
+            Event::Powerline { interface, notices } => {
+                self.powerline.insert(interface.clone(), notices.clone());
+            }
             Event::StoreWorks(true) => self.store = None,
             Event::StoreWorks(false) => {
                 self.store.get_or_insert(now);
@@ -188,6 +192,7 @@ impl Troubles {
                 *since,
             );
         }
+        found.extend(self.powerline.values().flatten().cloned());
         found.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
         found
     }

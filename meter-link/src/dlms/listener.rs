@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::apdu::Apdu;
+use super::data::DateTime;
 use super::framing::{Deframer, Found, FrameInfo, Framing};
 use super::interpret::{self, Content};
 use super::receive::{Received, receive};
@@ -150,10 +151,7 @@ impl Listener {
             };
         }
         self.understood = true;
-        let time = push
-            .at
-            .or(reading.time)
-            .and_then(super::data::DateTime::meter_time);
+        let time = push.at.or(reading.time).and_then(DateTime::meter_time);
         Ok(Some(Telegram {
             meter: reading.meter_id.as_deref().and_then(MeterId::new),
             manufacturer: reading.manufacturer.clone(),

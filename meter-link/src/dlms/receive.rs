@@ -280,3 +280,95 @@ fn unsign(signed: &GeneralSigning, keys: &Keys) -> Received {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dlms::framing::Deframer;
+    use crate::dlms::interpret::{self, Content};
+    use crate::key::{Key, octets};
+
+    /// The worked example of the description of Tirol's customer port
+    /// (github.com/fneur/smart-meter-tirol, doc/EXAMPLE.md): two M-Bus segments, suite 1,
+    /// encrypted only.
+    const TIROL: &str = "\
+        68FAFA6853FF000167DB084B464D10100000238201092100295B9AEFC1546E644A2C9E32EDD42CBD0F1B945B\
+        194D086885C4D8DF86DD52CB5B448854A6D548D5D270739B2A169D05B013F9015070089D3C5FA45CA05E9230\
+        9A645CC83D7DA40FBC8F4CF9C225AFA69A25FF0B2AC9C2744550ABA53CE9143FD10B0AD85FD30BD6B6DFFEE6\
+        5F8204DC9C5067CA73B62E299A39D50AA730B2B9AE3836BC2F3490FB41BE5B6F930D84952976369DD7DABBB5\
+        A4354AECA1D2486CFF2EB0C6206380BA501D122AF75D716D3092C3960506A15E06FAB0EE5B7DFA3C2CDF0CAF\
+        D051B88E44B8B9FB8865F20CB89D1143CDC7EFEB07FB4C4898E764E9E3A32DDC3D1F0F166826266853FF1101\
+        67B46961CE962B2C78050C96598C7E4D26658043F9CBCA78189BD01B139F8AE0F7391116";
+
+    fn keys(digits: &str) -> Keys {
+        let mut keys = Keys {
+            no_auth: true,
+            ..Keys::default()
+        };
+        keys.encryption.insert(None, Key::from_hex(digits).unwrap());
+        keys
+    }
+
+    fn tirol() -> Vec<u8> {
+        let mut deframer = Deframer::line();
+        deframer.push(&octets(TIROL).unwrap());
+        deframer.finish();
+        deframer.poll().unwrap().apdu.unwrap()
+    }
+
+    #[test]
+    fn a_published_push_of_suite_1() {
+        let received = receive(&tirol(), &keys("101112131415161718191a1b1c1d1e1f"));
+        let security = received.security.unwrap();
+        assert_eq!(security.control, Some(SecurityControl(0x21)));
+        assert_eq!(security.invocation_counter, Some(0x0029_5B9A));
+        let message = received.message.unwrap();
+        assert_eq!(message.verdict, Verdict::Unauthenticated);
+        let Apdu::DataNotification(push) = message.apdu else {
+            panic!("no push");
+        };
+        let reading = interpret::read(&push.body, security.system_title, &[]);
+        assert_eq!(reading.meter_id.as_deref(), Some("1KFM0100000035"));
+        assert_eq!(reading.manufacturer.as_deref(), Some("KFM"));
+        let told: Vec<String> = reading
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.content {
+                Content::Number(number) => Some(format!("{} {number}", entry.register)),
+                Content::Octets(_) => None,
+            })
+            .collect();
+        assert_eq!(
+            told[..3],
+            [
+                "1-0:32.7.0*255 230.8",
+                "1-0:31.7.0*255 0.00",
+                "1-0:1.7.0*255 0"
+            ]
+        );
+        assert!(told.contains(&"1-0:1.8.0*255 9108".to_owned()));
+    }
+
+    #[test]
+    fn without_a_tag_the_plaintext_must_make_sense() {
+        let wrong = receive(&tirol(), &keys("101112131415161718191a1b1c1d1e1e"));
+        let error = CipherError::WrongKey("the plaintext is no message");
+        assert_eq!(wrong.message, Err(Refusal::Cipher(error)));
+        let mut cut = tirol();
+        cut.truncate(100);
+        let cut = receive(&cut, &keys("101112131415161718191a1b1c1d1e1f"));
+        assert!(cut.message.unwrap_err().is_truncated());
+        let counter = cut.security.unwrap().invocation_counter;
+        assert_eq!(counter, Some(0x0029_5B9A));
+    }
+
+    #[test]
+    fn stray_bytes_after_a_right_tag_are_told() {
+        let push = [0x0F, 0, 0, 0, 1, 0, 0x11, 5];
+        let stray = [&push[..], &[0; 3]].concat();
+        let message = receive(&stray, &Keys::default()).message.unwrap();
+        assert_eq!((message.trailing, message.verdict), (3, Verdict::None));
+        let plain = receive(&push, &keys("101112131415161718191a1b1c1d1e1f"));
+        assert_eq!(plain.message, Err(CipherError::NotCiphered.into()));
+    }
+}

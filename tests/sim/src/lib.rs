@@ -10,6 +10,7 @@
 //! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
 //! - [`dlms::DlmsMeter`] answers DLMS/COSEM clients over HDLC, mode E and the wrapper.
 //! - [`dlms_push::DlmsMeter`] pushes DLMS lists in HDLC frames or over M-Bus, plain or ciphered.
+//! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -21,6 +22,7 @@
 //! Nothing here is linked into the product.
 
 pub mod actor;
+pub mod c12;
 pub mod dlms;
 pub mod dlms_push;
 pub mod household;
@@ -28,6 +30,7 @@ pub mod iec62056_21;
 mod log;
 pub mod p1;
 pub mod port;
+pub mod powerline;
 mod push;
 pub mod replay;
 pub mod sml;

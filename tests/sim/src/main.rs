@@ -14,7 +14,7 @@ use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{dlms_push, iec62056_21, p1, sml, tic, uart::Framing};
+use wattle_sim::{c12, dlms_push, iec62056_21, p1, sml, tic, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -103,6 +103,29 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// A meter of the American standards: C12.18 at 9,600 baud, 8N1, through an optical head.
+    ///
+    /// The meter's name for `unplug` and `plug` is `ansi`.
+    Ansi {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// C12.21 behind a modem, which answers AT commands, in place of C12.18.
+        #[arg(long)]
+        modem: bool,
+        /// Numbers in tables have their most significant octet first.
+        #[arg(long)]
+        big_endian: bool,
+        /// The meter does not tell what its sources measure.
+        #[arg(long)]
+        no_units: bool,
+        /// Every n-th transmission of the meter is damaged.
+        #[arg(long, default_value_t = 0)]
+        damage_every: u32,
+        /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Plays recorded bytes at the speed of the line, from when the port is first opened.
     ///
     /// The recording runs on while the cable is out, as a meter does. At its end the line stays
@@ -139,6 +162,7 @@ enum Running {
     Iec(iec62056_21::Meter),
     Tic(tic::Meter),
     Dlms(dlms_push::DlmsMeter),
+    C12(c12::Meter),
     Replay(Replay),
 }
 
@@ -150,6 +174,7 @@ impl Device {
             Running::Iec(meter) => meter.handle(),
             Running::Tic(meter) => meter.handle(),
             Running::Dlms(meter) => meter.handle(),
+            Running::C12(meter) => meter.handle(),
             Running::Replay(replay) => replay.handle(),
         }
     }
@@ -264,6 +289,32 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
             ciphered,
             Curve::new(Kind::Home { pv }, seed),
         )?]),
+        Command::Ansi {
+            pty,
+            modem,
+            big_endian,
+            no_units,
+            damage_every,
+            seed,
+        } => {
+            let load = Curve::new(Kind::Home { pv: false }, seed);
+            let mut config = c12::Config::new(load);
+            config.big_endian = big_endian;
+            config.units = !no_units;
+            config.faults.damage_every = damage_every;
+            if modem {
+                config.dialect = meter_link::c12::client::Dialect::C12_21;
+            }
+            Ok(vec![Device {
+                name: "ansi",
+                protocol: if modem { "c12.21" } else { "c12.18" },
+                id: config.serial.clone(),
+                kind: Running::C12(
+                    c12::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
+        }
         Command::Replay {
             file,
             pty,

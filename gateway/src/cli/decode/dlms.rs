@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use clap::Args;
 use meter_link::dlms::apdu::{ActionRequest, ActionResponse, Apdu, GetResult};
 use meter_link::dlms::axdr::Fault as FormFault;
-use meter_link::dlms::data::Data;
+use meter_link::dlms::data::{Data, DateTime};
 use meter_link::dlms::framing::{Deframer, Fault, Found, FrameInfo, Framing};
 use meter_link::dlms::interpret::{self, Content, Entry};
 use meter_link::dlms::receive::{self, Message, Received, Refusal, Security};
-use meter_link::dlms::security::{Cipher, Keys, ReplayWindow, Verdict, hls};
+use meter_link::dlms::security::{Cipher, Keys, ReplayWindow, SystemTitle, Verdict, hls};
 use meter_link::profile::dlms::{self as profile, Profile};
 use serde_json::{Map, Value, json};
 
@@ -175,12 +175,7 @@ impl DlmsDecoder {
         Some(object)
     }
 
-    fn describe(
-        &self,
-        object: &mut Object,
-        apdu: &Apdu,
-        title: Option<meter_link::dlms::security::SystemTitle>,
-    ) {
+    fn describe(&self, object: &mut Object, apdu: &Apdu, title: Option<SystemTitle>) {
         object.set("apdu", apdu.name());
         body::set(object, apdu);
         let Apdu::DataNotification(push) = apdu else {
@@ -189,7 +184,7 @@ impl DlmsDecoder {
         let octets = push.at.map(|at| hex(&at.0)).unwrap_or_default();
         object.set("date_time", octets);
         let reading = interpret::read(&push.body, title, &self.profiles);
-        let time = push.at.or(reading.time).and_then(|at| at.iso());
+        let time = push.at.or(reading.time).and_then(DateTime::iso);
         object.set_some("time", time);
         object.set_some("meter_id", reading.meter_id);
         object.set_some("manufacturer", reading.manufacturer);

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::parts::choice;
 use super::{StateError, tag};
 use crate::dlms::axdr::{Error, Reader};
 
@@ -103,17 +102,11 @@ impl fmt::Display for ExceptionResponse {
 
 impl ConfirmedServiceError {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        let start = reader.clone();
-        let service = reader.u8()?;
-        let (group, code) = (reader.u8()?, reader.u8()?);
-        match group {
-            0..=10 => Ok(Self {
-                service,
-                group,
-                code,
-            }),
-            _ => Err(choice(&start, "group of service errors", group)),
-        }
+        Ok(Self {
+            service: reader.u8()?,
+            group: reader.u8()?,
+            code: reader.u8()?,
+        })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {

@@ -3,11 +3,14 @@
 //! - [`Protected`] is what a ciphered message holds: security control, counter, content, tag;
 //! - [`Cipher`] seals and opens it with an encryption and an authentication key;
 //! - [`Keys`] are the keys of several senders, with the choice of what is taken without a tag;
-//! - [`hls`] are the answers to challenges;
+//! - [`hls`] is the answer to a challenge by GMAC, [`ecdsa`] signs and checks signatures,
+//!   [`key_wrap`] brings new keys;
 //! - [`ReplayWindow`] refuses counters that do not rise.
 
+pub mod ecdsa;
 mod gcm;
 pub mod hls;
+pub mod key_wrap;
 mod keys;
 mod replay;
 

@@ -4,7 +4,7 @@ use meter_link::dlms::apdu::{
     AccessResult, ActionRequest, ActionResponse, Apdu, GetRequest, GetResponse, GetResult,
     MethodDescriptor, ReadResult, Selected, SetRequest, SetResponse, WriteResult,
 };
-use meter_link::dlms::data::{AttributeDescriptor, Data};
+use meter_link::dlms::data::{AttributeDescriptor, Data, DateTime};
 use serde_json::{Map, Value, json};
 
 use super::super::output::{Object, hex};
@@ -14,7 +14,7 @@ pub(super) fn set(object: &mut Object, apdu: &Apdu) {
     match apdu {
         Apdu::DataNotification(push) => object.set("invoke_id", push.invoke),
         Apdu::EventNotification(event) => {
-            object.set_some("time", event.at.and_then(|at| at.iso()));
+            object.set_some("time", event.at.and_then(DateTime::iso));
             object.set("attribute", attribute(&event.attribute));
             object.set("body", data(&event.value));
         }
