@@ -66,6 +66,8 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
 	@tests/bench/daemon
+	@tests/bench/ports
+	@tests/bench/ten-years
 	cargo run --locked --release -p ui --example measure
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)

@@ -2,7 +2,10 @@
 
 pub mod decode;
 mod han;
+pub mod probe;
+mod readings;
 pub mod service;
+mod tariff;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,8 +29,10 @@ use crate::daemon;
 Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
+  wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
   wattle read house 1-0:1.8.0            read one register of a meter now
+  wattle tariff cost --tariff tariff.toml --usage usage.csv
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -44,6 +49,12 @@ enum Command {
     Decode(decode::DecodeArgs),
     Read(service::ReadArgs),
     Meter(service::MeterArgs),
+    Probe(probe::ProbeArgs),
+    Tariff(tariff::TariffArgs),
+    Import(readings::import::ImportArgs),
+    Export(readings::export::ExportArgs),
+    Bill(readings::bill::BillArgs),
+    Vee(readings::vee::VeeArgs),
     Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -73,6 +84,12 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::run(args),
         Command::Read(args) => service::read(&args),
         Command::Meter(args) => service::meter(&args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Tariff(args) => tariff::run(&args),
+        Command::Import(args) => readings::import::run(&args),
+        Command::Export(args) => readings::export::run(&args),
+        Command::Bill(args) => readings::bill::run(&args),
+        Command::Vee(args) => readings::vee::run(&args),
         Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

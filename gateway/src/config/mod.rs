@@ -5,7 +5,9 @@
 
 mod c12;
 mod dlms;
+mod framing;
 mod load;
+mod modbus;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use jiff::tz::TimeZone;
 use meter_link::dlms::security::{Keys, parse_title};
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::modbus::RegisterMap;
 use meter_link::profile::dlms::{self as profile, Profile};
 use serde::Deserialize;
 use wattle_api::Medium;
@@ -23,6 +26,7 @@ use wattle_api::Medium;
 use crate::channel;
 pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
+pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -128,11 +132,14 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file; with DLMS/COSEM also `tcp:host:port`.
+    /// The serial port's device file; with DLMS/COSEM and Modbus also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
+    /// P1 and Modbus: data bits, parity and stop bit, such as `8N1`. A P1 meter's speed and framing
+    /// are searched for when both are left out; Modbus meters have 8N1.
+    pub framing: Option<Framing>,
     /// Which modem lines power the optical head.
     #[serde(default)]
     pub head_power: HeadPower,
@@ -145,13 +152,19 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400; C12.18 and C12.21:
-    /// 10 to 86400.
+    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, C12.18 and C12.21 10
+    /// to 86400, Modbus 1 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
+    /// Modbus: the meter's unit number, 1 to 247.
+    pub unit: Option<u8>,
+    /// Modbus: name of a register map that comes with the program, such as `sdm630`.
+    pub map: Option<String>,
+    /// Modbus: a register map of the installer's own.
+    pub own_map: Option<Box<RegisterMap>>,
     /// P1 and DLMS pushes: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
@@ -220,6 +233,9 @@ pub enum Protocol {
     /// ANSI C12.21, through a modem.
     #[serde(rename = "c12.21")]
     C12_21,
+    /// Modbus, over RS-485 or TCP.
+    #[serde(rename = "modbus")]
+    Modbus,
 }
 
 impl Protocol {
@@ -235,6 +251,7 @@ impl Protocol {
             Self::Dlms => "dlms",
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -252,11 +269,77 @@ pub enum Role {
 }
 
 /// `[tariff]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TariffConfig {
     /// The tariff's file, relative to the file that names it; no prices when left out.
     pub file: Option<PathBuf>,
+    /// Addresses (http or https) of price documents in the form that the tariff's `[source]`
+    /// names, in place of its `file`. `{today:%Y-%m-%d}` and `{tomorrow:…}` stand for dates.
+    pub urls: Vec<String>,
+    /// Folder whose files are such documents.
+    pub folder: Option<PathBuf>,
+    /// MQTT topic on which such documents come, at most 64 KiB each.
+    pub topic: Option<String>,
+    /// Seconds between two looks at the addresses, 60 to 86400.
+    pub every_s: u32,
+    /// Value of the header `Authorization`: `file:/path` or `credential:name`.
+    pub authorization: Option<Secret>,
+    /// PEM file of the authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for TariffConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            urls: Vec::new(),
+            folder: None,
+            topic: None,
+            every_s: 1800,
+            authorization: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl TariffConfig {
+    /// True when documents come from elsewhere than the file that the tariff names.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some()
+    }
+
+    fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
+        if self.is_fetched() && self.file.is_none() {
+            found.push(
+                "tariff: urls, folder and topic need file, which says what the documents are"
+                    .to_owned(),
+            );
+        }
+        for url in &self.urls {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                let place = url.split('?').next().unwrap_or_default();
+                found.push(format!(
+                    "tariff.urls: {place:?} is no http or https address"
+                ));
+            }
+        }
+        if self.topic.is_some() && mqtt.host.is_empty() {
+            found.push("tariff.topic: has no effect without mqtt.host".to_owned());
+        }
+        if self
+            .topic
+            .as_deref()
+            .is_some_and(|topic| topic.is_empty() || topic.contains(['+', '#', '\0']))
+        {
+            found.push("tariff.topic: a topic has no + or #".to_owned());
+        }
+        if let Some(Err(error)) = self.authorization.as_ref().map(Secret::reveal) {
+            found.push(format!("tariff.authorization: {error}"));
+        }
+        in_range("tariff.every_s", u64::from(self.every_s), 60, 86_400, found);
+    }
 }
 
 /// `[mqtt]`
@@ -356,7 +439,7 @@ impl Config {
                 .meters
                 .iter()
                 .take(index)
-                .any(|other| other.port == meter.port);
+                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
@@ -396,6 +479,7 @@ impl Config {
             powerline.check(index, &mut found);
         }
         self.mqtt.check(&mut found);
+        self.tariff.check(&self.mqtt, &mut found);
         found
     }
 }
@@ -441,6 +525,7 @@ impl MeterConfig {
         }
         dlms::check(self, &at, found);
         self.check_c12(&at, found);
+        modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 

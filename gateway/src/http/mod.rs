@@ -1,5 +1,6 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
+mod bill;
 mod history;
 mod home_network;
 
@@ -45,8 +46,21 @@ pub struct Api {
     pub powerline: crate::powerline::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
+    /// Whose bill is made, and by which tariff.
+    pub home: Home,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
+}
+
+/// What a bill is made of.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Configured name of the electricity meter at the grid.
+    pub grid: Option<String>,
+    /// The home's time zone.
+    pub zone: jiff::tz::TimeZone,
+    /// The tariff of the moment.
+    pub tariff: crate::prices::Current,
 }
 
 impl Api {
@@ -58,6 +72,7 @@ impl Api {
         clock: SharedClock,
         health: HealthBoard,
         stop: CancellationToken,
+        home: Home,
     ) -> Self {
         Self {
             state,
@@ -66,6 +81,7 @@ impl Api {
             health,
             powerline: crate::powerline::Board::default(),
             stop,
+            home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
@@ -108,6 +124,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(bill::routes())
         .merge(home_network::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

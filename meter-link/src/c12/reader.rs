@@ -259,9 +259,8 @@ impl MeterReader {
             time: self.clock(),
             values: entries.iter().map(register).collect(),
             check: Check::Crc,
-            hints: Vec::new(),
             raw: self.raw.clone(),
-            channel: None,
+            ..Telegram::default()
         })
     }
 

@@ -162,6 +162,7 @@ impl Listener {
                 _ => link_check(found),
             },
             hints: Vec::new(),
+            indications: crate::model::Indications::default(),
             raw: std::mem::take(&mut self.raw),
             channel: None,
         }))

@@ -1,7 +1,11 @@
 //! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
+mod bus;
 mod counters;
+mod modbus;
+mod place;
+mod probe;
 mod replay;
 mod serial;
 mod tcp;
@@ -15,7 +19,11 @@ use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
 use crate::session::{Rejected, Session};
 
+pub use bus::{Bus, Receipt, Stream, Turn};
 pub use counters::FileCounters;
+pub use modbus::{ModbusMeter, run_modbus};
+pub use place::{ParsePlaceError, Place};
+pub use probe::run_probe;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
 pub use tcp::run_tcp;

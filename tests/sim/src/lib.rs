@@ -11,6 +11,7 @@
 //! - [`dlms::DlmsMeter`] answers DLMS/COSEM clients over HDLC, mode E and the wrapper.
 //! - [`dlms_push::DlmsMeter`] pushes DLMS lists in HDLC frames or over M-Bus, plain or ciphered.
 //! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
+//! - [`modbus::MeterLine`] is an RS-485 line with several Modbus meters.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -28,6 +29,7 @@ pub mod dlms_push;
 pub mod household;
 pub mod iec62056_21;
 mod log;
+pub mod modbus;
 pub mod p1;
 pub mod port;
 pub mod powerline;

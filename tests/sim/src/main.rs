@@ -14,7 +14,7 @@ use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{c12, dlms_push, iec62056_21, p1, sml, tic, uart::Framing};
+use wattle_sim::{c12, dlms_push, iec62056_21, modbus, p1, sml, tic, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -126,6 +126,20 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// An RS-485 line with Modbus meters of the kind of an SDM630: RTU, 9,600 baud, 8N1.
+    ///
+    /// The line's name for `unplug` and `plug` is `modbus`.
+    Modbus {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// The meters' unit numbers.
+        #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=247))]
+        units: Vec<u8>,
+        /// Another seed, other loads.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Plays recorded bytes at the speed of the line, from when the port is first opened.
     ///
     /// The recording runs on while the cable is out, as a meter does. At its end the line stays
@@ -163,6 +177,7 @@ enum Running {
     Tic(tic::Meter),
     Dlms(dlms_push::DlmsMeter),
     C12(c12::Meter),
+    Modbus(modbus::MeterLine),
     Replay(Replay),
 }
 
@@ -175,6 +190,7 @@ impl Device {
             Running::Tic(meter) => meter.handle(),
             Running::Dlms(meter) => meter.handle(),
             Running::C12(meter) => meter.handle(),
+            Running::Modbus(line) => line.handle(),
             Running::Replay(replay) => replay.handle(),
         }
     }
@@ -311,6 +327,24 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 id: config.serial.clone(),
                 kind: Running::C12(
                     c12::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
+        }
+        Command::Modbus { pty, units, seed } => {
+            let unit = |number: u8| modbus::Unit {
+                number,
+                serial: 21_000_000 + u32::from(number),
+                load: Curve::new(Kind::Home { pv: false }, seed + u64::from(number)),
+            };
+            let numbers: Vec<String> = units.iter().map(u8::to_string).collect();
+            let config = modbus::Config::new(units.into_iter().map(unit).collect());
+            Ok(vec![Device {
+                name: "modbus",
+                protocol: "modbus",
+                id: numbers.join(","),
+                kind: Running::Modbus(
+                    modbus::MeterLine::start(&pty, config)
                         .with_context(|| format!("cannot make {}", pty.display()))?,
                 ),
             }])

@@ -180,6 +180,7 @@ impl Reader {
             values: read.values,
             check: self.check,
             hints: Vec::new(),
+            indications: crate::model::Indications::default(),
             raw: Vec::new(),
             channel: None,
         })));

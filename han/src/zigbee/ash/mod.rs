@@ -1,7 +1,11 @@
 //! ASH version 2, the serial link to a Silicon Labs coprocessor (UG101, sections 2 to 4).
 //!
 //! [`Splitter`] cuts a stream of octets into frames and checks them; [`Frame::encode`] is its
-//! inverse. Acknowledgements and repetition are the business of a session.
+//! inverse. [`Link`] is a session over them: reset, acknowledgement and repetition.
+
+mod link;
+
+pub use link::{Link, LinkEvent, LinkFailure, NotTaken, Side};
 
 /// Octets with a meaning of their own on the wire (UG101, 4.2).
 const FLAG: u8 = 0x7E;
