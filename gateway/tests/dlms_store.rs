@@ -43,8 +43,8 @@ fn rows(values: &[(i8, u32)]) -> ProfileRows {
     let answers = [
         vec![Data::Array(columns), Data::Uint32(900), Data::Uint32(9)],
         vec![scale],
-        vec![Data::Array(elements.collect())],
     ];
+    let elements = Data::Array(elements.collect()).to_vec();
     let mut job = ProfileJob::new(ProfileQuery::all(PROFILE));
     let mut step = job.step(None, &scene);
     for answer in answers {
@@ -52,7 +52,8 @@ fn rows(values: &[(i8, u32)]) -> ProfileRows {
         let answer = answer.into_iter().map(GetResult::Data).collect();
         step = job.step(Some(Answer::Get(answer)), &scene);
     }
-    match step {
+    assert!(matches!(step, Step::Ask(Request::GetEncoded(_))));
+    match job.step(Some(Answer::Encoded(elements)), &scene) {
         Step::Done(Outcome::Profile(rows)) => rows,
         other => panic!("{other:?}"),
     }

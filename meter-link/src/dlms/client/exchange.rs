@@ -20,6 +20,8 @@ const BLOCK_OVERHEAD: usize = 32;
 pub enum Request {
     /// Read attributes.
     Get(Vec<Selected>),
+    /// Read one attribute that may be long; its value comes as it was encoded.
+    GetEncoded(Selected),
     /// Write attributes.
     Set(Vec<(Selected, Data)>),
     /// Invoke methods.
@@ -31,6 +33,8 @@ pub enum Request {
 pub enum Answer {
     /// Values.
     Get(Vec<GetResult>),
+    /// The encoded value of [`Request::GetEncoded`], perhaps with stray octets behind it.
+    Encoded(Vec<u8>),
     /// How each was written.
     Set(Vec<DataAccessResult>),
     /// What each method gave.
@@ -130,7 +134,7 @@ impl Exchange {
     /// What was asked, for messages.
     pub(super) const fn name(&self) -> &'static str {
         match self.request {
-            Request::Get(_) => "get_request",
+            Request::Get(_) | Request::GetEncoded(_) => "get_request",
             Request::Set(_) => "set_request",
             Request::Action(_) => "action_request",
         }
@@ -139,7 +143,7 @@ impl Exchange {
     /// True while a repetition of the last message would do no harm: nothing was written or
     /// invoked, and no block was taken.
     pub(super) const fn is_repeatable(&self) -> bool {
-        matches!(self.request, Request::Get(_)) && self.block == 0
+        matches!(self.request, Request::Get(_) | Request::GetEncoded(_)) && self.block == 0
     }
 
     /// Gives up the list after the meter refused it; false when there was none.
@@ -161,6 +165,7 @@ impl Exchange {
     fn items(&self) -> usize {
         match &self.request {
             Request::Get(items) => items.len(),
+            Request::GetEncoded(_) => 1,
             Request::Set(items) => items.len(),
             Request::Action(items) => items.len(),
         }
@@ -193,6 +198,11 @@ impl Exchange {
     fn answer(&mut self) -> Answer {
         match self.request {
             Request::Get(_) => Answer::Get(std::mem::take(&mut self.got)),
+            Request::GetEncoded(_) => match self.got.first() {
+                None => Answer::Encoded(std::mem::take(&mut self.incoming)),
+                Some(GetResult::Data(data)) => Answer::Encoded(data.to_vec()),
+                Some(GetResult::Error(_)) => Answer::Get(std::mem::take(&mut self.got)),
+            },
             Request::Set(_) => Answer::Set(std::mem::take(&mut self.set)),
             Request::Action(_) => Answer::Action(std::mem::take(&mut self.invoked)),
         }
@@ -201,6 +211,10 @@ impl Exchange {
     fn whole_request(&self) -> Apdu {
         let invoke = self.invoke;
         match &self.request {
+            Request::GetEncoded(attribute) => Apdu::GetRequest(GetRequest::Normal {
+                invoke,
+                attribute: attribute.clone(),
+            }),
             Request::Get(items) => {
                 let attributes: Vec<_> = taken(items, self.done, self.asked).to_vec();
                 Apdu::GetRequest(match <[Selected; 1]>::try_from(attributes) {
@@ -313,7 +327,7 @@ impl Exchange {
     pub(super) fn take(&mut self, apdu: Apdu) -> Result<Next, ClientError> {
         let (asked, got) = (self.name(), apdu.name());
         match (&self.request, apdu) {
-            (Request::Get(_), Apdu::GetResponse(response)) => {
+            (Request::Get(_) | Request::GetEncoded(_), Apdu::GetResponse(response)) => {
                 if response.invoke() & 0x0F != self.invoke & 0x0F {
                     return Ok(Next::Stale);
                 }
@@ -364,6 +378,9 @@ impl Exchange {
                         invoke: self.invoke,
                         block: number,
                     })));
+                }
+                if matches!(self.request, Request::GetEncoded(_)) {
+                    return Ok(Next::Done(self.answer()));
                 }
                 self.results_in_blocks()?
             }
@@ -503,4 +520,25 @@ pub fn whole_elements(octets: &[u8]) -> Vec<Data> {
     let count = reader.length().unwrap_or_default();
     let elements = (0..count).map_while(|_| Data::read(&mut reader).ok());
     elements.collect()
+}
+
+/// Hands over the elements of an encoded array one by one, so that a long one is never held as a
+/// tree; returns how many octets stand behind it.
+pub(super) fn each_element<E: From<axdr::Error>>(
+    octets: &[u8],
+    mut take: impl FnMut(&Data) -> Result<(), E>,
+) -> Result<usize, E> {
+    let mut reader = Reader::new(octets);
+    if octets.first() != Some(&1) {
+        let whole = Data::read(&mut reader)?;
+        for element in whole.elements().unwrap_or_default() {
+            take(element)?;
+        }
+        return Ok(reader.rest().len());
+    }
+    reader.u8()?;
+    for _ in 0..reader.length()? {
+        take(&Data::read(&mut reader)?)?;
+    }
+    Ok(reader.rest().len())
 }

@@ -147,7 +147,7 @@ impl Runner {
         if let Answer::Interrupted { octets, error } = &answer {
             // Nothing came of a read: it is asked for again once the way is open.
             let lost = octets.is_empty() && error.is_passing();
-            let read = matches!(self.request, Some(Request::Get(_)));
+            let read = matches!(self.request, Some(Request::Get(_) | Request::GetEncoded(_)));
             if lost && read && !self.client.is_open() {
                 return;
             }

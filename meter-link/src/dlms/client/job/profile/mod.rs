@@ -8,8 +8,9 @@ use jiff::{SignedDuration, ToSpan};
 use super::registers::scale_attribute;
 use super::{Job, JobError, Outcome, Scale, Scene, Step, attribute, get, results};
 use crate::dlms::apdu::{GetResult, Selected, SelectiveAccess};
+use crate::dlms::axdr;
 use crate::dlms::client::error::ClientError;
-use crate::dlms::client::exchange::{Answer, Request, whole_elements};
+use crate::dlms::client::exchange::{Answer, Request, each_element, whole_elements};
 use crate::dlms::data::{Data, DateTime};
 use crate::model::ObisCode;
 
@@ -256,7 +257,7 @@ impl ProfileJob {
             (Some((last, _)), _) => Some(self.by_entry(last, scene)),
             (None, _) => None,
         };
-        Step::Ask(Request::Get(vec![Selected { descriptor, access }]))
+        Step::Ask(Request::GetEncoded(Selected { descriptor, access }))
     }
 
     /// The end of what is wanted, in the meter's wall time.
@@ -290,14 +291,23 @@ impl ProfileJob {
         }
     }
 
+    /// Reads the rows of an encoded answer.
+    fn read(&self, octets: &[u8]) -> Result<Vec<ProfileRow>, JobError> {
+        let mut rows = rows::Builder::new(&self.columns, self.period_s, &self.query.instants);
+        each_element(octets, |element| rows.add(element)).map_err(|error| match error {
+            RowError::Rule(rule) => self.content(BUFFER, rule),
+            RowError::Message(error) => ClientError::Message(error).into(),
+        })?;
+        Ok(rows.finish())
+    }
+
     /// Takes the rows of an answer; false when there was nothing new in it.
-    fn take(&mut self, elements: &[Data]) -> Result<(ProfileRows, bool), JobError> {
+    fn take(&mut self, rows: Vec<ProfileRow>) -> (ProfileRows, bool) {
         let mut rows = ProfileRows {
             profile: self.query.profile,
             columns: self.columns.clone(),
             period_s: self.period_s,
-            rows: rows::read(elements, &self.columns, self.period_s, &self.query.instants)
-                .map_err(|rule| self.content(BUFFER, rule))?,
+            rows,
             gaps: Vec::new(),
         };
         if let Some(last) = &self.last {
@@ -308,13 +318,15 @@ impl ProfileJob {
         if let Some(row) = rows.rows.last() {
             self.last = Some(row.clone());
         }
-        Ok((rows, new))
+        (rows, new)
     }
 
     fn rows(&mut self, answer: Option<Answer>, scene: &Scene) -> Result<Step, JobError> {
         match answer {
             Some(Answer::Interrupted { octets, error }) => {
-                let (rows, new) = self.take(&whole_elements(&octets))?;
+                let begun = Data::Array(whole_elements(&octets)).to_vec();
+                let rows = self.read(&begun)?;
+                let (rows, new) = self.take(rows);
                 // What a single request cannot hold is asked for in stretches.
                 let passing = error.is_passing() || matches!(error, ClientError::TooLong(_));
                 if new && passing {
@@ -329,16 +341,16 @@ impl ProfileJob {
                 self.asked_until = None;
                 Ok(self.ask(scene))
             }
-            answer => match results(answer)?.into_iter().next() {
-                Some(GetResult::Data(data)) => {
-                    let elements = data.elements().unwrap_or_default();
-                    let (rows, _) = self.take(elements)?;
-                    if self.asked_until.is_none() {
-                        self.state = State::Finished;
-                        return Ok(Step::Done(Outcome::Profile(rows)));
-                    }
-                    Ok(Step::Yield(Outcome::Profile(rows)))
+            Some(Answer::Encoded(octets)) => {
+                let rows = self.read(&octets)?;
+                let (rows, _) = self.take(rows);
+                if self.asked_until.is_none() {
+                    self.state = State::Finished;
+                    return Ok(Step::Done(Outcome::Profile(rows)));
                 }
+                Ok(Step::Yield(Outcome::Profile(rows)))
+            }
+            answer => match results(answer)?.into_iter().next() {
                 Some(GetResult::Error(_)) if self.last.is_some() && !self.by_entry => {
                     self.by_entry = true;
                     self.asked_until = None;
@@ -349,7 +361,7 @@ impl ProfileJob {
                     attribute: BUFFER,
                     result,
                 }),
-                None => Err(self.content(BUFFER, "rows")),
+                _ => Err(self.content(BUFFER, "rows")),
             },
         }
     }
@@ -389,6 +401,18 @@ impl ProfileJob {
 impl Job for ProfileJob {
     fn step(&mut self, answer: Option<Answer>, scene: &Scene) -> Step {
         self.advance(answer, scene).unwrap_or_else(Step::Failed)
+    }
+}
+
+/// Why rows cannot be read.
+enum RowError {
+    Rule(&'static str),
+    Message(axdr::Error),
+}
+
+impl From<axdr::Error> for RowError {
+    fn from(error: axdr::Error) -> Self {
+        Self::Message(error)
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, civil};
 
 use super::super::value;
-use super::Column;
+use super::{Column, RowError};
 use crate::dlms::data::{Data, DateTime};
 use crate::model::{ObisCode, Value};
 
@@ -152,29 +152,48 @@ fn gap(before: &ProfileRow, row: &ProfileRow, period: i64) -> Option<Gap> {
     })
 }
 
-/// Reads rows. What a meter leaves out (null-data) is the value of the row before, and a time one
+/// Makes rows. What a meter leaves out (null-data) is the value of the row before, and a time one
 /// period later.
-pub(super) fn read(
-    elements: &[Data],
-    columns: &[Column],
+pub(super) struct Builder<'a> {
+    columns: &'a [Column],
     period_s: u32,
-    instants: &RowInstants,
-) -> Result<Vec<ProfileRow>, &'static str> {
-    let mut rows: Vec<ProfileRow> = Vec::with_capacity(elements.len());
-    for element in elements {
-        let cells = element.elements().unwrap_or_default();
-        if cells.len() != columns.len() {
-            return Err("rows with as many values as there are captured objects");
+    instants: &'a RowInstants,
+    rows: Vec<ProfileRow>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) const fn new(
+        columns: &'a [Column],
+        period_s: u32,
+        instants: &'a RowInstants,
+    ) -> Self {
+        Self {
+            columns,
+            period_s,
+            instants,
+            rows: Vec::new(),
         }
-        let before = rows.last();
+    }
+
+    pub(super) fn finish(self) -> Vec<ProfileRow> {
+        self.rows
+    }
+
+    pub(super) fn add(&mut self, element: &Data) -> Result<(), RowError> {
+        let cells = element.elements().unwrap_or_default();
+        if cells.len() != self.columns.len() {
+            let rule = "rows with as many values as there are captured objects";
+            return Err(RowError::Rule(rule));
+        }
+        let before = self.rows.last();
         let mut at = None;
         let mut status = None;
-        let mut values = Vec::with_capacity(columns.len());
-        for (index, (column, cell)) in columns.iter().zip(cells).enumerate() {
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (index, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
             let unchanged = *cell == Data::Null;
             if column.is_clock() && column.index == 0 {
                 at = match unchanged {
-                    true => before.and_then(|row| later(row.at, period_s)),
+                    true => before.and_then(|row| later(row.at, self.period_s)),
                     false => cell.date_time(),
                 };
                 values.push(None);
@@ -190,17 +209,17 @@ pub(super) fn read(
                 values.push(value(cell, column.scale));
             }
         }
-        let at = at.ok_or("rows with their time")?;
-        let instant = instants.of(at);
-        rows.push(ProfileRow {
+        let at = at.ok_or(RowError::Rule("rows with their time"))?;
+        let instant = self.instants.of(at);
+        self.rows.push(ProfileRow {
             at,
             instant,
             status,
             values,
             seconds: seconds(at, instant),
         });
+        Ok(())
     }
-    Ok(rows)
 }
 
 fn later(at: DateTime, period_s: u32) -> Option<DateTime> {

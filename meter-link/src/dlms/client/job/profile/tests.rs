@@ -69,13 +69,13 @@ fn begun(since: Option<DateTime>) -> (ProfileJob, Selected) {
 
 fn asked(step: Step) -> Selected {
     match step {
-        Step::Ask(Request::Get(mut items)) => items.remove(0),
+        Step::Ask(Request::GetEncoded(selected)) => selected,
         other => panic!("{other:?}"),
     }
 }
 
 fn whole(rows: Vec<Data>) -> Option<Answer> {
-    Some(Answer::Get(vec![GetResult::Data(Data::Array(rows))]))
+    Some(Answer::Encoded(Data::Array(rows).to_vec()))
 }
 
 fn done(step: Step) -> ProfileRows {
