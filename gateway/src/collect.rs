@@ -103,6 +103,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
+        Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
         Protocol::P1 => {
             // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
             let line = match meter.baud.unwrap_or(115_200) {
@@ -171,6 +172,7 @@ impl Collector<'_> {
                     received_at: self.sink.clock.now(),
                     port: self.meter.port.display().to_string(),
                     telegram: *telegram,
+                    fields: Vec::new(),
                 };
                 self.sink
                     .store

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -13,9 +14,10 @@ use wattle_api::Gateway;
 use crate::bus::Bus;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
-use crate::config::Config;
+use crate::config::{Config, MeterConfig, Protocol};
 use crate::http::{self, Api};
 use crate::mqtt;
+use crate::radio::{self, Radio};
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::tariff::Tariff;
@@ -46,7 +48,7 @@ pub async fn run(
 
 /// Runs with one configuration; returns the one to go on with.
 async fn run_once(
-    config: Config,
+    mut config: Config,
     reread: &impl Fn() -> anyhow::Result<Config>,
     signals: &mut Signals,
 ) -> anyhow::Result<Option<Config>> {
@@ -74,6 +76,7 @@ async fn run_once(
         started_at: clock.now(),
     };
     let mut supervisor = Supervisor::default();
+    let radio = start_radio(&mut supervisor, &mut config, &store, &bus, &clock, &zone)?;
     let sources = Sources {
         bus: bus.clone(),
         clock: Arc::clone(&clock),
@@ -84,7 +87,14 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
+    start_api(
+        &mut supervisor,
+        &config,
+        &store,
+        state,
+        radio.clone(),
+        Arc::clone(&clock),
+    );
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             config: config.mqtt.clone(),
@@ -93,12 +103,15 @@ async fn run_once(
             readers: store.readers(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
+            radio: radio.clone(),
+            receivers: config.receivers.clone(),
         };
         supervisor.start("mqtt", WITHIN, move |pulse, stop| {
             mqtt::run(settings.clone(), pulse, stop)
         });
     }
-    for meter in config.meters {
+    let wired = |meter: &MeterConfig| meter.protocol != Protocol::Wmbus;
+    for meter in config.meters.into_iter().filter(wired) {
         let sink = Sink {
             store: store.queue(),
             bus: bus.clone(),
@@ -123,6 +136,51 @@ async fn run_once(
     Ok(next)
 }
 
+/// Starts the receivers and what stands behind them, if there are any. Meters that were taken on
+/// join those that are configured.
+fn start_radio(
+    supervisor: &mut Supervisor,
+    config: &mut Config,
+    store: &Store,
+    bus: &Bus,
+    clock: &SharedClock,
+    zone: &TimeZone,
+) -> anyhow::Result<Option<radio::Handle>> {
+    if config.receivers.is_empty() {
+        return Ok(None);
+    }
+    let folder = config.gateway.state_dir.clone();
+    let radio = Radio::open(folder, zone.clone(), &config.meters, &config.receivers)?;
+    for adopted in &radio.adopted {
+        let same = |meter: &MeterConfig| meter.name == adopted.name || meter.id == adopted.id;
+        if !config.meters.iter().any(same) {
+            config.meters.push(adopted.clone());
+        }
+    }
+    let handle = radio.handle.clone();
+    let (queue, bus) = (store.queue(), bus.clone());
+    supervisor.start("radio", WITHIN, move |pulse, stop| {
+        radio.clone().run(queue.clone(), bus.clone(), pulse, stop)
+    });
+    for receiver in &config.receivers {
+        let (receiver, hub, clock) = (receiver.clone(), handle.clone(), Arc::clone(clock));
+        supervisor.start(
+            format!("receiver {}", receiver.name),
+            WITHIN,
+            move |pulse, stop| {
+                radio::run_receiver(
+                    receiver.clone(),
+                    hub.clone(),
+                    Arc::clone(&clock),
+                    pulse,
+                    stop,
+                )
+            },
+        );
+    }
+    Ok(Some(handle))
+}
+
 fn start_view(
     supervisor: &mut Supervisor,
     sources: Sources,
@@ -141,15 +199,17 @@ fn start_api(
     config: &Config,
     store: &Store,
     state: watch::Receiver<Arc<wattle_api::State>>,
+    radio: Option<radio::Handle>,
     clock: SharedClock,
 ) {
-    let api = Api::new(
+    let mut api = Api::new(
         state,
         store.readers(),
         clock,
         supervisor.health(),
         supervisor.stop(),
     );
+    api.radio = radio;
     let socket = config.api.socket.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {
         http::run(api.clone(), socket.clone(), pulse, stop)

@@ -61,6 +61,7 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             raw: vec![0x1B; 100],
             channel: None,
         },
+        fields: Vec::new(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line.
 
 pub mod decode;
+pub mod driver;
+mod meter;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
   wattle decode sml capture.bin          what do these recorded bytes say?
+  wattle meter heard                     which gas, water and heat meters are near?
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -39,6 +42,8 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Driver(driver::DriverArgs),
+    Meter(meter::MeterArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -65,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Driver(args) => driver::run(&args),
+        Command::Meter(args) => ended(meter::run(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

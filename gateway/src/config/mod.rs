@@ -4,6 +4,7 @@
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
 mod load;
+mod receiver;
 mod secret;
 
 use std::path::{Path, PathBuf};
@@ -12,12 +13,14 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
-use meter_link::p1;
+use meter_link::{mbus, p1};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
 pub use load::{ConfigError, load};
+pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 
 /// Where the configuration is looked for when none is named.
@@ -34,6 +37,9 @@ pub struct Config {
     /// The meters, in the order written.
     #[serde(rename = "meter")]
     pub meters: Vec<MeterConfig>,
+    /// The receivers of wireless meters.
+    #[serde(rename = "receiver")]
+    pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
     /// The MQTT broker.
@@ -101,7 +107,8 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; none for a wireless meter, which any receiver may hear.
+    #[serde(default)]
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
@@ -124,7 +131,7 @@ pub struct MeterConfig {
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
-    /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
+    /// P1, wireless M-Bus: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
     /// P1: its authentication key, likewise.
@@ -135,6 +142,14 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// Wireless M-Bus: the meter's number, eight digits.
+    pub id: Option<String>,
+    /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub calorific_value: Option<Decimal>,
+    /// Gas: the correction factor from the bill, as a text; 1 when left out.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub correction: Option<Decimal>,
 }
 
 const fn electricity() -> Medium {
@@ -160,6 +175,9 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// Wireless M-Bus, heard by any `[[receiver]]`.
+    #[serde(rename = "wmbus")]
+    Wmbus,
 }
 
 impl Protocol {
@@ -171,6 +189,7 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::Wmbus => "wmbus",
         }
     }
 }
@@ -288,16 +307,36 @@ impl Config {
                     meter.name, other.name
                 ));
             }
-            let same_port = self
-                .meters
-                .iter()
-                .take(index)
-                .any(|other| other.port == meter.port);
+            let same_port = meter.protocol != Protocol::Wmbus
+                && self
+                    .meters
+                    .iter()
+                    .take(index)
+                    .any(|other| other.port == meter.port);
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
                     meter.name,
                     meter.port.display()
+                ));
+            }
+        }
+        for (index, receiver) in self.receivers.iter().enumerate() {
+            receiver.check(index, &mut found);
+            let others = || self.receivers.iter().take(index);
+            if others().any(|other| other.name == receiver.name) {
+                found.push(format!(
+                    "receiver {:?}: the name is used twice",
+                    receiver.name
+                ));
+            }
+            let port = PathBuf::from(&receiver.port);
+            if others().any(|other| other.port == receiver.port)
+                || self.meters.iter().any(|meter| meter.port == port)
+            {
+                found.push(format!(
+                    "receiver {:?}: port {} is used twice",
+                    receiver.name, receiver.port
                 ));
             }
         }
@@ -339,8 +378,21 @@ impl MeterConfig {
         if self.name.is_empty() || self.name.len() > 40 {
             found.push(format!("{at}: a name has 1 to 40 characters"));
         }
-        if self.port.as_os_str().is_empty() {
+        if self.protocol == Protocol::Wmbus {
+            self.check_wireless(&at, found);
+        } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
+        }
+        let factors = [self.calorific_value, self.correction];
+        if factors.iter().any(Option::is_some) && self.medium != Medium::Gas {
+            found.push(format!("{at}: calorific_value and correction are for gas"));
+        }
+        if factors
+            .iter()
+            .flatten()
+            .any(|factor| *factor <= Decimal::ZERO)
+        {
+            found.push(format!("{at}: calorific_value and correction are above 0"));
         }
         if let Some(baud) = self.baud {
             in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
@@ -375,7 +427,36 @@ impl MeterConfig {
         self.check_keys(&at, found);
     }
 
+    fn check_wireless(&self, at: &str, found: &mut Vec<String>) {
+        if !self.port.as_os_str().is_empty() {
+            found.push(format!(
+                "{at}: a wireless meter has no port; name the receiver in a [[receiver]]"
+            ));
+        }
+        if self.number().is_none() {
+            found.push(format!(
+                "{at}: id must be the eight digits on the meter, \"12345678\""
+            ));
+        }
+        match self.key.as_ref().map(Secret::reveal) {
+            Some(Err(error)) => found.push(format!("{at}: key: {error}")),
+            Some(Ok(text)) if meter_link::wmbus::MeterKey::from_hex(&text).is_err() => {
+                found.push(format!("{at}: key: it has 32 hex digits (AES) or 16 (DES)"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The number of a wireless meter.
+    #[must_use]
+    pub fn number(&self) -> Option<mbus::Identification> {
+        mbus::Identification::from_digits(self.id.as_deref()?)
+    }
+
     fn check_keys(&self, at: &str, found: &mut Vec<String>) {
+        if self.protocol == Protocol::Wmbus {
+            return;
+        }
         let ciphered = self.key.is_some();
         let any =
             ciphered || self.auth_key.is_some() || self.no_auth || self.system_title.is_some();

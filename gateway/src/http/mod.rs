@@ -1,6 +1,7 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
 mod history;
+mod radio;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -42,6 +43,8 @@ pub struct Api {
     pub health: HealthBoard,
     /// Ends event streams.
     pub stop: CancellationToken,
+    /// The receivers and the meters they hear, if there are receivers.
+    pub radio: Option<crate::radio::Handle>,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
 }
@@ -62,6 +65,7 @@ impl Api {
             clock,
             health,
             stop,
+            radio: None,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
@@ -104,6 +108,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(radio::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })

@@ -183,7 +183,7 @@ impl Known {
 }
 
 /// A configured name as a title: its first letter large.
-fn title(name: &str) -> String {
+pub(super) fn title(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
@@ -233,6 +233,7 @@ mod tests {
                 value("1-0:16.7.0", Unit::Watt, "5"),
             ],
             closed_interval: false,
+            fields: Vec::new(),
         }
     }
 

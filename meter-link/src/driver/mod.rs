@@ -3,6 +3,7 @@
 
 mod replay;
 mod serial;
+mod stream;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::wmbus::receiver::{Condition, RadioFrame};
 
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
+pub use stream::{Endpoint, run_stream};
 
 /// What a driver tells the one who started it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 //! - [`receiver`] talks to the sticks and programs that receive them;
 //! - [`frame`] takes the link layer's CRCs off;
 //! - [`Decoder`] goes through the layers, decrypts and authenticates;
+//! - [`two_way`] talks back to meters that listen;
 //! - [`Refusal`] says why a telegram gives no value.
 
 mod afl;
@@ -23,6 +24,7 @@ pub mod receiver;
 mod refusal;
 mod replay;
 mod security;
+pub mod two_way;
 
 pub use compact::{CompactError, FormatStore};
 pub use decoder::{Decoded, Decoder, Envelope, Opened, numbers};

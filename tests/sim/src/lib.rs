@@ -8,6 +8,8 @@
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
 //! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
 //! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
+//! - [`radio::Air`] is full of wireless M-Bus meters, and [`receiver::Receiver`] is a stick that
+//!   hears them: an iM871A, an AMB8465 or a CUL.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -25,6 +27,8 @@ mod log;
 pub mod p1;
 pub mod port;
 mod push;
+pub mod radio;
+pub mod receiver;
 pub mod replay;
 pub mod sml;
 pub mod tic;

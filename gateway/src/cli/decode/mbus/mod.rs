@@ -9,6 +9,7 @@ mod peer;
 mod printer;
 mod report;
 mod state;
+mod stream;
 mod table;
 mod wired;
 mod wireless;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use meter_link::wmbus::phy::LinkMode;
+use meter_link::wmbus::receiver::Kind;
 
 use super::{EXIT_INPUT, EXIT_USAGE};
 use options::{KeyOption, OptionError};
@@ -110,6 +113,14 @@ pub(super) struct WmbusArgs {
     #[arg(long, value_enum, default_value_t = FrameOption::Auto)]
     frame: FrameOption,
 
+    /// The lines are chips of this link mode instead of bytes: t1, s1, c1 …
+    #[arg(long, value_name = "MODE", value_parser = stream::link_mode, conflicts_with = "dongle")]
+    phy: Option<LinkMode>,
+
+    /// The input is the byte stream of a receiver: im871a, amb8465, cul, rtlwmbus, iu891a, rc1180
+    #[arg(long, value_name = "RECEIVER", value_parser = stream::kind)]
+    dongle: Option<Kind>,
+
     /// Refuse telegrams whose message counter was used before
     #[arg(long)]
     replay_check: bool,
@@ -129,6 +140,10 @@ pub(super) struct WmbusArgs {
 pub(super) struct MbusArgs {
     #[command(flatten)]
     meter: MeterArgs,
+
+    /// The input is a binary stream in which frames are found, instead of lines of hex
+    #[arg(long)]
+    raw: bool,
 }
 
 /// What stops a command before its first line.
@@ -146,6 +161,7 @@ impl From<OptionError> for Setup {
 /// Runs `wattle decode wmbus`.
 pub(super) fn run_wmbus(args: &WmbusArgs) -> ExitCode {
     match wireless::Telegrams::new(args) {
+        Ok(telegrams) if args.dongle.is_some() => stream::run(telegrams, &args.meter.file),
         Ok(telegrams) => run(telegrams, &args.meter.file),
         Err(setup) => refused("wmbus", &setup),
     }
@@ -154,6 +170,7 @@ pub(super) fn run_wmbus(args: &WmbusArgs) -> ExitCode {
 /// Runs `wattle decode mbus`.
 pub(super) fn run_mbus(args: &MbusArgs) -> ExitCode {
     match wired::Frames::new(args) {
+        Ok(frames) if args.raw => stream::run(frames, &args.meter.file),
         Ok(frames) => run(frames, &args.meter.file),
         Err(setup) => refused("mbus", &setup),
     }

@@ -11,6 +11,7 @@ pub(super) fn write(json: &mut Json, report: &Report<'_>) {
     member(json, "protocol", report.protocol);
     match report.place {
         Place::Line(line) => bare(json, "line", Some(line)),
+        Place::Offset(offset) => bare(json, "offset", Some(offset)),
     }
     member(json, "status", report.status());
     if let Some(failure) = &report.failure {

@@ -48,6 +48,7 @@ impl Printer {
                 Some(failure) => {
                     let place = match report.place {
                         Place::Line(line) => format!("line {line}"),
+                        Place::Offset(offset) => format!("offset {offset}"),
                     };
                     eprintln!("wattle: {place}: {}: {}", failure.status, failure.reason);
                     return Ok(());

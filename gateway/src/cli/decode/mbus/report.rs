@@ -13,6 +13,8 @@ use rust_decimal::Decimal;
 pub(super) enum Place {
     /// The line, from 1.
     Line(u64),
+    /// The place of the first byte in a stream.
+    Offset(u64),
 }
 
 /// Why there are no values.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use meter_link::mbus::link::{Frame, LinkError};
+use meter_link::mbus::link::{Event, Frame, LinkError, Splitter};
 use meter_link::mbus::{DeviceAddress, DeviceType, Response};
 use meter_link::profile::mbus::Source;
 
@@ -11,6 +11,7 @@ use super::line::{self, Line};
 use super::meters::{Meters, interpret};
 use super::printer::Printer;
 use super::report::{Place, Report, WiredFrame};
+use super::stream::{self, StreamDecoder};
 use super::{LineDecoder, MbusArgs, Setup};
 
 const PROTOCOL: &str = "mbus";
@@ -20,6 +21,7 @@ pub(super) struct Frames {
     meters: Meters,
     payload: bool,
     bytes: Vec<u8>,
+    stream: Splitter,
     printer: Printer,
 }
 
@@ -30,6 +32,7 @@ impl Frames {
             meters: Meters::new(&args.meter)?,
             payload: args.meter.payload,
             bytes: Vec::new(),
+            stream: Splitter::new(),
             printer: Printer::new(args.meter.format),
         })
     }
@@ -166,6 +169,32 @@ impl LineDecoder for Frames {
 
     fn finish(&mut self) -> io::Result<()> {
         self.printer.flush()
+    }
+}
+
+impl StreamDecoder for Frames {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let events = stream::pull_wired(&mut self.stream, bytes);
+        events.into_iter().try_for_each(|event| self.event(&event))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        while let Some(event) = self.stream.finish() {
+            self.event(&event)?;
+        }
+        Ok(())
+    }
+}
+
+impl Frames {
+    /// Takes a frame in a stream, or a stretch that holds none.
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        let bytes = event
+            .found
+            .as_ref()
+            .map(Frame::to_bytes)
+            .unwrap_or_default();
+        self.frame(&event.found, &bytes, Place::Offset(event.offset))
     }
 }
 

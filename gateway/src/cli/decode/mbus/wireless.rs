@@ -8,6 +8,8 @@ use jiff::civil;
 use meter_link::mbus::{Content, Identification, Record, Records};
 use meter_link::profile::mbus::{Source, known_formats};
 use meter_link::wmbus::frame::{self, Crcs, FrameFormat, Stripped};
+use meter_link::wmbus::phy::{self, LinkMode};
+use meter_link::wmbus::receiver::{self, Splitter};
 use meter_link::wmbus::{Decoded, Decoder, MeterKey, Mode, Opened, Refusal, ReplayGuard, numbers};
 
 use super::line::{self, About, Line};
@@ -15,6 +17,7 @@ use super::meters::{Meters, interpret, number_in_records};
 use super::options;
 use super::printer::Printer;
 use super::report::{Place, Reception, Report};
+use super::stream::{self, StreamDecoder};
 use super::{FrameOption, LineDecoder, Setup, WmbusArgs, state};
 
 const PROTOCOL: &str = "wmbus";
@@ -25,6 +28,8 @@ pub(super) struct Telegrams {
     meters: Meters,
     only_configured: bool,
     crcs: Crcs,
+    phy: Option<LinkMode>,
+    stream: Option<Splitter>,
     payload: bool,
     state: Option<PathBuf>,
     days: Vec<civil::Date>,
@@ -53,6 +58,8 @@ impl Telegrams {
                 FrameOption::A => Crcs::Present(FrameFormat::A),
                 FrameOption::B => Crcs::Present(FrameFormat::B),
             },
+            phy: args.phy,
+            stream: args.dongle.map(Splitter::new),
             payload: args.meter.payload,
             state: args.state.clone(),
             days: last_days(),
@@ -207,6 +214,53 @@ impl Telegrams {
         self.printer.print(&report)
     }
 
+    /// Takes a line of chips.
+    fn chips(&mut self, chips: &[u8], place: Place) -> io::Result<()> {
+        let Some(mode) = self.phy else {
+            return Ok(());
+        };
+        let reception = Reception {
+            link_mode: Some(Cow::Borrowed(mode.name())),
+            ..Reception::default()
+        };
+        match phy::receive(mode, chips) {
+            Ok(received) => {
+                let stripped = Stripped {
+                    bytes: Cow::Owned(received.bytes),
+                    format: Some(received.format),
+                    trailing: &[],
+                };
+                self.frame(&stripped, place, reception)
+            }
+            Err(_) if self.only_configured => Ok(()),
+            Err(error) => {
+                let mut report = Report::new(PROTOCOL, place);
+                report.reception = reception;
+                report.fail(stream::chip_status(&error), &error);
+                self.printer.print(&report)
+            }
+        }
+    }
+
+    /// Takes something in a receiver's stream.
+    fn event(&mut self, event: receiver::Event) -> io::Result<()> {
+        let place = Place::Offset(event.offset);
+        match stream::radio(event.found) {
+            Some(Ok(frame)) => {
+                self.received(&frame.bytes, frame.crcs, place, stream::reception(&frame))
+            }
+            Some(Err(damage)) if !self.only_configured => {
+                let Some(status) = stream::status(&damage) else {
+                    return Ok(());
+                };
+                let mut report = Report::new(PROTOCOL, place);
+                report.fail(status, &damage);
+                self.printer.print(&report)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn is_configured(&self, frame: &[u8]) -> bool {
         let is = |number: Identification| {
             self.meters.is_configured(number) || self.decoder.keys.has(number)
@@ -221,6 +275,7 @@ impl LineDecoder for Telegrams {
         let mut bytes = std::mem::take(&mut self.bytes);
         let printed = match line::read(line, &mut bytes) {
             Line::Blank => Ok(()),
+            Line::Telegram(_) if self.phy.is_some() => self.chips(&bytes, place),
             Line::Telegram(about) => self.received(&bytes, self.crcs, place, reception(about)),
             Line::NotHex | Line::BadCrc if self.only_configured => Ok(()),
             Line::NotHex => {
@@ -251,6 +306,26 @@ impl LineDecoder for Telegrams {
             Some(path) => state::save(path, &self.decoder),
             None => Ok(()),
         }
+    }
+}
+
+impl StreamDecoder for Telegrams {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let events = self
+            .stream
+            .as_mut()
+            .map(|splitter| stream::pull(splitter, bytes));
+        events
+            .into_iter()
+            .flatten()
+            .try_for_each(|event| self.event(event))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        while let Some(event) = self.stream.as_mut().and_then(Splitter::finish) {
+            self.event(event)?;
+        }
+        Ok(())
     }
 }
 
