@@ -49,6 +49,13 @@ pub enum Event {
     Adopted(Arc<crate::config::MeterConfig>),
     /// The MQTT broker was reached (`None`) or lost (the reason).
     Broker(Option<String>),
+    /// All that is wrong with the powerline at an interface.
+    Powerline {
+        /// The interface.
+        interface: String,
+        /// What holds now; none when all is well.
+        notices: Vec<wattle_api::Notice>,
+    },
     /// The store takes telegrams, or does not.
     StoreWorks(bool),
 }

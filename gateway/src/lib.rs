@@ -4,7 +4,9 @@
 //! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
 //! [`view`] draws it into the one state that [`http`] serves.
 
+pub mod bills;
 pub mod bus;
+pub mod buses;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -14,9 +16,11 @@ pub mod daemon;
 pub mod drivers;
 pub mod http;
 pub mod mqtt;
+pub mod powerline;
+pub mod prices;
 pub mod radio;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;
-pub mod toml_file;
+mod tls;
 pub mod view;

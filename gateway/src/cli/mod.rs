@@ -2,7 +2,11 @@
 
 pub mod decode;
 pub mod driver;
+mod han;
 mod meter;
+pub mod probe;
+mod readings;
+mod tariff;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,8 +30,10 @@ use crate::daemon;
 Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
+  wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
   wattle meter heard                     which gas, water and heat meters are near?
+  wattle tariff cost --tariff tariff.toml --usage usage.csv
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -43,6 +49,13 @@ enum Command {
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
     Driver(driver::DriverArgs),
+    Probe(probe::ProbeArgs),
+    Tariff(tariff::TariffArgs),
+    Import(readings::import::ImportArgs),
+    Export(readings::export::ExportArgs),
+    Bill(readings::bill::BillArgs),
+    Vee(readings::vee::VeeArgs),
+    Han(han::HanArgs),
     Meter(meter::MeterArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -71,6 +84,13 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
         Command::Driver(args) => driver::run(&args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Tariff(args) => tariff::run(&args),
+        Command::Import(args) => readings::import::run(&args),
+        Command::Export(args) => readings::export::run(&args),
+        Command::Bill(args) => readings::bill::run(&args),
+        Command::Vee(args) => readings::vee::run(&args),
+        Command::Han(args) => han::run(&args),
         Command::Meter(args) => ended(meter::run(&args)),
         Command::Completions { shell } => {
             let mut text = Vec::new();

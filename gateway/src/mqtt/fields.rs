@@ -386,6 +386,7 @@ mod tests {
             check: Check::Crc,
             values: Vec::new(),
             closed_interval: false,
+            indications: meter_link::model::Indications::default(),
             fields,
         }
     }

@@ -9,15 +9,16 @@
 
 mod entity;
 mod fields;
+mod indication;
 mod message;
 mod meters;
 mod radio;
 mod rhythm;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use meter_link::model::Indications;
 use rumqttc::{
     AsyncClient, Event as LinkEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport,
 };
@@ -62,6 +63,8 @@ pub struct Settings {
     pub radio: Option<Handle>,
     /// The receivers, of which some may be topics.
     pub receivers: Vec<ReceiverConfig>,
+    /// Topic on which price documents come, and where they go.
+    pub prices: Option<(String, mpsc::Sender<String>)>,
 }
 
 /// Publishes until told to stop.
@@ -87,9 +90,11 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     });
     fields.recall(last_fields, settings.clock.now(), Instant::now());
     meters.recall(&readings, settings.clock.now(), Instant::now());
+    meters.recall_indications(last_indications(settings.readers.clone()).await?);
     let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
     let (link_events, mut from_link) = mpsc::channel(QUEUE);
-    let pump = tokio::spawn(pump(link, link_events, stop.clone()));
+    let prices = settings.prices.clone();
+    let pump = tokio::spawn(pump(link, link_events, prices, stop.clone()));
     let handle = settings.radio.clone();
     let radio = handle.map(|handle| radio::Radio::new(handle, &settings.receivers));
     let mut publisher = Publisher {
@@ -144,7 +149,12 @@ enum Linked {
 
 /// Drives the link and reconnects for ever. A task of its own, since the link must not be dropped
 /// half-way through a packet.
-async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: CancellationToken) {
+async fn pump(
+    mut link: EventLoop,
+    out: mpsc::Sender<Linked>,
+    prices: Option<(String, mpsc::Sender<String>)>,
+    stop: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     let mut told = false;
     loop {
@@ -155,6 +165,16 @@ async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: Cancellation
                 Some(Linked::Connected)
             }
             Ok(LinkEvent::Incoming(Packet::Publish(publish))) => {
+                if let Some((topic, prices)) = &prices
+                    && publish.topic == *topic
+                {
+                    // When documents come faster than they are read, the next one tells more.
+                    let text = String::from_utf8_lossy(&publish.payload).into_owned();
+                    if prices.try_send(text).is_err() {
+                        tracing::warn!(topic, "a price document was passed over");
+                    }
+                    continue;
+                }
                 // What the broker has kept from before was not said to this connection.
                 (!publish.retain || publish.payload.as_ref() == b"online").then(|| {
                     Linked::Published {
@@ -212,6 +232,9 @@ impl Publisher {
                 self.connected = true;
                 self.client
                     .try_subscribe(self.topics.birth(), QoS::AtLeastOnce)?;
+                if let Some((topic, _)) = &self.settings.prices {
+                    self.client.try_subscribe(topic.clone(), QoS::AtLeastOnce)?;
+                }
                 if let Some(radio) = &mut self.radio {
                     for topic in radio.subscriptions(&self.topics) {
                         self.client.try_subscribe(topic, QoS::AtLeastOnce)?;
@@ -317,6 +340,11 @@ async fn last_known(readers: Readers) -> anyhow::Result<(Vec<LastReading>, Vec<L
     Ok(read.await??)
 }
 
+async fn last_indications(readers: Readers) -> anyhow::Result<Vec<(String, Indications)>> {
+    let read = tokio::task::spawn_blocking(move || readers.open()?.last_indications());
+    Ok(read.await??)
+}
+
 fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> {
     let mut options = MqttOptions::new(
         format!("wattle-{}", topics.gateway),
@@ -349,31 +377,7 @@ fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> 
     Ok(options)
 }
 
+/// With `tls = true` there must be authorities to trust.
 fn tls(config: &MqttConfig) -> anyhow::Result<rustls::ClientConfig> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let path = config
-        .ca_file
-        .clone()
-        .unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into());
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = CertificateDer::pem_file_iter(&path)
-        .with_context(|| format!("mqtt.ca_file {}", path.display()))?;
-    for certificate in pem {
-        let certificate =
-            certificate.with_context(|| format!("mqtt.ca_file {}", path.display()))?;
-        // An authority of the system's list that rustls cannot use is no reason to do without the others.
-        if let Err(error) = roots.add(certificate) {
-            tracing::debug!(%error, "an authority is not used");
-        }
-    }
-    anyhow::ensure!(
-        !roots.is_empty(),
-        "mqtt.ca_file {}: it holds no usable certificate",
-        path.display()
-    );
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+    crate::tls::client(config.ca_file.as_deref()).context("mqtt.ca_file")
 }

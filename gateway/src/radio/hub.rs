@@ -1,13 +1,15 @@
 //! What becomes of a radio frame: found out whose it is, decrypted, read, or kept for later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use meter_link::mbus::{self, DeviceAddress, Identification};
 use meter_link::model::{self, Telegram};
+use meter_link::profile::mbus::{Driver, DriverSet, known_formats};
 use meter_link::wmbus::receiver::RadioFrame;
 use meter_link::wmbus::{self, Decoded, Decoder, KeyRing, Refusal, ReplayGuard};
 use rust_decimal::Decimal;
@@ -31,6 +33,8 @@ struct Named {
     name: String,
     /// kWh per cubic metre, correction included.
     gas_kwh_per_m3: Option<Decimal>,
+    /// The driver it is pinned to.
+    driver: Option<String>,
     adopted: Option<book::Adopted>,
 }
 
@@ -72,6 +76,9 @@ pub(super) enum Taken {
 /// The hub of all receivers.
 pub(super) struct Hub {
     decoder: Decoder,
+    drivers: DriverSet,
+    /// The last value of a field that has limits, by meter and name.
+    believed: HashMap<(Identification, String), (Decimal, Timestamp)>,
     replay: ReplayGuard,
     heard: HeardMeters,
     named: BTreeMap<Identification, Named>,
@@ -92,10 +99,13 @@ impl Hub {
         folder: PathBuf,
         zone: TimeZone,
         configured: &[MeterConfig],
+        drivers: DriverSet,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let mut hub = Self {
             decoder: Decoder::default(),
+            drivers,
+            believed: HashMap::new(),
             replay: ReplayGuard::default(),
             heard: HeardMeters::default(),
             named: BTreeMap::new(),
@@ -105,6 +115,9 @@ impl Hub {
             zone,
             changed: false,
         };
+        for format in known_formats() {
+            hub.decoder.formats.learn(&format);
+        }
         let book = book::load(&hub.folder)?;
         hub.recall(book)?;
         for meter in configured
@@ -117,9 +130,15 @@ impl Hub {
                 Named {
                     name: meter.name.clone(),
                     gas_kwh_per_m3: factor(meter.calorific_value, meter.correction),
+                    driver: meter.driver.clone(),
                     adopted: None,
                 },
             );
+            if let Some(name) = &meter.driver
+                && hub.drivers.by_name(name).is_none()
+            {
+                tracing::error!(meter = meter.name, driver = name, "there is no such driver");
+            }
             if let Some(text) = meter.key.as_ref().map(Secret::reveal).transpose()? {
                 hub.set_key(id, &text)?;
             }
@@ -146,6 +165,7 @@ impl Hub {
             let named = Named {
                 name: adopted.name.clone(),
                 gas_kwh_per_m3: factor(adopted.calorific_value, adopted.correction),
+                driver: None,
                 adopted: Some(adopted),
             };
             self.named.insert(number, named);
@@ -244,12 +264,23 @@ impl Hub {
         link_mode: Option<&'static str>,
         is_new: bool,
     ) -> Result<Taken, Refusal> {
-        let decoded = self.decoder.decode(&kept.telegram, &self.days(kept.at));
+        let decoded = self.decode(kept);
         let envelope = decoded.envelope.ok_or(Refusal::Truncated {
             layer: "link layer",
         })?;
         let encrypted = interpret::is_encrypted(&envelope);
-        let id = self.identify(&envelope.meter, &envelope.sender);
+        let mut numbers = vec![
+            envelope.meter.identification,
+            envelope.sender.identification,
+        ];
+        numbers.extend(
+            decoded
+                .outcome
+                .as_ref()
+                .ok()
+                .and_then(interpret::number_in_records),
+        );
+        let id = self.identify(&numbers);
         if is_new {
             self.heard.remember(&kept.telegram, id, kept.at);
         }
@@ -259,8 +290,14 @@ impl Hub {
             self.replay
                 .check(envelope.meter, &kept.telegram, &envelope.security)?;
         }
-        let factor = self.named.get(&id).and_then(|named| named.gas_kwh_per_m3);
-        let reading = interpret::reading(&decoded, factor);
+        let driver = self.driver(id, envelope.meter);
+        let keys = self.decoder.keys.of(&numbers);
+        let key = keys.first().map(wmbus::MeterKey::octets);
+        let reading = interpret::reading(&decoded, &kept.telegram, driver.as_deref(), key);
+        let implausible = match (&reading, &driver) {
+            (Ok(reading), Some(driver)) => self.judge(id, driver, reading, kept.at),
+            _ => None,
+        };
         if matches!(reading, Err(Refusal::Fragment { .. })) {
             return Ok(Taken::Nothing);
         }
@@ -285,7 +322,14 @@ impl Hub {
         }
         meter.encrypted = encrypted;
         meter.mode = envelope.security.mode.name();
-        let reading = match reading {
+        if let Some(reason) = implausible {
+            (meter.status, meter.reason) = ("implausible", Some(reason.clone()));
+            return Ok(named.map_or(Taken::Nothing, |named| Taken::Refused {
+                name: named.name.clone(),
+                reason,
+            }));
+        }
+        let mut reading = match reading {
             Ok(reading) => reading,
             Err(refusal) => {
                 (meter.status, meter.reason) = (refusal.status(), Some(refusal.to_string()));
@@ -300,6 +344,9 @@ impl Hub {
         let Some(named) = named else {
             return Ok(Taken::Nothing);
         };
+        if let Some(factor) = named.gas_kwh_per_m3 {
+            reading.add_gas_energy(factor);
+        }
         let serial = mbus::serial(envelope.meter);
         let telegram = Telegram {
             meter: serial.clone(),
@@ -310,6 +357,7 @@ impl Hub {
             hints: Vec::new(),
             raw: kept.telegram.clone(),
             channel: None,
+            indications: model::Indications::default(),
         };
         Ok(Taken::Reading(Box::new(Incoming {
             name: named.name.clone(),
@@ -321,12 +369,79 @@ impl Hub {
         })))
     }
 
-    /// By which number a meter is known: its own, or that of its radio adapter.
-    fn identify(&self, meter: &DeviceAddress, sender: &DeviceAddress) -> Identification {
-        [meter.identification, sender.identification]
-            .into_iter()
-            .find(|id| self.named.contains_key(id))
-            .unwrap_or(meter.identification)
+    /// Decrypts a telegram, with the key that all meters of a model share where there is no other.
+    fn decode(&mut self, kept: &Kept) -> Decoded {
+        let days = self.days(kept.at);
+        let decoded = self.decoder.decode(&kept.telegram, &days);
+        let (Some(envelope), Err(Refusal::NoKey { .. })) = (&decoded.envelope, &decoded.outcome)
+        else {
+            return decoded;
+        };
+        let Some(driver) = self.driver(envelope.meter.identification, envelope.meter) else {
+            return decoded;
+        };
+        if driver.default_keys().is_empty() {
+            return decoded;
+        }
+        self.decoder.keys.set_fallback(driver.default_keys());
+        let again = self.decoder.decode(&kept.telegram, &days);
+        self.decoder.keys.set_fallback(&[]);
+        if again.outcome.is_ok() {
+            again
+        } else {
+            decoded
+        }
+    }
+
+    /// The driver of a meter: the one it is pinned to, or the one for its address.
+    fn driver(&mut self, id: Identification, address: DeviceAddress) -> Option<Arc<Driver>> {
+        match self
+            .named
+            .get(&id)
+            .and_then(|named| named.driver.as_deref())
+        {
+            Some(name) => self.drivers.by_name(name),
+            None => self.drivers.by_address(address),
+        }
+    }
+
+    /// Why a telegram's values are not believed, by the limits that the driver sets.
+    fn judge(
+        &mut self,
+        id: Identification,
+        driver: &Driver,
+        reading: &interpret::Reading,
+        at: Timestamp,
+    ) -> Option<String> {
+        let mut fresh = Vec::new();
+        for field in reading.fields.iter().filter(|field| field.is_number) {
+            let limits = driver.limits(&field.name);
+            let value = field.value.as_deref().and_then(model::plain);
+            let (Some(limits), Some(value)) = (limits, value) else {
+                continue;
+            };
+            let key = (id, field.name.clone());
+            let earlier = self.believed.get(&key).copied();
+            if let Err(implausible) = limits.judge(earlier, value, at) {
+                return Some(format!(
+                    "{} {value} is not believed: {implausible}",
+                    field.name
+                ));
+            }
+            fresh.push((key, (value, at)));
+        }
+        if self.named.contains_key(&id) {
+            self.believed.extend(fresh);
+        }
+        None
+    }
+
+    /// By which of its numbers a meter is known: its own, that of its radio adapter, or one in its
+    /// records.
+    fn identify(&self, numbers: &[Identification]) -> Identification {
+        let named = numbers.iter().find(|id| self.named.contains_key(*id));
+        let first = numbers.first().copied().unwrap_or(Identification([0; 4]));
+        named.copied().unwrap_or(first)
     }
 
     /// The days on which a telegram may have been sent.
@@ -413,6 +528,7 @@ impl Hub {
             Named {
                 name: name.to_owned(),
                 gas_kwh_per_m3: factor(request.calorific_value, request.correction),
+                driver: None,
                 adopted: Some(adopted),
             },
         );

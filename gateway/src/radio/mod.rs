@@ -14,12 +14,13 @@ mod receiver;
 mod vault;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use meter_link::profile::mbus::DriverSet;
 use meter_link::wmbus::receiver::RadioFrame;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -178,8 +179,10 @@ impl Radio {
         zone: TimeZone,
         meters: &[MeterConfig],
         receivers: &[ReceiverConfig],
+        drivers_dir: &Path,
     ) -> anyhow::Result<Self> {
-        let hub = Hub::open(folder, zone, meters)?;
+        let drivers = drivers(drivers_dir);
+        let hub = Hub::open(folder, zone, meters, drivers)?;
         let adopted = hub.adopted();
         let (commands, incoming) = mpsc::channel(QUEUE);
         let (heard, heard_out) = watch::channel(Arc::new(hub.heard()));
@@ -260,6 +263,30 @@ impl Radio {
         inner.save();
         Ok(())
     }
+}
+
+/// The drivers that come with the software and those of the installer's folder. One that is wrong
+/// is left out, and why is logged.
+fn drivers(folder: &Path) -> DriverSet {
+    let mut drivers = DriverSet::builtin();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    for path in paths {
+        let added = std::fs::read_to_string(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                drivers
+                    .add(&text)
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            });
+        if let Err(error) = added {
+            tracing::error!(driver = %path.display(), error, "this driver is not used");
+        }
+    }
+    drivers
 }
 
 async fn send(store: &mpsc::Sender<Incoming>, readings: Vec<Incoming>) -> anyhow::Result<()> {

@@ -9,8 +9,9 @@ use super::StoreError;
 
 /// Every migration, oldest first; `PRAGMA user_version` counts those applied. A migration that
 /// has been released is never changed.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_first_light.sql"),
+    include_str!("migrations/0002_indications.sql"),
     include_str!("migrations/0003_fields.sql"),
 ];
 

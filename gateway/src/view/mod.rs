@@ -3,7 +3,7 @@
 //! It is put together here and nowhere else, from what the bus tells and what the store holds,
 //! and handed on through a watch channel.
 
-mod figures;
+pub(crate) mod figures;
 mod meters;
 mod notices;
 
@@ -22,6 +22,7 @@ use wattle_api::{
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::MeterConfig;
+use crate::prices;
 use crate::store::{Reader, StoreError};
 use crate::supervisor::Pulse;
 use crate::tariff::{self, Tariff};
@@ -43,8 +44,8 @@ pub struct Sources {
     pub zone: TimeZone,
     /// The configured meters.
     pub meters: Vec<MeterConfig>,
-    /// The tariff, if there is one.
-    pub tariff: Option<Arc<Tariff>>,
+    /// The tariff of the moment.
+    pub tariff: prices::Current,
     /// The gateway as the API names it.
     pub gateway: Gateway,
 }
@@ -82,6 +83,7 @@ pub async fn run(
                 Err(RecvError::Closed) => return Ok(()),
             },
             _ = tick.tick() => {
+                view.follow_tariff();
                 if view.wants_figures() {
                     view.recall_figures(&mut reader).await?;
                 }
@@ -154,6 +156,19 @@ impl View {
         }
     }
 
+    /// Other prices make other figures.
+    fn follow_tariff(&mut self) {
+        if self.sources.tariff.has_changed().unwrap_or(false) {
+            self.sources.tariff.mark_unchanged();
+            self.price = None;
+            self.figures_stale = true;
+        }
+    }
+
+    fn tariff(&self) -> Option<Arc<Tariff>> {
+        self.sources.tariff.borrow().clone()
+    }
+
     fn wants_figures(&self) -> bool {
         let today = self
             .sources
@@ -177,13 +192,17 @@ impl View {
         for field in &fields {
             self.meters.recall_field(field);
         }
+        let told = blocking(reader, Reader::last_indications).await?;
+        for (name, indications) in &told {
+            self.meters.recall_indications(name, indications);
+        }
         self.figures_stale = true;
         Ok(())
     }
 
     async fn recall_figures(&mut self, reader: &mut Option<Reader>) -> anyhow::Result<()> {
         let now = self.sources.clock.now();
-        let (zone, tariff) = (self.sources.zone.clone(), self.sources.tariff.clone());
+        let (zone, tariff) = (self.sources.zone.clone(), self.tariff());
         let serial = self.meters.grid().and_then(|meter| meter.api.id.clone());
         let others = self.meters.supplies();
         let load = move |reader: &Reader| {
@@ -225,7 +244,7 @@ impl View {
 
     /// Prices change on full minutes at the most.
     fn price_at(&mut self, at: Timestamp) -> Option<Price> {
-        let tariff = self.sources.tariff.as_deref()?;
+        let tariff = self.tariff()?;
         let minute = at.as_second().div_euclid(60);
         if self
             .price
@@ -235,7 +254,7 @@ impl View {
             let on_the_minute = Timestamp::from_second(minute * 60).unwrap_or(at);
             self.price = Some((
                 minute,
-                tariff::price(tariff, on_the_minute, &self.sources.zone),
+                tariff::price(&tariff, on_the_minute, &self.sources.zone),
             ));
         }
         self.price.as_ref().map(|(_, price)| price.clone())
@@ -285,7 +304,7 @@ impl View {
             return None;
         }
         let open = (last - import.open_since).max(Decimal::ZERO);
-        let tariff = self.sources.tariff.as_deref();
+        let tariff = self.tariff();
         let cost = tariff.zip(import.today_cost).and_then(|(tariff, closed)| {
             let quarter = Timestamp::from_second(crate::store::quarter_start(received_at)).ok()?;
             Some(self.money(closed + open / figures::WH_PER_KWH * tariff.per_kwh(quarter)?))
@@ -315,9 +334,7 @@ impl View {
         let open = (last - import.open_since).max(Decimal::ZERO);
         let quarter = Timestamp::from_second(crate::store::quarter_start(received_at)).ok()?;
         let cost = self
-            .sources
-            .tariff
-            .as_deref()
+            .tariff()
             .zip(import.month_cost)
             .and_then(|(tariff, closed)| {
                 Some(self.money(closed + open / figures::WH_PER_KWH * tariff.per_kwh(quarter)?))
@@ -350,10 +367,9 @@ impl View {
 
     fn money(&self, amount: Decimal) -> Money {
         let currency = self
-            .sources
-            .tariff
-            .as_deref()
-            .map_or_else(String::new, |tariff| tariff.currency.clone());
+            .tariff()
+            .and_then(|tariff| tariff.currency.clone())
+            .unwrap_or_default();
         Money {
             amount: amount.normalize(),
             currency,

@@ -24,6 +24,7 @@ pub(super) struct Troubles {
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
     store: Option<Timestamp>,
+    powerline: BTreeMap<String, Vec<Notice>>,
     began: Option<Timestamp>,
 }
 
@@ -84,6 +85,9 @@ impl Troubles {
                 self.broker.get_or_insert((reason.clone(), now));
             }
             Event::Broker(None) => self.broker = None,
+            Event::Powerline { interface, notices } => {
+                self.powerline.insert(interface.clone(), notices.clone());
+            }
             Event::StoreWorks(true) => self.store = None,
             Event::StoreWorks(false) => {
                 self.store.get_or_insert(now);
@@ -213,6 +217,7 @@ impl Troubles {
                 *since,
             );
         }
+        found.extend(self.powerline.values().flatten().cloned());
         found.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
         found
     }

@@ -5,12 +5,15 @@
 //! and no correction guesses: real negative values of repaired firmware stay what they are.
 
 pub mod mbus;
+mod model;
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use crate::model::ObisCode;
+
+pub use model::{Model, maker, model, models};
 
 /// What a correction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]

@@ -27,7 +27,13 @@ fn at(second: i64) -> Timestamp {
 
 fn hub(folder: &Path, config: &str) -> Hub {
     let config: crate::config::Config = toml::from_str(config).unwrap();
-    Hub::open(folder.to_path_buf(), TimeZone::UTC, &config.meters).unwrap()
+    Hub::open(
+        folder.to_path_buf(),
+        TimeZone::UTC,
+        &config.meters,
+        DriverSet::builtin(),
+    )
+    .unwrap()
 }
 
 fn adopt(id: &str, name: &str, key: Option<&str>) -> AdoptMeter {
