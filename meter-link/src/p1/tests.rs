@@ -470,7 +470,7 @@ fn listen(
                     Action::SetLine(wanted) => line = wanted,
                     Action::Rejected(stretch) => rejected.push(stretch.reason),
                     Action::Telegram(_) => return (now - start, rejected),
-                    Action::Send(bytes) => panic!("a listener sends nothing: {bytes:?}"),
+                    other => panic!("a listener of P1 does none of this: {other:?}"),
                 }
             }
         }

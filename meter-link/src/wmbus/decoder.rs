@@ -521,8 +521,14 @@ mod tests {
             .decode(&octets(GAS).unwrap(), &[])
             .outcome
             .unwrap();
-        let ell = decoder(ELL_KEY).decode(&octets(ELL).unwrap(), &[]).outcome.unwrap();
-        assert_eq!(ell.payload, octets("02FF2000000413803C070044139F380700").unwrap());
+        let ell = decoder(ELL_KEY)
+            .decode(&octets(ELL).unwrap(), &[])
+            .outcome
+            .unwrap();
+        assert_eq!(
+            ell.payload,
+            octets("02FF2000000413803C070044139F380700").unwrap()
+        );
         let volume = opened.records().next().unwrap().unwrap();
         assert_eq!(volume.meaning.quantity, Quantity::Volume);
         assert_eq!(volume.value(), Value::Number("28504.27".parse().unwrap()));
