@@ -14,6 +14,7 @@ pub mod collect;
 pub mod config;
 pub mod daemon;
 pub mod dlms;
+pub mod drivers;
 pub mod http;
 pub mod mqtt;
 pub mod powerline;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod decode;
+pub mod driver;
 mod han;
 pub mod probe;
 mod readings;
@@ -48,6 +49,7 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Driver(driver::DriverArgs),
     Probe(probe::ProbeArgs),
     Tariff(tariff::TariffArgs),
     Import(readings::import::ImportArgs),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Driver(args) => driver::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Tariff(args) => tariff::run(&args),
         Command::Import(args) => readings::import::run(&args),

@@ -474,3 +474,182 @@ const fn ci_meaning(ci: u8) -> &'static str {
         _ => "it is not known here",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::octets;
+    use crate::mbus::{Quantity, Value};
+
+    /// OMS Specification Volume 2, Annex N.2.1: a gas meter, 28504.27 m³, mode 5.
+    const GAS: &str = "2E4493157856341233037A2A0020255923C95AAA26D1B2E7493B013EC4A6F6D3529B520EDFF0EA6DEFC99D6D69EBF3";
+    const GAS_KEY: &str = "0102030405060708090A0B0C0D0E0F11";
+    /// A Kamstrup meter, AES-CTR in the extended link layer, hop bit set (jMBus, DecryptionTest).
+    const ELL: &str = "24442D2C692845631B168D3050209CD621B006B1140AEF4953AE5B86FAFC0B00E70705B846";
+    const ELL_KEY: &str = "4E5508544202058100DFEFA06B0934A5";
+    /// A Kamstrup water meter in mode 10 (wmbusmeters issue 1667).
+    const CCM: &str = "4544372C060382533C168C20807A8010FF2A1001DC2E0D00CF1A85672E138D6C0AF61338403FDEB528AB264E2C61E41B06073550AA296AE9815C8A7A9868EC6C624CFBBCECB3";
+    const CCM_KEY: &str = "BF902DD6DFADAFE83E4AE6832B5FA14C";
+
+    fn decoder(key: &str) -> Decoder {
+        let mut keys = KeyRing::default();
+        keys.insert_for_all(MeterKey::from_hex(key).unwrap());
+        Decoder::new(keys)
+    }
+
+    #[test]
+    fn published_telegrams() {
+        for (telegram, key, proof) in [
+            (GAS, GAS_KEY, Proof::KnownBytes),
+            (ELL, ELL_KEY, Proof::PayloadCrc),
+            (CCM, CCM_KEY, Proof::CcmTag),
+        ] {
+            let frame = octets(telegram).unwrap();
+            let decoded = decoder(key).decode(&frame, &[]);
+            let opened = decoded.outcome.unwrap();
+            assert_eq!(decoded.envelope.unwrap().security.proof, proof);
+            assert!(opened.records().all(|record| record.is_ok()));
+            let wrong = decoder(&"11".repeat(16)).decode(&frame, &[]).outcome;
+            let status = wrong.unwrap_err().status();
+            assert!(matches!(status, "wrong_key" | "auth_failed"), "{status}");
+            let none = Decoder::default().decode(&frame, &[]).outcome;
+            assert_eq!(none.unwrap_err().status(), "no_key");
+        }
+        let opened = decoder(GAS_KEY)
+            .decode(&octets(GAS).unwrap(), &[])
+            .outcome
+            .unwrap();
+        let ell = decoder(ELL_KEY)
+            .decode(&octets(ELL).unwrap(), &[])
+            .outcome
+            .unwrap();
+        assert_eq!(
+            ell.payload,
+            octets("02FF2000000413803C070044139F380700").unwrap()
+        );
+        let volume = opened.records().next().unwrap().unwrap();
+        assert_eq!(volume.meaning.quantity, Quantity::Volume);
+        assert_eq!(volume.value(), Value::Number("28504.27".parse().unwrap()));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_an_authenticated_message_is_noticed() {
+        let frame = octets(CCM).unwrap();
+        // Behind the CI field, by which a header that announces no security could begin.
+        for bit in 8 * 14..8 * frame.len() {
+            let mut altered = frame.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                decoder(CCM_KEY).decode(&altered, &[]).outcome.is_err(),
+                "{bit}"
+            );
+        }
+        for length in 0..frame.len() {
+            assert!(
+                decoder(CCM_KEY)
+                    .decode(&frame[..length], &[])
+                    .outcome
+                    .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn counters_and_clear_payloads() {
+        let frame = octets(CCM).unwrap();
+        let mut decoder = decoder(CCM_KEY);
+        decoder.replay = Some(ReplayGuard::default());
+        assert!(decoder.decode(&frame, &[]).outcome.is_ok());
+        let again = decoder.decode(&frame, &[]).outcome.unwrap_err();
+        assert_eq!(again, Refusal::Duplicate);
+        // The same message by another access number of the extended link layer.
+        let mut other = frame.clone();
+        other[12] ^= 1;
+        let status = decoder.decode(&other, &[]).outcome.unwrap_err().status();
+        assert_eq!(status, "replay");
+        // A made-up meter whose header announces mode 5 over a plain payload.
+        let clear = octets(
+            "1844AE4C4455223368077A55001025 2F2F0413010000002F2F"
+                .replace(' ', "")
+                .as_str(),
+        )
+        .unwrap();
+        assert_eq!(
+            decoder.decode(&clear, &[]).outcome.unwrap_err().status(),
+            "clear_refused"
+        );
+        let decoded = Decoder::default().decode(&clear, &[]);
+        assert!(decoded.envelope.unwrap().security.clear_payload && decoded.outcome.is_ok());
+    }
+
+    #[test]
+    fn compact_frames_need_their_full_frame_once() {
+        let full = [0x02, 0xFF, 0x20, 0, 0, 0x04, 0x13, 0x03, 0xC0, 0, 0];
+        let format = [0x02, 0xFF, 0x20, 0x04, 0x13];
+        let mut compact = crate::crc::en13757(&format).to_le_bytes().to_vec();
+        compact.extend(crate::crc::en13757(&full).to_le_bytes());
+        compact.extend([0, 0, 0x03, 0xC0, 0, 0]);
+        let frame = |ci: u8, payload: &[u8]| {
+            let mut frame = octets("00442D2C692845631B16").unwrap();
+            frame.push(ci);
+            frame.extend_from_slice(payload);
+            frame[0] = u8::try_from(frame.len() - 1).unwrap();
+            frame
+        };
+        let mut decoder = Decoder::default();
+        let before = decoder
+            .decode(&frame(0x79, &compact), &[])
+            .outcome
+            .unwrap_err();
+        assert_eq!(before.status(), "unknown_format");
+        assert!(decoder.decode(&frame(0x78, &full), &[]).outcome.is_ok());
+        let after = decoder.decode(&frame(0x79, &compact), &[]).outcome.unwrap();
+        assert_eq!(after.record_bytes(), full);
+        compact[5] ^= 1;
+        let damaged = decoder
+            .decode(&frame(0x79, &compact), &[])
+            .outcome
+            .unwrap_err();
+        assert_eq!(damaged.status(), "checksum");
+    }
+
+    #[test]
+    fn fragments_make_one_message() {
+        let payload = octets("78041301000000").unwrap();
+        let frame = |fcl: u16, part: &[u8]| {
+            let mut frame = octets("00442D2C692845631B169002").unwrap();
+            frame.extend(fcl.to_le_bytes());
+            frame.extend_from_slice(part);
+            frame[0] = u8::try_from(frame.len() - 1).unwrap();
+            frame
+        };
+        let mut decoder = Decoder::default();
+        let last = frame(0x0002, &payload[4..]);
+        assert_eq!(
+            decoder.decode(&last, &[]).outcome.unwrap_err(),
+            Refusal::LoneFragment
+        );
+        let first = decoder.decode(&frame(0x4001, &payload[..4]), &[]).outcome;
+        assert_eq!(first.unwrap_err(), Refusal::Fragment { number: 1 });
+        let whole = decoder.decode(&last, &[]).outcome.unwrap();
+        assert_eq!(whole.payload, payload[1..]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..260), ci in any::<u8>()) {
+            let mut bytes = bytes;
+            if let Some(field) = bytes.get_mut(10) {
+                *field = ci;
+            }
+            for mut decoder in [Decoder::default(), decoder(GAS_KEY)] {
+                let _ = numbers(&bytes);
+                if let Ok(opened) = decoder.decode(&bytes, &[]).outcome {
+                    let _ = opened.records().count();
+                }
+            }
+        }
+    }
+}

@@ -468,3 +468,95 @@ pub(super) fn open_ell(key: &[u8; 16], initial_counter: [u8; 16], sealed: &[u8])
     ctr::Ctr128BE::<Aes128>::new(key.into(), &initial_counter.into()).apply_keystream(&mut opened);
     opened
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::octets;
+
+    const KEY: [u8; 16] = [0x5A; 16];
+
+    /// Modes 8 and 9 against themselves: there is no published telegram.
+    #[test]
+    fn modes_eight_and_nine_open_what_they_seal() {
+        let meter = DeviceAddress::from_link([0x93, 0x15, 0x78, 0x56, 0x34, 0x12, 0x33, 0x03]);
+        let plain = octets("2F2F0C1427048502").unwrap();
+        for mode in [8u8, 9] {
+            let mut message = octets("7A2A00FF").unwrap();
+            message.extend([mode, 0x10, 0x01, 7, 0, 0, 0]);
+            let header = Header::read(&message).unwrap();
+            let sealing = Sealed {
+                header: &header,
+                message: &message,
+                meter,
+                authentication: None,
+                days: &[],
+            };
+            let key = sealing.derived(&KEY, 0x00, 7);
+            let mut body = plain.clone();
+            let tag = if mode == 8 {
+                let mut block = [0; 16];
+                let fields = sealing.nonce_fields([0].as_slice(), 7);
+                block
+                    .iter_mut()
+                    .zip(fields)
+                    .for_each(|(to, from)| *to = from);
+                ctr::Ctr32BE::<Aes128>::new(&key.into(), &block.into()).apply_keystream(&mut body);
+                let mut check = cmac(&sealing.derived(&KEY, 0x01, 7));
+                check.update(sealing.header_bytes());
+                check.update(&7u32.to_le_bytes());
+                check.update(&body);
+                check.finalize().into_bytes()[..8].to_vec()
+            } else {
+                let mut nonce = [0; 12];
+                nonce
+                    .iter_mut()
+                    .zip(sealing.nonce_fields(&[], 7))
+                    .for_each(|(to, from)| *to = from);
+                aes_gcm::AesGcm::<Aes128, U12, U12>::new(&key.into())
+                    .encrypt_in_place_detached(&nonce.into(), sealing.header_bytes(), &mut body)
+                    .unwrap()
+                    .to_vec()
+            };
+            let mut sealed = message.clone();
+            sealed.extend(body);
+            sealed.extend(tag);
+            let open = |message: &[u8]| {
+                let sealed = Sealed { message, ..sealing };
+                sealed.open(&MeterKey::from_hex(&"5a".repeat(16)).unwrap())
+            };
+            assert_eq!(open(&sealed).unwrap().0, plain, "mode {mode}");
+            for bit in 8 * 11..8 * sealed.len() {
+                let mut altered = sealed.clone();
+                altered[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(open(&altered).unwrap_err().status(), "auth_failed");
+            }
+        }
+    }
+
+    #[test]
+    fn des_with_known_bytes() {
+        let plain = octets("2F2F041301000000").unwrap();
+        let mut sealed = plain.clone();
+        let key = [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF];
+        use cbc::cipher::BlockEncryptMut;
+        cbc::Encryptor::<des::Des>::new(&key.into(), &[0; 8].into())
+            .encrypt_padded_mut::<NoPadding>(&mut sealed, plain.len())
+            .unwrap();
+        let mut message = octets("7A01000802").unwrap();
+        message.extend(&sealed);
+        let header = Header::read(&message).unwrap();
+        let meter = DeviceAddress::from_link([0; 8]);
+        let sealed = Sealed {
+            header: &header,
+            message: &message,
+            meter,
+            authentication: None,
+            days: &[],
+        };
+        let right = MeterKey::from_hex("0123456789ABCDEF").unwrap();
+        assert_eq!(sealed.open(&right).unwrap(), (plain, Proof::KnownBytes));
+        let wrong = MeterKey::from_hex("FEDCBA9876543210").unwrap();
+        assert_eq!(sealed.open(&wrong).unwrap_err().status(), "wrong_key");
+    }
+}

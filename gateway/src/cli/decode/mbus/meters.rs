@@ -1,8 +1,6 @@
 //! Names and drivers of meters, and what a driver makes of a telegram.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use meter_link::mbus::{
@@ -13,6 +11,7 @@ use meter_link::profile::mbus::{Driver, DriverReading, DriverSet, Source, in_uni
 use super::options::{self, MeterOption, OptionError};
 use super::report::{Headline, Reading};
 use super::{DriverArgs, MeterArgs};
+use crate::drivers::load_folder;
 
 /// The meters of the command line and all drivers.
 pub(super) struct Meters {
@@ -59,15 +58,8 @@ impl Meters {
 
     fn load(&mut self, args: &DriverArgs) {
         for folder in &args.drivers {
-            for (path, text) in driver_files(folder) {
-                if let Err(error) = text.map_err(|error| error.to_string()).and_then(|text| {
-                    self.drivers
-                        .add(&text)
-                        .map(|_| ())
-                        .map_err(|error| error.to_string())
-                }) {
-                    eprintln!("wattle: driver {} is not used: {error}", path.display());
-                }
+            for disabled in load_folder(&mut self.drivers, folder) {
+                eprintln!("wattle: {disabled}");
             }
         }
     }
@@ -99,24 +91,6 @@ impl Meters {
         }
         self.drivers.by_address(address?).map(Chosen::from)
     }
-}
-
-/// What a folder holds, in the order of names.
-fn driver_files(folder: &Path) -> Vec<(std::path::PathBuf, std::io::Result<String>)> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => return vec![(folder.to_owned(), Err(error))],
-    };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path);
-            (path, text)
-        })
-        .collect()
 }
 
 /// The numbers by which a meter may be known from its records: Qundis meters behind a radio
