@@ -28,8 +28,8 @@ pub enum Fault {
     /// Data nested deeper than [`MAX_DEPTH`](super::data::MAX_DEPTH).
     #[error("data is nested too deeply")]
     Depth,
-    /// More elements than the bytes can hold.
-    #[error("more elements than the message has bytes")]
+    /// Too many elements that take no byte of the message.
+    #[error("too many elements without content")]
     Elements,
     /// A field whose length or value breaks its definition.
     #[error("{0}")]

@@ -25,20 +25,19 @@ pub struct CompactArray {
 }
 
 impl TypeDescription {
-    fn read(reader: &mut Reader<'_>, walk: &mut Walk, depth: usize) -> Result<Self, Error> {
+    fn read(reader: &mut Reader<'_>, depth: usize) -> Result<Self, Error> {
         if depth > MAX_DEPTH {
             return Err(reader.error(Fault::Depth));
         }
-        walk.count(reader)?;
         let start = reader.clone();
         match reader.u8()? {
             1 => {
                 let count = reader.u16()?;
-                let element = Self::read(reader, walk, depth + 1)?;
+                let element = Self::read(reader, depth + 1)?;
                 Ok(Self::Array(count, Box::new(element)))
             }
             2 => {
-                let elements = reader.list(|reader| Self::read(reader, walk, depth + 1))?;
+                let elements = reader.list(|reader| Self::read(reader, depth + 1))?;
                 Ok(Self::Structure(elements))
             }
             tag if content(&mut Reader::new(&[0; 16]), tag).is_some() => Ok(Self::Simple(tag)),
@@ -65,8 +64,8 @@ impl TypeDescription {
     }
 
     fn element(&self, reader: &mut Reader<'_>, walk: &mut Walk) -> Result<Data, Error> {
-        walk.count(reader)?;
-        match self {
+        let before = reader.at();
+        let data = match self {
             Self::Simple(tag) => {
                 content(reader, *tag).unwrap_or(Err(reader.error(Fault::DataTag(*tag))))
             }
@@ -79,14 +78,18 @@ impl TypeDescription {
                 .map(|element| element.element(reader, walk))
                 .collect::<Result<_, _>>()
                 .map(Data::Structure),
+        }?;
+        if reader.at() == before {
+            walk.free(reader)?;
         }
+        Ok(data)
     }
 }
 
 impl CompactArray {
     /// Reads description and contents, behind the tag.
     pub(super) fn read(reader: &mut Reader<'_>, walk: &mut Walk) -> Result<Self, Error> {
-        let description = TypeDescription::read(reader, walk, 0)?;
+        let description = TypeDescription::read(reader, 0)?;
         let contents = reader.octets()?;
         let start = reader.at() - contents.len();
         let mut inner = Reader::new(contents);
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn nothing_grows_out_of_nothing() {
         assert!(Data::decode(&[0x13, 0, 1, 5]).is_err());
-        // 65,535 times null and one byte: more nodes than the message can pay for.
+        // 65,535 times null and one byte.
         let bytes = [0x13, 2, 2, 1, 0xFF, 0xFF, 0, 0x11, 1, 7];
         assert_eq!(Data::decode(&bytes).unwrap_err().fault, Fault::Elements);
     }

@@ -146,9 +146,9 @@ impl Data {
     /// Reads one value off the front.
     ///
     /// # Errors
-    /// The bytes are no value, are nested too deeply, or make more elements than there are bytes.
+    /// The bytes are no value, are nested too deeply, or make too many elements out of nothing.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        Walk::new(reader, false).value(reader, 0)
+        Walk::new(false).value(reader, 0)
     }
 
     /// Reads one value in which two-element structures may begin with an untagged attribute
@@ -157,7 +157,7 @@ impl Data {
     /// # Errors
     /// As [`Data::read`].
     pub fn read_with_descriptors(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        Walk::new(reader, true).value(reader, 0)
+        Walk::new(true).value(reader, 0)
     }
 
     /// Reads the one value that `bytes` are.
@@ -352,25 +352,27 @@ impl Data {
     }
 }
 
-/// One walk through a tree: how many nodes it may still make.
+/// Nodes that cost no byte, such as null in a compact array, are so many at most.
+const MAX_FREE: usize = 16 * 1024;
+
+/// One walk through a tree: how many nodes it may still make for nothing.
 pub(super) struct Walk {
     descriptors: bool,
-    nodes: usize,
+    free: usize,
 }
 
 impl Walk {
-    fn new(reader: &Reader<'_>, descriptors: bool) -> Self {
-        // Every node but those of type null in a compact array costs a byte.
+    const fn new(descriptors: bool) -> Self {
         Self {
             descriptors,
-            nodes: 2 * reader.rest().len() + 1,
+            free: MAX_FREE,
         }
     }
 
-    /// Takes note of one node.
-    pub(super) fn count(&mut self, reader: &Reader<'_>) -> Result<(), Error> {
-        let nodes = self.nodes.checked_sub(1);
-        self.nodes = nodes.ok_or(reader.error(Fault::Elements))?;
+    /// Takes note of one node that cost no byte.
+    pub(super) fn free(&mut self, reader: &Reader<'_>) -> Result<(), Error> {
+        let free = self.free.checked_sub(1);
+        self.free = free.ok_or(reader.error(Fault::Elements))?;
         Ok(())
     }
 
@@ -378,7 +380,6 @@ impl Walk {
         if depth > MAX_DEPTH {
             return Err(reader.error(Fault::Depth));
         }
-        self.count(reader)?;
         let start = reader.clone();
         match reader.u8()? {
             1 => {
