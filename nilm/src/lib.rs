@@ -1,6 +1,15 @@
-//! Load disaggregation: which appliances used the energy that the meter counted.
-//!
-//! The crate is pure and deterministic: it takes timestamped power and returns appliance cycles
-//! with their energy and confidence. It knows no async runtime, no database and no file.
-//!
-//! Nothing of it is written yet, and the gateway shows no appliances until it is.
+//! Load disaggregation.
+pub mod candidate;
+pub mod engine;
+pub mod floor;
+pub mod forest;
+pub mod habits;
+pub mod ingest;
+pub mod kind;
+pub mod library;
+pub mod pulse;
+pub mod segment;
+pub mod cycles;
+pub mod fit;
+pub mod personal;
+pub mod tally;
