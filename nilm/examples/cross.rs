@@ -96,6 +96,23 @@ fn main() {
         }
         let library = fit.finish("cross", Vec::new());
         let fitted = clock.elapsed();
+        if let Ok(kind) = std::env::var("SINGLES") {
+            let kind = kind_of(&kind);
+            for seen in lessons[i].seen.iter().filter(|s| lessons[i].concerns(&kind, s)) {
+                let p = &seen.candidate.pulses[0];
+                println!("S,{},{},{:.0},{:.0},{:.0},{},{},{}", home.source.name, seen.owner.as_deref().unwrap_or("-"), p.on, p.power, seen.candidate.seconds(), seen.candidate.features[17], seen.candidate.features[14], seen.candidate.features[18]);
+            }
+            continue;
+        }
+        if std::env::var_os("GRP").is_some() {
+            for seen in lessons[i].seen.iter().filter(|s| s.candidate.grouped) {
+                let f = &seen.candidate.features;
+                let p = |k: &str| library.kinds.get(k).map_or(0.0, |s| s.forest.likelihood(f));
+                println!("G,{},{},{:.2},{:.2},{}", home.source.name, seen.owner.as_deref().unwrap_or("-"), p("dishwasher"), p("washing_machine"),
+                    f.iter().map(|x| format!("{x:.2}")).collect::<Vec<_>>().join(","));
+            }
+            continue;
+        }
         if verbose {
             for name in home.labels.keys() {
                 let kind = kind_of(name);

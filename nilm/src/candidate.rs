@@ -18,6 +18,10 @@ pub const PLATEAU_S: f64 = 200.0;
 const LONGEST_PLATEAU_S: f64 = 3000.0;
 /// Power of a heater of a washing machine or a dishwasher. W.
 const HEATER_W: (f64, f64) = (1400.0, 3300.0);
+/// A heating that pauses no longer than this is one. s.
+const PAUSE_S: f64 = 150.0;
+/// And if it is on for this share of its time.
+const DUTY: f64 = 0.7;
 /// Plateaus of one programme lie at most this far apart. s.
 pub const APART_S: f64 = 3600.0;
 /// And within this of the first. s.
@@ -27,11 +31,48 @@ pub const ALIKE: f64 = 0.08;
 /// Kinds whose habits are among the features.
 const REFERENCES: [&str; 6] = ["kettle", "microwave", "toaster", "coffee_maker", "fridge", "boiler"];
 
+/// Where features stand.
+pub(crate) mod place {
+    pub(crate) const POWER: usize = 0;
+    pub(crate) const SECONDS: usize = 1;
+    pub(crate) const PLATEAUS: usize = 3;
+    pub(crate) const LONGEST: usize = 4;
+    pub(crate) const SHORTEST: usize = 5;
+    pub(crate) const GAP: usize = 6;
+    pub(crate) const CLOSED: usize = 7;
+    pub(crate) const OVERSHOOT: usize = 9;
+    pub(crate) const SAME: usize = 10;
+    pub(crate) const SHORTS: usize = 11;
+    pub(crate) const CLOSE: usize = 14;
+    pub(crate) const RUNNING: usize = 16;
+    pub(crate) const CYCLE: usize = 17;
+    pub(crate) const BURSTS: usize = 18;
+    pub(crate) const BEFORE: usize = 20;
+    pub(crate) const AFTER: usize = 23;
+    pub(crate) const LATER: usize = 26;
+    pub(crate) const BETWEEN: usize = 29;
+    pub(crate) const ALIKE: usize = 55;
+}
+
+/// A stretch of heating: one pulse, or some of the same power with short pauses, as where a
+/// thermostat or a turning drum interrupts it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plateau {
+    /// All of it as one pulse, with the number of the first.
+    pub whole: Pulse,
+    /// Its pulses.
+    pub pulses: Vec<Pulse>,
+    /// Seconds that they are on.
+    seconds: f64,
+}
+
 /// A pulse, or the plateaus of one programme.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Its pulses, the first one first.
+    /// Its pulses or plateaus, the first one first.
     pub pulses: Vec<Pulse>,
+    /// The pulses that they are made of.
+    pub members: Vec<Pulse>,
     /// Whether it is to be judged as a programme.
     pub grouped: bool,
     /// Its features.
@@ -126,42 +167,67 @@ pub struct Surroundings<'a> {
     pub now: f64,
 }
 
-/// Whether a pulse could be the heating plateau of a programme.
+/// The heating plateaus among pulses that are in the order in which they came on.
 #[must_use]
-pub fn is_plateau(pulse: &Pulse, now: f64) -> bool {
-    let seconds = pulse.off.min(now) - pulse.on;
-    (HEATER_W.0..=HEATER_W.1).contains(&pulse.power)
-        && (PLATEAU_S..LONGEST_PLATEAU_S).contains(&seconds)
+pub fn plateaus(pulses: &[Pulse], now: f64) -> Vec<Plateau> {
+    let mut all: Vec<Plateau> = Vec::new();
+    for pulse in pulses {
+        let seconds = pulse.off.min(now) - pulse.on;
+        if !(HEATER_W.0..=HEATER_W.1).contains(&pulse.power) || seconds < 30.0 {
+            continue;
+        }
+        let before = all.iter_mut().rev().find(|plateau| {
+            let pause = pulse.on - plateau.whole.off;
+            let on = plateau.seconds + seconds;
+            (0.0..=PAUSE_S).contains(&pause)
+                && (pulse.power / plateau.whole.power - 1.0).abs() < 0.12
+                && on > DUTY * (pulse.off.min(now) - plateau.whole.on)
+        });
+        if let Some(plateau) = before {
+            let on = plateau.seconds + seconds;
+            plateau.whole.power = (plateau.whole.power * plateau.seconds + pulse.power * seconds) / on;
+            plateau.whole.off = pulse.off;
+            plateau.whole.closed &= pulse.closed;
+            plateau.seconds = on;
+            plateau.pulses.push(*pulse);
+        } else {
+            all.push(Plateau { whole: *pulse, pulses: vec![*pulse], seconds });
+        }
+    }
+    all.retain(|plateau| (PLATEAU_S..LONGEST_PLATEAU_S).contains(&plateau.seconds));
+    all
 }
 
 impl Surroundings<'_> {
-    /// The group of plateaus that begins with a pulse.
+    /// The group of plateaus that begins with one.
     #[must_use]
-    pub fn group(&self, first: &Pulse, taken: impl Fn(u64) -> bool) -> Candidate {
-        let mut pulses = vec![*first];
-        let mut end = first.off;
-        for pulse in self.pulses {
-            let later = pulse.on >= end - 60.0 && pulse.on - end < APART_S;
+    pub fn group(&self, first: &Plateau, all: &[Plateau], taken: impl Fn(u64) -> bool) -> Candidate {
+        let mut pulses = vec![first.whole];
+        let mut members = first.pulses.clone();
+        let mut end = first.whole.off;
+        for Plateau { whole, pulses: parts, .. } in all {
+            let later = whole.on >= end - 60.0 && whole.on - end < APART_S;
             if later
-                && pulse.on - first.on < WITHIN_S
-                && is_plateau(pulse, self.now)
-                && (pulse.power / first.power - 1.0).abs() < ALIKE
-                && !taken(pulse.id)
+                && whole.on - first.whole.on < WITHIN_S
+                && (whole.power / first.whole.power - 1.0).abs() < ALIKE
+                && whole.id != first.whole.id
+                && !taken(whole.id)
             {
-                pulses.push(*pulse);
-                end = pulse.off;
+                pulses.push(*whole);
+                members.extend(parts);
+                end = whole.off;
             }
         }
-        self.describe(pulses, true)
+        self.describe(pulses, members, true)
     }
 
     /// A pulse alone.
     #[must_use]
     pub fn single(&self, pulse: &Pulse) -> Candidate {
-        self.describe(vec![*pulse], false)
+        self.describe(vec![*pulse], vec![*pulse], false)
     }
 
-    fn describe(&self, pulses: Vec<Pulse>, grouped: bool) -> Candidate {
+    fn describe(&self, pulses: Vec<Pulse>, members: Vec<Pulse>, grouped: bool) -> Candidate {
         let mut features = Vec::with_capacity(64);
         if let Some(first) = pulses.first() {
             self.own(&pulses, &mut features);
@@ -174,7 +240,7 @@ impl Surroundings<'_> {
                 *feature = 0.0;
             }
         }
-        Candidate { pulses, grouped, features }
+        Candidate { pulses, members, grouped, features }
     }
 
     fn lasting(&self, pulse: &Pulse) -> f64 {
@@ -231,6 +297,8 @@ impl Surroundings<'_> {
                 *small += f64::from(u8::from(pulse.power > 50.0 && pulse.power < 600.0));
                 *mid += f64::from(u8::from((600.0..1400.0).contains(&pulse.power)));
             }
+            let burst = lasting < 120.0 && (0.4..2.5).contains(&(pulse.power / first.power.max(1.0)));
+            *bursts += f64::from(u8::from(burst && pulse.power > 200.0 && after.abs() < 600.0));
             if pulse.power > 300.0 {
                 *close += f64::from(u8::from(after.abs() < 600.0));
                 *running += f64::from(u8::from(pulse.on < first.off && pulse.off > first.on));
@@ -240,7 +308,6 @@ impl Surroundings<'_> {
                 if after < 0.0 {
                     last_alike = last_alike.max(pulse.off);
                 }
-                *bursts += f64::from(u8::from(after.abs() < 600.0));
             }
             if ratio < 0.25
                 && (lasting / self.lasting(first)).ln().abs() < 0.6

@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{ALIKE, APART_S, Candidate, Programmes, Surroundings, is_plateau};
+use crate::candidate::{ALIKE, APART_S, Candidate, Plateau, Programmes, Surroundings, place, plateaus};
 use crate::floor::Floor;
-use crate::habits::{self, Habits};
+use crate::habits::Habits;
+use crate::fit::relevant;
+use crate::grammar::{log_odds, shift};
 use crate::ingest::{Arrival, Rhythm, Sample};
 use crate::kind::{Family, KINDS, Kind, column_order, kind_of};
 use crate::library::Library;
+use crate::prior;
 use crate::personal::{Personal, Point};
 use crate::pulse::{Pairing, Pulse};
 use crate::segment::{Segmenter, Step};
@@ -204,6 +207,8 @@ pub struct Disaggregator {
     told_until: f64,
     plugs: BTreeMap<usize, Plug>,
     personal: BTreeMap<usize, Personal>,
+    /// What the decoder itself was sure of.
+    habitual: BTreeMap<usize, Personal>,
     #[serde(skip)]
     observed: Vec<Candidate>,
 }
@@ -241,6 +246,7 @@ impl Disaggregator {
             told_until: f64::NEG_INFINITY,
             plugs: BTreeMap::new(),
             personal: BTreeMap::new(),
+            habitual: BTreeMap::new(),
             observed: Vec::new(),
         }
     }
@@ -432,9 +438,10 @@ impl Disaggregator {
         self.habits.refresh();
         self.follow(&pulses, now);
         let lead = LEAD_S.min(self.settings.delay_s as f64 / 3.0);
-        for pulse in &pulses {
-            if pulse.on < until + lead && is_plateau(pulse, now) && !self.grouped.contains_key(&pulse.id) {
-                self.look_at_group(pulse, &pulses, now);
+        let heating = plateaus(&pulses, now);
+        for plateau in &heating {
+            if plateau.whole.on < until + lead && !self.grouped.contains_key(&plateau.whole.id) {
+                self.look_at_group(plateau, &heating, &pulses, now);
             }
         }
         for pulse in &pulses {
@@ -470,8 +477,11 @@ impl Disaggregator {
         }
     }
 
-    fn look_at_group(&mut self, first: &Pulse, pulses: &[Pulse], now: f64) {
-        self.grouped.insert(first.id, first.on);
+    fn look_at_group(&mut self, plateau: &Plateau, heating: &[Plateau], pulses: &[Pulse], now: f64) {
+        let first = &plateau.whole;
+        for pulse in &plateau.pulses {
+            self.grouped.insert(pulse.id, pulse.on);
+        }
         // A further plateau of a group that has been looked at.
         if let Some(group) = self.groups.iter_mut().rev().find(|group| {
             (first.power / group.power - 1.0).abs() < ALIKE
@@ -481,13 +491,13 @@ impl Disaggregator {
         }) {
             group.end = first.off.min(now);
             if let Some(id) = group.run {
-                group.run = Some(first.id);
+                group.run = plateau.pulses.last().map(|pulse| pulse.id);
                 if let Some(run) = self.runs.iter_mut().find(|run| run.pulses.iter().any(|p| p.id == id)) {
-                    run.pulses.push(*first);
+                    run.pulses.extend(&plateau.pulses);
                     if let Some(fill) = &mut run.fill {
                         fill.to = fill.to.max(first.off.min(now) + 300.0);
                     }
-                    self.done.insert(first.id, first.on);
+                    self.done.extend(plateau.pulses.iter().map(|pulse| (pulse.id, pulse.on)));
                 }
             }
             return;
@@ -499,14 +509,15 @@ impl Disaggregator {
             programmes: &self.programmes,
             now,
         };
-        let candidate = around.group(first, |id| id != first.id && self.grouped.contains_key(&id));
+        let candidate = around.group(plateau, heating, |id| self.grouped.contains_key(&id));
         let (owner, lessons) = self.plugged(&candidate, now);
-        let mut best = (0.0, None);
+        let (mut best, mut sure) = ((0.0, None), Vec::new());
         for (column, name) in self.columns.iter().enumerate() {
             let kind = kind_of(name);
             let has_plug = self.has_plug(column, candidate.start(), candidate.start() + 60.0);
             if kind.family == Family::Programme && owner.is_none() && !has_plug {
                 let likely = self.likely(name, &kind, &candidate);
+                sure.push((column, likely));
                 if likely > best.0 {
                     best = (likely, Some(column));
                 }
@@ -528,21 +539,22 @@ impl Disaggregator {
             && likely >= ACCEPT
         {
             let fill = self.fill(column, &candidate, &around);
-            group.run = candidate.pulses.last().map(|pulse| pulse.id);
-            for pulse in &candidate.pulses {
+            group.run = candidate.members.last().map(|pulse| pulse.id);
+            for pulse in &candidate.members {
                 self.done.insert(pulse.id, pulse.on);
             }
             self.runs.push(Run {
                 column,
-                pulses: candidate.pulses.clone(),
+                pulses: candidate.members.clone(),
                 fill: Some(fill),
                 confidence: likely,
             });
         }
-        for pulse in &candidate.pulses {
+        for pulse in &candidate.members {
             self.grouped.insert(pulse.id, pulse.on);
         }
         self.learn(&candidate, &lessons);
+        self.remember(&candidate, &sure);
         self.groups.push(group);
         self.programmes.add(&candidate);
         if self.settings.observe {
@@ -568,7 +580,7 @@ impl Disaggregator {
         let (owner, lessons) = if running { (None, Vec::new()) } else { self.plugged(&candidate, now) };
         self.learn(&candidate, &lessons);
         let period = self.rhythm.period_s() as f64;
-        let mut best = (0.0, None);
+        let (mut best, mut sure) = ((0.0, None), Vec::new());
         for (column, name) in self.columns.iter().enumerate() {
             let kind = kind_of(name);
             if kind.family == Family::Programme || !gate(&kind, &candidate, period, now) {
@@ -578,6 +590,7 @@ impl Disaggregator {
                 continue;
             }
             let likely = self.likely(name, &kind, &candidate);
+            sure.push((column, likely));
             self.guesses.push(Guess { column, on: pulse.on, off: pulse.off, likely });
             let busy = self.runs.iter().any(|run| run.column == column && overlaps(run, pulse, now));
             if likely > best.0 && !busy {
@@ -598,7 +611,8 @@ impl Disaggregator {
         if !running {
             let whole = 1.4 * self.rhythm.period_s().min(60) as f64;
             if pulse.closed && pulse.seconds() >= whole {
-                self.habits.add(pulse.power, pulse.seconds(), pulse.off);
+                let again = candidate.features.get(place::CYCLE).is_some_and(|&count| count >= 2.0);
+                self.habits.add(pulse.power, pulse.seconds(), pulse.off, again);
             }
             if self.settings.observe {
                 self.observed.push(candidate);
@@ -644,6 +658,16 @@ impl Disaggregator {
         }
     }
 
+    /// What is likely enough, one way or the other, speaks for what is like it.
+    fn remember(&mut self, candidate: &Candidate, judged: &[(usize, f64)]) {
+        for &(column, likely) in judged {
+            if likely > 0.8 || likely < 0.2 {
+                let point = Point::of(candidate);
+                self.habitual.entry(column).or_default().learn(point, likely > 0.5, 0.1, 0);
+            }
+        }
+    }
+
     /// Whether a plug tells of an appliance at this time.
     fn has_plug(&self, column: usize, from: f64, to: f64) -> bool {
         self.plugs.get(&column).is_some_and(|plug| plug.mean(from, to).is_some())
@@ -652,14 +676,22 @@ impl Disaggregator {
     /// How likely a candidate is a cycle of an appliance.
     fn likely(&self, name: &str, kind: &Kind, candidate: &Candidate) -> f64 {
         let index = KINDS.iter().position(|other| other.name == kind.name);
-        let plain = index.map_or(0.0, |index| self.plain(index, kind, candidate));
+        let plain = index.map_or(0.0, |index| prior::likely(kind, candidate, &self.habits.of(index), self.rhythm.period_s() as f64));
         let owned = self.settings.owned.iter().any(|owned| owned == name);
         let likely = match self.library.kinds.get(kind.name) {
             Some(fitted) => {
-                let weight = f64::from(fitted.cycles) / (f64::from(fitted.cycles) + 25.0);
-                weight * fitted.forest.likelihood(&candidate.features) + (1.0 - weight) * plain
+                // What one home taught need not hold in another.
+                let homes = f64::from(fitted.homes).powi(2);
+                let homes = homes / (homes + 2.0);
+                let weight = homes * f64::from(fitted.cycles) / (f64::from(fitted.cycles) + 10.0);
+                weight * fitted.forest.likelihood(&relevant(kind, &candidate.features)) + (1.0 - weight) * plain
             }
             None => plain,
+        };
+        let likely = if kind.family == Family::Programme {
+            shift(likely, log_odds(kind.name, candidate))
+        } else {
+            likely
         };
         let prior = if owned || matches!(kind.name, "shower" | "ev_charger") {
             likely
@@ -667,44 +699,19 @@ impl Disaggregator {
             // The same evidence says less where the household did not name it.
             likely * likely
         };
-        let taught = self
-            .columns
-            .iter()
-            .position(|column| column == name)
-            .and_then(|column| self.personal.get(&column));
-        taught.map_or(prior, |taught| taught.likely(candidate, prior))
-    }
-
-    /// How likely by the physical range and the home's habits alone.
-    fn plain(&self, index: usize, kind: &Kind, candidate: &Candidate) -> f64 {
-        let Some(first) = candidate.first() else {
-            return 0.0;
-        };
-        if !habits::fits(kind, first.power, candidate.seconds()) {
-            return 0.0;
-        }
-        match kind.name {
-            "shower" => 0.9,
-            "ev_charger" => {
-                let rated = [1400.0, 2300.0, 3700.0, 7400.0, 11000.0, 22000.0];
-                let near = rated.iter().any(|watts| (first.power / watts - 1.0_f64).abs() < 0.05);
-                if near { 0.7 } else { 0.3 }
-            }
-            _ => {
-                let habit = self.habits.of(index);
-                if habit.count < 3.0 {
-                    return 0.2;
-                }
-                let off = (first.power / habit.power).ln() / 0.06;
-                (0.85 * (-0.5 * off * off).exp() * (0.6 + habit.share)).min(0.9)
+        let column = self.columns.iter().position(|column| column == name);
+        let mut likely = prior;
+        for lessons in [&self.habitual, &self.personal] {
+            if let Some(lessons) = column.and_then(|column| lessons.get(&column)) {
+                likely = lessons.likely(candidate, likely);
             }
         }
+        likely
     }
 
     /// What a programme draws beside its heating.
     fn fill(&self, column: usize, candidate: &Candidate, around: &Surroundings<'_>) -> Fill {
         let name = self.columns.get(column).map_or("", String::as_str);
-        let washing = kind_of(name).name == "washing_machine";
         let (start, end) = (candidate.start(), candidate.end().min(around.now));
         let signature = self.library.kinds.get(kind_of(name).name);
         let before = signature.map_or(300.0, |signature| signature.before_s);
@@ -721,12 +728,34 @@ impl Disaggregator {
             (Some(first), Some(last)) => first.min(last),
             (one, other) => one.or(other).unwrap_or(self.floor.level()),
         };
+        // It begins and ends where the power shows it, within what such programmes do.
+        let earlier: Vec<f64> = around.rest(start - 1.3 * before - 300.0, start - 30.0);
+        let later: Vec<f64> = around.rest(end + 30.0, end + 1.4 * after + 300.0);
+        let runs_s = |minutes: &mut dyn Iterator<Item = &f64>| {
+            let (mut quiet, mut lasted, mut last) = (0, 0, None);
+            for (i, &mean) in minutes.enumerate() {
+                let moved = last.is_some_and(|last: f64| (mean - last).abs() > 20.0);
+                last = Some(mean);
+                if moved || mean - beside > 25.0 {
+                    quiet = 0;
+                    lasted = i + 1;
+                } else {
+                    quiet += 1;
+                }
+                if quiet >= 10 {
+                    break;
+                }
+            }
+            lasted as f64 * 60.0
+        };
+        let before = runs_s(&mut earlier.iter().rev());
+        let after = if later.len() < 5 { after } else { runs_s(&mut later.iter()) };
         Fill {
             from: start - before,
             to: end + after,
             beside,
             least: (0.7 * idle).clamp(31.0, 60.0),
-            most: if washing { 600.0 } else { 200.0 },
+            most: (2.0 * idle).clamp(60.0, 280.0),
         }
     }
 
@@ -801,7 +830,7 @@ pub(crate) fn gate(kind: &Kind, candidate: &Candidate, period: f64, now: f64) ->
     let (low, high) = kind.power_w;
     let (short, long) = kind.load_s;
     // A row that was on in part shows less than the load draws.
-    let part = period > 10.0 && seconds < 1.6 * period;
+    let part = seconds < if period > 10.0 { 1.6 } else { 2.2 } * period;
     let low = if part { (0.4 * low).max(kind.on_w) } else { 0.85 * low };
     first.power >= low
         && first.power <= 1.1 * high

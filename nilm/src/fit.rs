@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::candidate::Candidate;
 use crate::cycles::Cycles;
 use crate::engine::{Disaggregator, Settings, gate};
-use crate::forest::{Forest, Growth, Sample as Example};
+use crate::forest::{Features, Forest, Growth, Sample as Example};
+use crate::grammar::of_programme;
 use crate::ingest::Sample;
 use crate::kind::{Family, KINDS, Kind, base_name, kind_of};
 use crate::library::{FORMAT, Library, Signature, Source};
@@ -135,7 +136,7 @@ impl Fit {
             let examples = mine
                 .iter()
                 .map(|seen| Example {
-                    features: seen.candidate.features.clone(),
+                    features: relevant(&kind, &seen.candidate.features),
                     of_kind: seen.owner.as_deref() == Some(*name),
                     weight,
                 })
@@ -187,6 +188,11 @@ impl Fit {
             kinds,
         }
     }
+}
+
+/// The features that a kind's forest looks at.
+pub(crate) fn relevant(kind: &Kind, features: &[f32]) -> Features {
+    if kind.family == Family::Programme { of_programme(features) } else { features.to_vec() }
 }
 
 /// Seconds before the first and after the last heating, and watts between, of one programme.
@@ -250,7 +256,7 @@ fn owner(home: &Home, candidate: &Candidate, sums: &[(&str, Vec<f64>)], period: 
     let mut best = (0.5, None);
     for (name, sums) in sums {
         let (mut own, mut energy) = (0.0, 0.0);
-        for pulse in &candidate.pulses {
+        for pulse in &candidate.members {
             let row = |at: f64| home.samples.partition_point(|sample| (sample.ts as f64) < at);
             // The clocks of plugs and meters differ by a row.
             let (from, to) = (row(pulse.on - period + 1.0), row(pulse.off + period - 1.0));

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kind::{KINDS, Kind};
+use crate::kind::{Family, KINDS, Kind};
 
 /// Width of a bin in the logarithm of the power.
 const BIN: f64 = 0.02;
@@ -50,8 +50,9 @@ pub struct Habits {
 }
 
 impl Habits {
-    /// Counts a load that was on for `seconds` at `power` (W) and went off at `at`.
-    pub fn add(&mut self, power: f64, seconds: f64, at: f64) {
+    /// Counts a load that was on for `seconds` at `power` (W) and went off at `at`; `again` says
+    /// that others like it came shortly before and after.
+    pub fn add(&mut self, power: f64, seconds: f64, at: f64, again: bool) {
         if !(power > LOWEST && seconds > 0.0) {
             return;
         }
@@ -68,7 +69,9 @@ impl Habits {
         }
         let Some(bin) = bin_of(power) else { return };
         for (range, kind) in self.ranges.iter_mut().zip(&KINDS) {
-            if !fits(kind, power, seconds) {
+            // A fridge runs around the clock, a pump does not.
+            let rhythm = kind.family != Family::Cyclic || again != (kind.name == "boiler");
+            if !rhythm || !fits(kind, power, seconds) {
                 continue;
             }
             range.bins.resize(BINS, (0.0, 0.0));

@@ -13,3 +13,5 @@ pub mod cycles;
 pub mod fit;
 pub mod personal;
 pub mod tally;
+pub mod grammar;
+pub mod prior;
