@@ -2,6 +2,13 @@
 //!
 //! `cargo run --release -p nilm --example cross -- FILE.csv.gz...` fits and replays the given homes;
 //! each is scored as the field does: F1 over rows, F1 over activations, energy error.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a measurement on files at hand"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -17,21 +24,39 @@ const INPUTS: [&str; 5] = ["ts", "valid", "aggregate_w", "p_w", "q_var"];
 fn load(path: &str) -> Home {
     let file = std::fs::File::open(path).expect("a file");
     let mut lines = BufReader::new(flate2::read::GzDecoder::new(file)).lines();
-    let head: Vec<String> = lines.next().expect("a header").expect("text").split(',').map(str::to_owned).collect();
+    let head: Vec<String> = lines
+        .next()
+        .expect("a header")
+        .expect("text")
+        .split(',')
+        .map(str::to_owned)
+        .collect();
     let mut home = Home::default();
     home.source.name = path.rsplit('/').next().unwrap_or(path).to_owned();
     for line in lines.map_while(Result::ok) {
         let cells: Vec<&str> = line.split(',').collect();
-        let cell = |name: &str| head.iter().position(|h| h == name).and_then(|i| cells.get(i)).and_then(|c| c.parse::<f64>().ok());
+        let cell = |name: &str| {
+            head.iter()
+                .position(|h| h == name)
+                .and_then(|i| cells.get(i))
+                .and_then(|c| c.parse::<f64>().ok())
+        };
         let Some(ts) = cell("ts") else { continue };
         home.samples.push(Sample {
             ts: ts as i64,
-            power_mw: cell("aggregate_w").or(cell("p_w")).map(|w| (w * 1000.0) as i64),
+            power_mw: cell("aggregate_w")
+                .or(cell("p_w"))
+                .map(|w| (w * 1000.0) as i64),
             valid: cell("valid") != Some(0.0),
             ..Sample::default()
         });
-        for name in head.iter().filter(|h| !INPUTS.contains(&h.as_str()) && !h.starts_with("other") && !h.starts_with("x_")) {
-            home.labels.entry(name.clone()).or_default().push(cell(name).unwrap_or(0.0) as f32);
+        for name in head.iter().filter(|h| {
+            !INPUTS.contains(&h.as_str()) && !h.starts_with("other") && !h.starts_with("x_")
+        }) {
+            home.labels
+                .entry(name.clone())
+                .or_default()
+                .push(cell(name).unwrap_or(0.0) as f32);
         }
     }
     home
@@ -46,7 +71,11 @@ fn runs(ts: &[i64], power: &[f64], name: &str, on_w: f64, step: i64) -> Vec<(i64
         found.extend(cycles.push(&kind, ts, step, (watts * 1000.0).round() as i64, 1.0));
     }
     found.extend(cycles.finish(&kind));
-    found.iter().map(|c| (c.start, c.end)).filter(|c| c.1 - c.0 >= step).collect()
+    found
+        .iter()
+        .map(|c| (c.start, c.end))
+        .filter(|c| c.1 - c.0 >= step)
+        .collect()
 }
 
 fn matched(truth: &[(i64, i64)], said: &[(i64, i64)]) -> usize {
@@ -63,7 +92,9 @@ fn matched(truth: &[(i64, i64)], said: &[(i64, i64)]) -> usize {
                 best = (r, Some(i));
             }
         }
-        if let (r, Some(i)) = best && r >= 0.3 {
+        if let (r, Some(i)) = best
+            && r >= 0.3
+        {
             used[i] = true;
             hits += 1;
         }
@@ -76,10 +107,12 @@ fn fbeta(p: f64, r: f64, b: f64) -> f64 {
 }
 
 fn main() {
-    let verbose = std::env::var_os("DUMP").is_some();
     let paths: Vec<String> = std::env::args().skip(1).collect();
     let only = std::env::var("ONLY").unwrap_or_default();
-    let label_days: i64 = std::env::var("LABEL_DAYS").ok().and_then(|d| d.parse().ok()).unwrap_or(0);
+    let label_days: i64 = std::env::var("LABEL_DAYS")
+        .ok()
+        .and_then(|d| d.parse().ok())
+        .unwrap_or(0);
     let homes: Vec<Home> = paths.iter().map(|path| load(path)).collect();
     let lessons: Vec<Lesson> = homes.iter().map(Lesson::of).collect();
     let (mut points, mut total) = (0.0, 0);
@@ -96,56 +129,37 @@ fn main() {
         }
         let library = fit.finish("cross", Vec::new());
         let fitted = clock.elapsed();
-        if let Ok(kind) = std::env::var("SINGLES") {
-            let kind = kind_of(&kind);
-            for seen in lessons[i].seen.iter().filter(|s| lessons[i].concerns(&kind, s)) {
-                let p = &seen.candidate.pulses[0];
-                println!("S,{},{},{:.0},{:.0},{:.0},{},{},{}", home.source.name, seen.owner.as_deref().unwrap_or("-"), p.on, p.power, seen.candidate.seconds(), seen.candidate.features[17], seen.candidate.features[14], seen.candidate.features[18]);
-            }
-            continue;
-        }
-        if std::env::var_os("GRP").is_some() {
-            for seen in lessons[i].seen.iter().filter(|s| s.candidate.grouped) {
-                let f = &seen.candidate.features;
-                let p = |k: &str| library.kinds.get(k).map_or(0.0, |s| s.forest.likelihood(f));
-                println!("G,{},{},{:.2},{:.2},{}", home.source.name, seen.owner.as_deref().unwrap_or("-"), p("dishwasher"), p("washing_machine"),
-                    f.iter().map(|x| format!("{x:.2}")).collect::<Vec<_>>().join(","));
-            }
-            continue;
-        }
-        if verbose {
-            for name in home.labels.keys() {
-                let kind = kind_of(name);
-                let Some(fitted) = library.kinds.get(kind.name) else { continue };
-                let judged: Vec<(f64, bool)> = lessons[i].seen.iter().filter(|s| lessons[i].concerns(&kind, s))
-                    .map(|s| (fitted.forest.likelihood(&s.candidate.features), s.owner.as_deref() == Some(name.as_str()))).collect();
-                let all = judged.iter().filter(|j| j.1).count();
-                print!("    {name} {all}/{}:", judged.len());
-                for t in [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8] {
-                    let said = judged.iter().filter(|j| j.0 >= t).count();
-                    let right = judged.iter().filter(|j| j.0 >= t && j.1).count();
-                    print!(" {t}: P{:.2} R{:.2}", right as f64 / said.max(1) as f64, right as f64 / all.max(1) as f64);
-                }
-                println!();
-            }
-        }
         let owned: Vec<String> = home.labels.keys().cloned().collect();
-        let settings = Settings { delay_s: 7200, owned, ..Settings::default() };
+        let settings = Settings {
+            delay_s: 7200,
+            owned,
+            ..Settings::default()
+        };
         let mut decoder = Disaggregator::new(Arc::new(library), settings);
         let mut rows = Vec::new();
         for sample in &home.samples {
             decoder.push(sample, &mut rows);
         }
         decoder.finish(&mut rows);
-        println!("{}: fit {:.1} s, replay {:.1} s", home.source.name, fitted.as_secs_f64(), clock.elapsed().as_secs_f64() - fitted.as_secs_f64());
+        println!(
+            "{}: fit {:.1} s, replay {:.1} s",
+            home.source.name,
+            fitted.as_secs_f64(),
+            clock.elapsed().as_secs_f64() - fitted.as_secs_f64()
+        );
         let step = home.samples[1].ts - home.samples[0].ts;
         let from = home.samples[0].ts + label_days * 86400;
-        let keep: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].parts.is_some() && home.samples[i].valid && rows[i].ts >= from).collect();
+        let keep: Vec<usize> = (0..rows.len())
+            .filter(|&i| rows[i].parts.is_some() && home.samples[i].valid && rows[i].ts >= from)
+            .collect();
         let ts: Vec<i64> = keep.iter().map(|&i| rows[i].ts).collect();
         for (name, label) in &home.labels {
             let column = decoder.columns().iter().position(|c| c == name).unwrap();
             let truth: Vec<f64> = keep.iter().map(|&i| f64::from(label[i])).collect();
-            let said: Vec<f64> = keep.iter().map(|&i| rows[i].parts.as_ref().unwrap()[column].power_mw as f64 / 1000.0).collect();
+            let said: Vec<f64> = keep
+                .iter()
+                .map(|&i| rows[i].parts.as_ref().unwrap()[column].power_mw as f64 / 1000.0)
+                .collect();
             let kind = kind_of(name);
             let (mut tp, mut fp, mut fnn) = (0.0, 0.0, 0.0);
             for (t, s) in truth.iter().zip(&said) {
@@ -156,9 +170,16 @@ fn main() {
                     _ => {}
                 }
             }
-            let f1 = fbeta(tp / f64::max(tp + fp, 1.0), tp / f64::max(tp + fnn, 1.0), 1.0);
+            let f1 = fbeta(
+                tp / f64::max(tp + fp, 1.0),
+                tp / f64::max(tp + fnn, 1.0),
+                1.0,
+            );
             let act = |on: f64| {
-                let (a, b) = (runs(&ts, &truth, name, on, step), runs(&ts, &said, name, on, step));
+                let (a, b) = (
+                    runs(&ts, &truth, name, on, step),
+                    runs(&ts, &said, name, on, step),
+                );
                 let h = matched(&a, &b) as f64;
                 let (p, r) = (h / (b.len() as f64).max(1.0), h / (a.len() as f64).max(1.0));
                 (fbeta(p, r, 1.0), fbeta(p, r, 0.5), h, a.len(), b.len())
@@ -168,13 +189,25 @@ fn main() {
             let (e, s): (f64, f64) = (truth.iter().sum(), said.iter().sum());
             let sae = (e - s).abs() / e.max(1.0);
             let kwh = e * step as f64 / 3.6e6;
-            let p = 0.5 * a05 + 0.25 * f1 + if a1 >= 0.2 { 0.25 * (1.0 - sae).max(0.0) } else { 0.0 };
-            println!("  {name:16} kWh {kwh:6.1} said {:6.1} F1 {f1:.2} act {a1:.2} ({h}/{nt}/{ns}) SAE {sae:.2} act300 {high:.2} points {p:.2}", s * step as f64 / 3.6e6);
+            let p = 0.5 * a05
+                + 0.25 * f1
+                + if a1 >= 0.2 {
+                    0.25 * (1.0 - sae).max(0.0)
+                } else {
+                    0.0
+                };
+            println!(
+                "  {name:16} kWh {kwh:6.1} said {:6.1} F1 {f1:.2} act {a1:.2} ({h}/{nt}/{ns}) SAE {sae:.2} act300 {high:.2} points {p:.2}",
+                s * step as f64 / 3.6e6
+            );
             if kwh >= 1.0 {
                 points += p;
                 total += 1;
             }
         }
     }
-    println!("points {points:.2}/{total} = {:.1} %", 100.0 * points / f64::from(total));
+    println!(
+        "points {points:.2}/{total} = {:.1} %",
+        100.0 * points / f64::from(total)
+    );
 }

@@ -29,7 +29,14 @@ const WITHIN_S: f64 = 5400.0;
 /// Plateaus of one heater differ by at most this share.
 pub const ALIKE: f64 = 0.08;
 /// Kinds whose habits are among the features.
-const REFERENCES: [&str; 6] = ["kettle", "microwave", "toaster", "coffee_maker", "fridge", "boiler"];
+const REFERENCES: [&str; 6] = [
+    "kettle",
+    "microwave",
+    "toaster",
+    "coffee_maker",
+    "fridge",
+    "boiler",
+];
 
 /// Where features stand.
 pub(crate) mod place {
@@ -95,7 +102,10 @@ impl Candidate {
     /// When its last pulse goes off, unix seconds.
     #[must_use]
     pub fn end(&self) -> f64 {
-        self.pulses.iter().map(|pulse| pulse.off).fold(0.0, f64::max)
+        self.pulses
+            .iter()
+            .map(|pulse| pulse.off)
+            .fold(0.0, f64::max)
     }
 
     /// Seconds that its load is on.
@@ -185,13 +195,18 @@ pub fn plateaus(pulses: &[Pulse], now: f64) -> Vec<Plateau> {
         });
         if let Some(plateau) = before {
             let on = plateau.seconds + seconds;
-            plateau.whole.power = (plateau.whole.power * plateau.seconds + pulse.power * seconds) / on;
+            plateau.whole.power =
+                (plateau.whole.power * plateau.seconds + pulse.power * seconds) / on;
             plateau.whole.off = pulse.off;
             plateau.whole.closed &= pulse.closed;
             plateau.seconds = on;
             plateau.pulses.push(*pulse);
         } else {
-            all.push(Plateau { whole: *pulse, pulses: vec![*pulse], seconds });
+            all.push(Plateau {
+                whole: *pulse,
+                pulses: vec![*pulse],
+                seconds,
+            });
         }
     }
     all.retain(|plateau| (PLATEAU_S..LONGEST_PLATEAU_S).contains(&plateau.seconds));
@@ -201,11 +216,21 @@ pub fn plateaus(pulses: &[Pulse], now: f64) -> Vec<Plateau> {
 impl Surroundings<'_> {
     /// The group of plateaus that begins with one.
     #[must_use]
-    pub fn group(&self, first: &Plateau, all: &[Plateau], taken: impl Fn(u64) -> bool) -> Candidate {
+    pub fn group(
+        &self,
+        first: &Plateau,
+        all: &[Plateau],
+        taken: impl Fn(u64) -> bool,
+    ) -> Candidate {
         let mut pulses = vec![first.whole];
         let mut members = first.pulses.clone();
         let mut end = first.whole.off;
-        for Plateau { whole, pulses: parts, .. } in all {
+        for Plateau {
+            whole,
+            pulses: parts,
+            ..
+        } in all
+        {
             let later = whole.on >= end - 60.0 && whole.on - end < APART_S;
             if later
                 && whole.on - first.whole.on < WITHIN_S
@@ -240,7 +265,12 @@ impl Surroundings<'_> {
                 *feature = 0.0;
             }
         }
-        Candidate { pulses, members, grouped, features }
+        Candidate {
+            pulses,
+            members,
+            grouped,
+            features,
+        }
     }
 
     fn lasting(&self, pulse: &Pulse) -> f64 {
@@ -280,7 +310,17 @@ impl Surroundings<'_> {
     /// What ran near it.
     fn near(&self, first: &Pulse, out: &mut Features) {
         let mut counts = [0.0_f64; 9];
-        let [same, shorts, small, mid, close, alike, running, cycle, bursts] = &mut counts;
+        let [
+            same,
+            shorts,
+            small,
+            mid,
+            close,
+            alike,
+            running,
+            cycle,
+            bursts,
+        ] = &mut counts;
         let mut last_alike = f64::NEG_INFINITY;
         for pulse in self.pulses {
             if pulse.id == first.id && pulse.on.total_cmp(&first.on).is_eq() {
@@ -297,8 +337,11 @@ impl Surroundings<'_> {
                 *small += f64::from(u8::from(pulse.power > 50.0 && pulse.power < 600.0));
                 *mid += f64::from(u8::from((600.0..1400.0).contains(&pulse.power)));
             }
-            let burst = lasting < 120.0 && (0.4..2.5).contains(&(pulse.power / first.power.max(1.0)));
-            *bursts += f64::from(u8::from(burst && pulse.power > 200.0 && after.abs() < 600.0));
+            let burst =
+                lasting < 120.0 && (0.4..2.5).contains(&(pulse.power / first.power.max(1.0)));
+            *bursts += f64::from(u8::from(
+                burst && pulse.power > 200.0 && after.abs() < 600.0,
+            ));
             if pulse.power > 300.0 {
                 *close += f64::from(u8::from(after.abs() < 600.0));
                 *running += f64::from(u8::from(pulse.on < first.off && pulse.off > first.on));
@@ -365,8 +408,10 @@ impl Surroundings<'_> {
         self.floor
             .between(from, to)
             .map(|(start, mean)| {
-                let loads: f64 =
-                    strong.iter().map(|pulse| pulse.power * pulse.share(start, start + 60.0)).sum();
+                let loads: f64 = strong
+                    .iter()
+                    .map(|pulse| pulse.power * pulse.share(start, start + 60.0))
+                    .sum();
                 mean - loads
             })
             .collect()
@@ -398,7 +443,10 @@ impl Surroundings<'_> {
 }
 
 fn put(out: &mut Features, values: &[f64]) {
-    #[expect(clippy::cast_possible_truncation, reason = "features are of single precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "features are of single precision"
+    )]
     out.extend(values.iter().map(|&value| value as f32));
 }
 
@@ -411,7 +459,10 @@ fn texture(rest: &[f64], floor: f64) -> (f64, f64, f64) {
         .windows(2)
         .filter_map(|pair| Some((pair.get(1)? - pair.first()?).abs().min(400.0)))
         .sum();
-    let mut above: Vec<f64> = rest.iter().map(|mean| (mean - floor).clamp(-200.0, 800.0)).collect();
+    let mut above: Vec<f64> = rest
+        .iter()
+        .map(|mean| (mean - floor).clamp(-200.0, 800.0))
+        .collect();
     above.sort_by(f64::total_cmp);
     let middle = above.get(above.len() / 2).copied().unwrap_or(0.0);
     let part = above.iter().filter(|&&watts| watts > 30.0).count();

@@ -25,19 +25,32 @@ pub struct Cycles {
 
 impl Cycles {
     /// Takes a row of `seconds` at `power_mw` and returns the cycle that is over by it.
-    pub fn push(&mut self, kind: &Kind, ts: i64, seconds: i64, power_mw: i64, on: f64) -> Option<Cycle> {
+    pub fn push(
+        &mut self,
+        kind: &Kind,
+        ts: i64,
+        seconds: i64,
+        power_mw: i64,
+        on: f64,
+    ) -> Option<Cycle> {
         let is_on = power_mw as f64 >= kind.on_w * 1000.0;
         let over = match self.open {
             Some(cycle) if (ts - cycle.end) as f64 > kind.join_s => self.finish(kind),
             _ => None,
         };
         if is_on {
-            let cycle = self.open.get_or_insert(Cycle { start: ts, end: ts, ..Cycle::default() });
+            let cycle = self.open.get_or_insert(Cycle {
+                start: ts,
+                end: ts,
+                ..Cycle::default()
+            });
             cycle.end = ts + seconds;
             cycle.confidence = cycle.confidence.max(on);
         }
         if let Some(cycle) = &mut self.open {
-            cycle.energy_mj = cycle.energy_mj.saturating_add(power_mw.saturating_mul(seconds));
+            cycle.energy_mj = cycle
+                .energy_mj
+                .saturating_add(power_mw.saturating_mul(seconds));
         }
         over
     }

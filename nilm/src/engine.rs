@@ -9,21 +9,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{ALIKE, APART_S, Candidate, Plateau, Programmes, Surroundings, place, plateaus};
-use crate::floor::Floor;
-use crate::habits::Habits;
+use crate::candidate::{
+    ALIKE, APART_S, Candidate, Plateau, Programmes, Surroundings, place, plateaus,
+};
+use crate::correction::{Corrected, Correction, CorrectionError};
+use crate::dictionary::Dictionary;
+pub use crate::dictionary::SLOTS;
 use crate::fit::relevant;
+use crate::floor::Floor;
 use crate::grammar::{log_odds, shift};
+use crate::habits::Habits;
 use crate::ingest::{Arrival, Rhythm, Sample};
 use crate::kind::{Family, KINDS, Kind, column_order, kind_of};
 use crate::library::Library;
-use crate::prior;
 use crate::personal::{Personal, Point};
+use crate::prior;
 use crate::pulse::{Pairing, Pulse};
 use crate::segment::{Segmenter, Step};
-
-/// Slots for loads without a name.
-pub const SLOTS: usize = 8;
 
 /// How a home is to be decoded.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -72,8 +74,25 @@ impl Decided {
     pub fn rest_mw(&self) -> Option<i64> {
         let parts: i64 = self.parts.as_ref()?.iter().map(|part| part.power_mw).sum();
         let unnamed: i64 = self.unnamed_mw.iter().sum();
-        Some(self.aggregate_mw?.saturating_sub(parts).saturating_sub(unnamed))
+        Some(
+            self.aggregate_mw?
+                .saturating_sub(parts)
+                .saturating_sub(unnamed),
+        )
     }
+}
+
+/// A load that is on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Running {
+    /// The column of the appliance, where one is likely enough.
+    pub column: Option<usize>,
+    /// Its power, W.
+    pub power_w: f64,
+    /// When it came on, unix seconds.
+    pub since: f64,
+    /// How likely it is the appliance, 0 to 1.
+    pub likely: f64,
 }
 
 /// A load that comes back and has no name.
@@ -152,7 +171,10 @@ const PLUG_S: i64 = 600;
 impl Plug {
     /// Mean power from `from` to `to`, mW; `None` where it was silent.
     fn mean(&self, from: f64, to: f64) -> Option<f64> {
-        let mut at = self.readings.partition_point(|&(ts, _)| ts as f64 <= from).checked_sub(1)?;
+        let mut at = self
+            .readings
+            .partition_point(|&(ts, _)| ts as f64 <= from)
+            .checked_sub(1)?;
         let (mut sum, mut span) = (0.0, 0.0);
         while let Some(&(ts, power)) = self.readings.get(at) {
             if ts as f64 >= to {
@@ -177,6 +199,24 @@ const LEAD_S: f64 = 1500.0;
 const PROGRAMME_S: f64 = 4.0 * 3600.0;
 /// From here on a candidate is an appliance's.
 const ACCEPT: f64 = 0.5;
+
+/// Before any row; finite, so that it can be written down.
+const LONG_AGO: f64 = -1e18;
+/// Runs in slots of the dictionary stand behind the columns.
+const SLOT: usize = 100_000;
+/// Cycles that corrections can speak of.
+const REMEMBERED: usize = 3000;
+/// Columns at most.
+const COLUMNS: usize = 64;
+
+/// A run that corrections can speak of.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+struct Remembered {
+    column: usize,
+    from: f64,
+    to: f64,
+    point: Point,
+}
 
 /// The decoder.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -209,6 +249,12 @@ pub struct Disaggregator {
     personal: BTreeMap<usize, Personal>,
     /// What the decoder itself was sure of.
     habitual: BTreeMap<usize, Personal>,
+    dictionary: Dictionary,
+    remembered: VecDeque<Remembered>,
+    corrections: Vec<Corrected>,
+    next_correction: u64,
+    /// Appliances that were said to be another.
+    merged: BTreeMap<usize, usize>,
     #[serde(skip)]
     observed: Vec<Candidate>,
 }
@@ -241,12 +287,17 @@ impl Disaggregator {
             guesses: Vec::new(),
             done: BTreeMap::new(),
             grouped: BTreeMap::new(),
-            decided_until: f64::NEG_INFINITY,
+            decided_until: LONG_AGO,
             last_load: None,
-            told_until: f64::NEG_INFINITY,
+            told_until: LONG_AGO,
             plugs: BTreeMap::new(),
             personal: BTreeMap::new(),
             habitual: BTreeMap::new(),
+            dictionary: Dictionary::default(),
+            remembered: VecDeque::new(),
+            corrections: Vec::new(),
+            next_correction: 1,
+            merged: BTreeMap::new(),
             observed: Vec::new(),
         }
     }
@@ -272,7 +323,29 @@ impl Disaggregator {
     /// Loads that come back and have no name.
     #[must_use]
     pub fn unnamed(&self) -> Vec<Unnamed> {
-        Vec::new()
+        let slots = self.dictionary.slots().iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.named.is_none())
+            .map(|(i, slot)| {
+                let mut guesses: Vec<(String, f64)> = slot
+                    .guesses
+                    .iter()
+                    .filter(|guess| guess.1 >= 0.05)
+                    .filter_map(|&(column, likely)| {
+                        Some((self.columns.get(column)?.clone(), likely))
+                    })
+                    .collect();
+                guesses.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+                guesses.truncate(3);
+                Unnamed {
+                    slot: i,
+                    power_w: slot.power_w,
+                    typical_s: slot.typical_s,
+                    per_week: 7.0 * slot.count / slot.days.max(1.0),
+                    guesses,
+                }
+            })
+            .collect()
     }
 
     /// The power that is always on, W.
@@ -306,10 +379,18 @@ impl Disaggregator {
         let load = value.filter(|_| usable).map(|value| {
             let generated = sample.generated_mw.unwrap_or(0).max(0);
             self.generated |= generated > 0 || value < 0;
-            watts(value.saturating_add(generated).saturating_sub(sample.export_mw.unwrap_or(0)))
+            watts(
+                value
+                    .saturating_add(generated)
+                    .saturating_sub(sample.export_mw.unwrap_or(0)),
+            )
         });
         self.held = value.map(|value| (value, usable));
-        self.waiting.push_back(Waiting { ts: sample.ts, aggregate_mw: value, load });
+        self.waiting.push_back(Waiting {
+            ts: sample.ts,
+            aggregate_mw: value,
+            load,
+        });
         self.last_load = load.map(|load| (sample.ts, load));
         if let Some(load) = load {
             if self.rhythm.is_regular() {
@@ -319,7 +400,11 @@ impl Disaggregator {
         } else {
             self.interrupt(sample.ts as f64);
         }
-        self.commit(sample.ts, sample.ts.saturating_sub(self.settings.delay_s), out);
+        self.commit(
+            sample.ts,
+            sample.ts.saturating_sub(self.settings.delay_s),
+            out,
+        );
         arrival
     }
 
@@ -335,7 +420,10 @@ impl Disaggregator {
         }
         readings.push_back((ts, power_mw.max(0)));
         let keep = self.settings.delay_s + 6 * 3600;
-        while readings.front().is_some_and(|&(first, _)| ts.saturating_sub(first) > keep) {
+        while readings
+            .front()
+            .is_some_and(|&(first, _)| ts.saturating_sub(first) > keep)
+        {
             readings.pop_front();
         }
     }
@@ -394,7 +482,7 @@ impl Disaggregator {
         let end = last.saturating_add(self.rhythm.period_s());
         self.interrupt(end as f64);
         self.commit(last, i64::MAX, out);
-        self.decided_until = f64::NEG_INFINITY;
+        self.decided_until = LONG_AGO;
     }
 
     /// Decides the rows that begin at `until` or before.
@@ -413,17 +501,27 @@ impl Disaggregator {
                 let known = now.saturating_add(period) as f64;
                 self.decide(end as f64, known);
                 // Looking at each minute is enough where rows come faster, if they can wait.
-                let ahead = if self.settings.delay_s >= 300 { 60.0 } else { 0.0 };
+                let ahead = if self.settings.delay_s >= 300 {
+                    60.0
+                } else {
+                    0.0
+                };
                 self.decided_until = end as f64 + ahead;
             }
             self.waiting.pop_front();
-            let parts = row.load.map(|load| self.parts(&row, end, load));
+            let (parts, unnamed_mw) = match row.load {
+                Some(load) => {
+                    let (parts, unnamed) = self.parts(&row, end, load);
+                    (Some(parts), unnamed)
+                }
+                None => (None, vec![0; SLOTS]),
+            };
             out.push(Decided {
                 ts: row.ts,
                 final_ts: now,
                 seconds,
                 aggregate_mw: row.aggregate_mw,
-                unnamed_mw: vec![0; SLOTS],
+                unnamed_mw,
                 base_mw: base_mw(&row, parts.as_deref(), self.floor.level()),
                 parts,
             });
@@ -432,7 +530,11 @@ impl Disaggregator {
 
     /// Decides the candidates that begin before `until`.
     fn decide(&mut self, until: f64, now: f64) {
-        let ahead = if self.settings.delay_s >= 300 { 60.0 } else { 0.0 };
+        let ahead = if self.settings.delay_s >= 300 {
+            60.0
+        } else {
+            0.0
+        };
         let until = until + ahead;
         let pulses = self.pairing.best(until - 2.0 * 3600.0 - LEAD_S);
         self.habits.refresh();
@@ -451,7 +553,8 @@ impl Disaggregator {
         }
         let old = until - 8.0 * 3600.0;
         self.runs.retain(|run| {
-            run.pulses.iter().any(|pulse| pulse.off > old) || run.fill.is_some_and(|fill| fill.to > old)
+            run.pulses.iter().any(|pulse| pulse.off > old)
+                || run.fill.is_some_and(|fill| fill.to > old)
         });
         self.groups.retain(|group| group.end > old);
         self.guesses.retain(|guess| guess.off > old);
@@ -459,25 +562,32 @@ impl Disaggregator {
         self.done.retain(|_, on| *on > forgotten);
         self.grouped.retain(|_, on| *on > forgotten);
         self.pairing.forget(until - 4.0 * 3600.0);
+        self.dictionary.refit(until);
     }
 
     /// Brings the pulses of running cycles up to date.
     fn follow(&mut self, pulses: &[Pulse], now: f64) {
         for run in &mut self.runs {
             for mine in &mut run.pulses {
-                if mine.off.is_finite() && mine.closed {
+                if !mine.is_running() && mine.closed {
                     continue;
                 }
                 match pulses.iter().find(|pulse| pulse.id == mine.id) {
                     Some(pulse) => *mine = *pulse,
-                    None if mine.off.is_infinite() => mine.off = now,
+                    None if mine.is_running() => mine.off = now,
                     None => {}
                 }
             }
         }
     }
 
-    fn look_at_group(&mut self, plateau: &Plateau, heating: &[Plateau], pulses: &[Pulse], now: f64) {
+    fn look_at_group(
+        &mut self,
+        plateau: &Plateau,
+        heating: &[Plateau],
+        pulses: &[Pulse],
+        now: f64,
+    ) {
         let first = &plateau.whole;
         for pulse in &plateau.pulses {
             self.grouped.insert(pulse.id, pulse.on);
@@ -492,12 +602,17 @@ impl Disaggregator {
             group.end = first.off.min(now);
             if let Some(id) = group.run {
                 group.run = plateau.pulses.last().map(|pulse| pulse.id);
-                if let Some(run) = self.runs.iter_mut().find(|run| run.pulses.iter().any(|p| p.id == id)) {
+                if let Some(run) = self
+                    .runs
+                    .iter_mut()
+                    .find(|run| run.pulses.iter().any(|p| p.id == id))
+                {
                     run.pulses.extend(&plateau.pulses);
                     if let Some(fill) = &mut run.fill {
                         fill.to = fill.to.max(first.off.min(now) + 300.0);
                     }
-                    self.done.extend(plateau.pulses.iter().map(|pulse| (pulse.id, pulse.on)));
+                    self.done
+                        .extend(plateau.pulses.iter().map(|pulse| (pulse.id, pulse.on)));
                 }
             }
             return;
@@ -539,6 +654,7 @@ impl Disaggregator {
             && likely >= ACCEPT
         {
             let fill = self.fill(column, &candidate, &around);
+            self.note(column, &candidate, now);
             group.run = candidate.members.last().map(|pulse| pulse.id);
             for pulse in &candidate.members {
                 self.done.insert(pulse.id, pulse.on);
@@ -563,7 +679,7 @@ impl Disaggregator {
     }
 
     fn look_at_pulse(&mut self, pulse: &Pulse, pulses: &[Pulse], now: f64) {
-        let running = pulse.off.is_infinite();
+        let running = pulse.is_running();
         if !running {
             self.done.insert(pulse.id, pulse.on);
         } else if now - pulse.on > 12.0 * 3600.0 {
@@ -577,7 +693,11 @@ impl Disaggregator {
             now,
         };
         let candidate = around.single(pulse);
-        let (owner, lessons) = if running { (None, Vec::new()) } else { self.plugged(&candidate, now) };
+        let (owner, lessons) = if running {
+            (None, Vec::new())
+        } else {
+            self.plugged(&candidate, now)
+        };
         self.learn(&candidate, &lessons);
         let period = self.rhythm.period_s() as f64;
         let (mut best, mut sure) = ((0.0, None), Vec::new());
@@ -591,16 +711,34 @@ impl Disaggregator {
             }
             let likely = self.likely(name, &kind, &candidate);
             sure.push((column, likely));
-            self.guesses.push(Guess { column, on: pulse.on, off: pulse.off, likely });
-            let busy = self.runs.iter().any(|run| run.column == column && overlaps(run, pulse, now));
+            self.guesses.push(Guess {
+                column,
+                on: pulse.on,
+                off: pulse.off,
+                likely,
+            });
+            let busy = self
+                .runs
+                .iter()
+                .any(|run| run.column == column && overlaps(run, pulse, now));
             if likely > best.0 && !busy {
                 best = (likely, Some(column));
             }
         }
-        if let (likely, Some(column)) = best
-            && likely >= ACCEPT
-        {
+        let slot = self
+            .dictionary
+            .find(pulse.power, pulse.off.min(now) - pulse.on);
+        let named = slot.and_then(|slot| Some((slot, self.dictionary.slots().get(slot)?.named?)));
+        let taken = match (best, named, slot) {
+            // What the household said is stronger than what the library thinks.
+            (_, Some((_, column)), _) if owner.is_none() && !running => Some((0.95, column)),
+            ((likely, Some(column)), ..) if likely >= ACCEPT => Some((likely, column)),
+            (_, _, Some(slot)) if owner.is_none() && !running => Some((0.5, SLOT + slot)),
+            _ => None,
+        };
+        if let Some((likely, column)) = taken {
             self.done.insert(pulse.id, pulse.on);
+            self.note(column, &candidate, now);
             self.runs.push(Run {
                 column,
                 pulses: candidate.pulses.clone(),
@@ -608,11 +746,21 @@ impl Disaggregator {
                 confidence: likely,
             });
         }
+        if !running && owner.is_none() && taken.is_none_or(|(_, column)| column >= SLOT) {
+            self.dictionary.add(pulse.on, pulse.power, pulse.seconds());
+            if let Some(slot) = slot {
+                self.dictionary.guess(slot, &sure);
+            }
+        }
         if !running {
             let whole = 1.4 * self.rhythm.period_s().min(60) as f64;
             if pulse.closed && pulse.seconds() >= whole {
-                let again = candidate.features.get(place::CYCLE).is_some_and(|&count| count >= 2.0);
-                self.habits.add(pulse.power, pulse.seconds(), pulse.off, again);
+                let again = candidate
+                    .features
+                    .get(place::CYCLE)
+                    .is_some_and(|&count| count >= 2.0);
+                self.habits
+                    .add(pulse.power, pulse.seconds(), pulse.off, again);
             }
             if self.settings.observe {
                 self.observed.push(candidate);
@@ -654,29 +802,57 @@ impl Disaggregator {
     fn learn(&mut self, candidate: &Candidate, lessons: &[(usize, bool)]) {
         for &(column, own) in lessons {
             let point = Point::of(candidate);
-            self.personal.entry(column).or_default().learn(point, own, 1.0, 0);
+            self.personal
+                .entry(column)
+                .or_default()
+                .learn(point, own, 1.0, 0);
         }
+    }
+
+    /// Keeps in mind what a run was, for corrections.
+    fn note(&mut self, column: usize, candidate: &Candidate, now: f64) {
+        if self.remembered.len() >= REMEMBERED {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(Remembered {
+            column,
+            from: candidate.start(),
+            to: candidate.end().min(now),
+            point: Point::of(candidate),
+        });
     }
 
     /// What is likely enough, one way or the other, speaks for what is like it.
     fn remember(&mut self, candidate: &Candidate, judged: &[(usize, f64)]) {
         for &(column, likely) in judged {
-            if likely > 0.8 || likely < 0.2 {
+            if !(0.2..=0.8).contains(&likely) {
                 let point = Point::of(candidate);
-                self.habitual.entry(column).or_default().learn(point, likely > 0.5, 0.1, 0);
+                self.habitual
+                    .entry(column)
+                    .or_default()
+                    .learn(point, likely > 0.5, 0.1, 0);
             }
         }
     }
 
     /// Whether a plug tells of an appliance at this time.
     fn has_plug(&self, column: usize, from: f64, to: f64) -> bool {
-        self.plugs.get(&column).is_some_and(|plug| plug.mean(from, to).is_some())
+        self.plugs
+            .get(&column)
+            .is_some_and(|plug| plug.mean(from, to).is_some())
     }
 
     /// How likely a candidate is a cycle of an appliance.
     fn likely(&self, name: &str, kind: &Kind, candidate: &Candidate) -> f64 {
         let index = KINDS.iter().position(|other| other.name == kind.name);
-        let plain = index.map_or(0.0, |index| prior::likely(kind, candidate, &self.habits.of(index), self.rhythm.period_s() as f64));
+        let plain = index.map_or(0.0, |index| {
+            prior::likely(
+                kind,
+                candidate,
+                &self.habits.of(index),
+                self.rhythm.period_s() as f64,
+            )
+        });
         let owned = self.settings.owned.iter().any(|owned| owned == name);
         let likely = match self.library.kinds.get(kind.name) {
             Some(fitted) => {
@@ -684,7 +860,11 @@ impl Disaggregator {
                 let homes = f64::from(fitted.homes).powi(2);
                 let homes = homes / (homes + 2.0);
                 let weight = homes * f64::from(fitted.cycles) / (f64::from(fitted.cycles) + 10.0);
-                weight * fitted.forest.likelihood(&relevant(kind, &candidate.features)) + (1.0 - weight) * plain
+                weight
+                    * fitted
+                        .forest
+                        .likelihood(&relevant(kind, &candidate.features))
+                    + (1.0 - weight) * plain
             }
             None => plain,
         };
@@ -749,7 +929,11 @@ impl Disaggregator {
             lasted as f64 * 60.0
         };
         let before = runs_s(&mut earlier.iter().rev());
-        let after = if later.len() < 5 { after } else { runs_s(&mut later.iter()) };
+        let after = if later.len() < 5 {
+            after
+        } else {
+            runs_s(&mut later.iter())
+        };
         Fill {
             from: start - before,
             to: end + after,
@@ -760,25 +944,36 @@ impl Disaggregator {
     }
 
     /// What each appliance took in a row.
-    fn parts(&self, row: &Waiting, end: i64, load: f64) -> Vec<Part> {
+    fn parts(&self, row: &Waiting, end: i64, load: f64) -> (Vec<Part>, Vec<i64>) {
         let (from, to) = (row.ts as f64, end as f64);
         let mut parts = vec![Part::default(); self.columns.len()];
         let mut powers = vec![0.0_f64; self.columns.len()];
         let mut order: Vec<(f64, usize)> = Vec::new();
         for guess in &self.guesses {
-            if guess.on < to && guess.off > from
+            if guess.on < to
+                && guess.off > from
                 && let Some(part) = parts.get_mut(guess.column)
             {
                 part.on = part.on.max(guess.likely);
             }
         }
-        let mut heats = 0.0;
+        let (mut heats, mut slots) = (0.0, [0.0_f64; SLOTS]);
         for run in &self.runs {
-            let heat: f64 = run.pulses.iter().map(|pulse| pulse.power * pulse.share(from, to)).sum();
+            let heat: f64 = run
+                .pulses
+                .iter()
+                .map(|pulse| pulse.power * pulse.share(from, to))
+                .sum();
             heats += heat;
-            if let Some(power) = powers.get_mut(run.column) {
+            let column = self.shown(run.column);
+            if let Some(power) = powers.get_mut(column) {
                 *power += heat;
-                order.push((run.confidence, run.column));
+                order.push((run.confidence, column));
+            } else if let Some(power) = column
+                .checked_sub(SLOT)
+                .and_then(|slot| slots.get_mut(slot))
+            {
+                *power += heat;
             }
         }
         for run in &self.runs {
@@ -787,8 +982,13 @@ impl Disaggregator {
             };
             let heating = run.pulses.iter().any(|pulse| pulse.share(from, to) > 0.0);
             let left = load - fill.beside - heats;
-            let idle = if heating { 0.0 } else { left.clamp(fill.least, fill.most) };
-            if let (Some(power), Some(part)) = (powers.get_mut(run.column), parts.get_mut(run.column)) {
+            let idle = if heating {
+                0.0
+            } else {
+                left.clamp(fill.least, fill.most)
+            };
+            let column = self.shown(run.column);
+            if let (Some(power), Some(part)) = (powers.get_mut(column), parts.get_mut(column)) {
                 *power += idle;
                 part.on = part.on.max(run.confidence);
             }
@@ -796,15 +996,24 @@ impl Disaggregator {
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         // What a plug measured comes first, then the surest, and nobody takes more than there is.
         let aggregate = row.aggregate_mw.unwrap_or(0);
-        let mut left = if self.generated { aggregate.max(milliwatts(load)) } else { aggregate }.max(0);
+        let mut left = if aggregate < 0 {
+            milliwatts(load).max(0)
+        } else {
+            aggregate
+        };
         for (&column, plug) in &self.plugs {
-            if let (Some(mean), Some(part), Some(power)) =
-                (plug.mean(from, to), parts.get_mut(column), powers.get_mut(column))
-            {
+            if let (Some(mean), Some(part), Some(power)) = (
+                plug.mean(from, to),
+                parts.get_mut(column),
+                powers.get_mut(column),
+            ) {
                 #[expect(clippy::cast_possible_truncation, reason = "milliwatts of a plug")]
                 let told = (mean as i64).clamp(0, left) / 100 * 100;
                 let name = self.columns.get(column).map_or("", String::as_str);
-                *part = Part { power_mw: told, on: f64::from(u8::from(mean >= kind_of(name).on_w * 1000.0)) };
+                *part = Part {
+                    power_mw: told,
+                    on: f64::from(u8::from(mean >= kind_of(name).on_w * 1000.0)),
+                };
                 *power = 0.0;
                 left -= told;
             }
@@ -817,7 +1026,231 @@ impl Disaggregator {
                 *power = 0.0;
             }
         }
-        parts
+        let unnamed = slots
+            .iter()
+            .map(|&power| {
+                let wanted = milliwatts(power).clamp(0, left) / 100 * 100;
+                left -= wanted;
+                wanted
+            })
+            .collect();
+        (parts, unnamed)
+    }
+
+    /// The column that a column's cycles are shown in.
+    fn shown(&self, column: usize) -> usize {
+        self.merged.get(&column).copied().unwrap_or(column)
+    }
+
+    /// Carries out a correction; what is decided from now on follows it.
+    ///
+    /// # Errors
+    /// What it speaks of is not known.
+    pub fn correct(&mut self, correction: Correction) -> Result<u64, CorrectionError> {
+        let id = self.next_correction;
+        let mut before = None;
+        match &correction {
+            Correction::Name { slot, appliance } => {
+                if *slot >= self.dictionary.slots().len() {
+                    return Err(CorrectionError::Slot);
+                }
+                let column = self.column_for(appliance)?;
+                before = self.dictionary.name(*slot, Some(column));
+            }
+            Correction::Reject { appliance, at } => {
+                let (column, point) = self.recall(appliance, *at)?;
+                self.personal
+                    .entry(column)
+                    .or_default()
+                    .learn(point, false, 4.0, id);
+            }
+            Correction::Split {
+                appliance,
+                at,
+                into,
+            } => {
+                let (column, point) = self.recall(appliance, *at)?;
+                let other = self.column_for(into)?;
+                self.personal
+                    .entry(column)
+                    .or_default()
+                    .learn(point, false, 4.0, id);
+                self.personal
+                    .entry(other)
+                    .or_default()
+                    .learn(point, true, 4.0, id);
+            }
+            Correction::Merge { appliance, into } => {
+                let column = self.position(appliance).ok_or(CorrectionError::Appliance)?;
+                let into = self.position(into).ok_or(CorrectionError::Appliance)?;
+                if column == into || self.merged.contains_key(&into) {
+                    return Err(CorrectionError::Appliance);
+                }
+                self.merged.insert(column, into);
+            }
+        }
+        self.next_correction += 1;
+        self.corrections.push(Corrected {
+            id,
+            correction,
+            before,
+        });
+        Ok(id)
+    }
+
+    /// Takes a correction back.
+    ///
+    /// # Errors
+    /// There is no such correction.
+    pub fn undo(&mut self, id: u64) -> Result<(), CorrectionError> {
+        let at = self.corrections.iter().position(|made| made.id == id);
+        let made = at
+            .map(|at| self.corrections.remove(at))
+            .ok_or(CorrectionError::Correction)?;
+        match &made.correction {
+            Correction::Name { slot, .. } => {
+                self.dictionary.name(*slot, made.before);
+            }
+            Correction::Reject { .. } | Correction::Split { .. } => {
+                for personal in self.personal.values_mut() {
+                    personal.forget(id);
+                }
+            }
+            Correction::Merge { appliance, .. } => {
+                if let Some(column) = self.position(appliance) {
+                    self.merged.remove(&column);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The corrections in force.
+    #[must_use]
+    pub fn corrections(&self) -> &[Corrected] {
+        &self.corrections
+    }
+
+    /// Forgets all that was learnt of an appliance.
+    ///
+    /// # Errors
+    /// There is no such appliance.
+    pub fn erase(&mut self, appliance: &str) -> Result<(), CorrectionError> {
+        let column = self.position(appliance).ok_or(CorrectionError::Appliance)?;
+        self.personal.remove(&column);
+        self.habitual.remove(&column);
+        self.plugs.remove(&column);
+        self.dictionary.forget(column);
+        self.remembered.retain(|run| run.column != column);
+        self.guesses.retain(|guess| guess.column != column);
+        Ok(())
+    }
+
+    /// The same decoder with a library, after it was read back.
+    #[must_use]
+    pub fn with_library(mut self, library: Arc<Library>) -> Self {
+        self.library = library;
+        self
+    }
+
+    /// What is on now, as far as the rows that are not decided yet show: the column, its power in
+    /// W, since when (unix seconds), and how likely.
+    #[must_use]
+    pub fn running(&self) -> Vec<Running> {
+        let Some(now) = self.rhythm.last().map(|last| last as f64) else {
+            return Vec::new();
+        };
+        let pulses = self.pairing.best(now - 2.0 * 3600.0);
+        let around = Surroundings {
+            pulses: &pulses,
+            floor: &self.floor,
+            habits: &self.habits,
+            programmes: &self.programmes,
+            now: now + self.rhythm.period_s() as f64,
+        };
+        let mut running = Vec::new();
+        for pulse in pulses
+            .iter()
+            .filter(|pulse| pulse.is_running() && pulse.power >= 30.0)
+        {
+            let mut best: (f64, Option<usize>) = (0.0, None);
+            for (column, name) in self.columns.iter().enumerate() {
+                let kind = kind_of(name);
+                let index = KINDS.iter().position(|other| other.name == kind.name);
+                let Some(habit) = index.map(|index| self.habits.of(index)) else {
+                    continue;
+                };
+                // How long it will be on is not known yet: as long as such loads usually are.
+                let mut whole = *pulse;
+                whole.off = (pulse.on + habit.seconds).max(around.now);
+                let candidate = around.single(&whole);
+                let likely = if kind.family == Family::Programme {
+                    continue;
+                } else if gate(&kind, &candidate, self.rhythm.period_s() as f64, whole.off) {
+                    self.likely(name, &kind, &candidate)
+                } else {
+                    continue;
+                };
+                if likely > best.0 {
+                    best = (likely, Some(column));
+                }
+            }
+            let known = self
+                .runs
+                .iter()
+                .find(|run| run.pulses.iter().any(|mine| mine.id == pulse.id));
+            let (likely, column) = match known.filter(|run| run.column < SLOT) {
+                Some(run) => (run.confidence, Some(self.shown(run.column))),
+                None => (
+                    best.0,
+                    best.1
+                        .filter(|_| best.0 >= ACCEPT)
+                        .map(|column| self.shown(column)),
+                ),
+            };
+            running.push(Running {
+                column,
+                power_w: pulse.power,
+                since: pulse.on,
+                likely,
+            });
+        }
+        running
+    }
+
+    fn position(&self, appliance: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == appliance)
+    }
+
+    /// The column of an appliance, a new one at the end where there is none.
+    fn column_for(&mut self, appliance: &str) -> Result<usize, CorrectionError> {
+        if let Some(column) = self.position(appliance) {
+            return Ok(column);
+        }
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if appliance.is_empty() || appliance.len() > 40 || !appliance.bytes().all(plain) {
+            return Err(CorrectionError::Name);
+        }
+        if self.columns.len() >= COLUMNS {
+            return Err(CorrectionError::TooMany);
+        }
+        self.columns.push(appliance.to_owned());
+        Ok(self.columns.len() - 1)
+    }
+
+    fn recall(&self, appliance: &str, at: i64) -> Result<(usize, Point), CorrectionError> {
+        let column = self.position(appliance).ok_or(CorrectionError::Appliance)?;
+        let at = at as f64;
+        let near = |run: &&Remembered| {
+            self.shown(run.column) == column && run.from - 300.0 <= at && at <= run.to + 300.0
+        };
+        let run = self
+            .remembered
+            .iter()
+            .rev()
+            .find(near)
+            .ok_or(CorrectionError::Cycle)?;
+        Ok((run.column, run.point))
     }
 }
 
@@ -831,7 +1264,11 @@ pub(crate) fn gate(kind: &Kind, candidate: &Candidate, period: f64, now: f64) ->
     let (short, long) = kind.load_s;
     // A row that was on in part shows less than the load draws.
     let part = seconds < if period > 10.0 { 1.6 } else { 2.2 } * period;
-    let low = if part { (0.4 * low).max(kind.on_w) } else { 0.85 * low };
+    let low = if part {
+        (0.4 * low).max(kind.on_w)
+    } else {
+        0.85 * low
+    };
     first.power >= low
         && first.power <= 1.1 * high
         && seconds <= long + period
@@ -843,7 +1280,9 @@ fn base_mw(row: &Waiting, parts: Option<&[Part]>, floor: f64) -> i64 {
     let (Some(aggregate), Some(parts)) = (row.aggregate_mw, parts) else {
         return 0;
     };
-    let rest = parts.iter().fold(aggregate, |rest, part| rest.saturating_sub(part.power_mw));
+    let rest = parts
+        .iter()
+        .fold(aggregate, |rest, part| rest.saturating_sub(part.power_mw));
     milliwatts(floor).clamp(0, rest.max(0))
 }
 
@@ -859,7 +1298,10 @@ fn watts(milliwatts: i64) -> f64 {
     milliwatts as f64 / 1000.0
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "saturates, which is as good as any answer")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "saturates, which is as good as any answer"
+)]
 fn milliwatts(watts: f64) -> i64 {
     (watts * 1000.0).round() as i64
 }

@@ -95,7 +95,9 @@ impl Lesson {
             let laws = self.programmes.entry(kind.name).or_default();
             let step = (found.len() / 60).max(1);
             for cycle in found.iter().step_by(step) {
-                let from = home.samples.partition_point(|sample| sample.ts < cycle.start);
+                let from = home
+                    .samples
+                    .partition_point(|sample| sample.ts < cycle.start);
                 let to = home.samples.partition_point(|sample| sample.ts < cycle.end);
                 laws.extend(programme_law(home, power, from, to));
             }
@@ -118,7 +120,10 @@ impl Fit {
     /// Nothing gathered yet; all chance comes from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+        Self {
+            seed,
+            ..Self::default()
+        }
     }
 
     /// Takes what there is to learn from a home.
@@ -130,7 +135,11 @@ impl Fit {
         for (name, count) in &lesson.cycles {
             *self.cycles.entry(name).or_default() += count;
             let kind = kind_of(name);
-            let mine: Vec<&Seen> = lesson.seen.iter().filter(|seen| lesson.concerns(&kind, seen)).collect();
+            let mine: Vec<&Seen> = lesson
+                .seen
+                .iter()
+                .filter(|seen| lesson.concerns(&kind, seen))
+                .collect();
             // Homes weigh by the root of their size, or the largest would be the library.
             let weight = (mine.len().max(1) as f64).powf(-0.5);
             let examples = mine
@@ -163,7 +172,8 @@ impl Fit {
                 continue;
             };
             let laws = self.programmes.get(name).cloned().unwrap_or_default();
-            let law = |i: usize| median(laws.iter().filter_map(|law| law.get(i)).copied().collect());
+            let law =
+                |i: usize| median(laws.iter().filter_map(|law| law.get(i)).copied().collect());
             let signature = Signature {
                 cycles: self.cycles.get(name).copied().unwrap_or(0),
                 homes: homes
@@ -192,7 +202,11 @@ impl Fit {
 
 /// The features that a kind's forest looks at.
 pub(crate) fn relevant(kind: &Kind, features: &[f32]) -> Features {
-    if kind.family == Family::Programme { of_programme(features) } else { features.to_vec() }
+    if kind.family == Family::Programme {
+        of_programme(features)
+    } else {
+        features.to_vec()
+    }
 }
 
 /// Seconds before the first and after the last heating, and watts between, of one programme.
@@ -252,12 +266,20 @@ fn look(home: &Home) -> Vec<Seen> {
 }
 
 /// The appliance that took most of a candidate's energy.
-fn owner(home: &Home, candidate: &Candidate, sums: &[(&str, Vec<f64>)], period: f64) -> Option<String> {
+fn owner(
+    home: &Home,
+    candidate: &Candidate,
+    sums: &[(&str, Vec<f64>)],
+    period: f64,
+) -> Option<String> {
     let mut best = (0.5, None);
     for (name, sums) in sums {
         let (mut own, mut energy) = (0.0, 0.0);
         for pulse in &candidate.members {
-            let row = |at: f64| home.samples.partition_point(|sample| (sample.ts as f64) < at);
+            let row = |at: f64| {
+                home.samples
+                    .partition_point(|sample| (sample.ts as f64) < at)
+            };
             // The clocks of plugs and meters differ by a row.
             let (from, to) = (row(pulse.on - period + 1.0), row(pulse.off + period - 1.0));
             own += sums.get(to)? - sums.get(from)?;

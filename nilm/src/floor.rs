@@ -51,7 +51,9 @@ impl Floor {
 
     /// The minutes from `from` to `to` (unix seconds): their starts and means in W.
     pub fn between(&self, from: f64, to: f64) -> impl Iterator<Item = (f64, f64)> {
-        let first = self.minutes.partition_point(|&(minute, _)| (minute as f64) * 60.0 < from);
+        let first = self
+            .minutes
+            .partition_point(|&(minute, _)| (minute as f64) * 60.0 < from);
         self.minutes
             .range(first..)
             .map(|&(minute, mean)| (minute as f64 * 60.0, f64::from(mean)))

@@ -72,7 +72,11 @@ impl Forest {
         for _ in 0..growth.trees {
             let mut columns: Vec<usize> = (0..width).collect();
             columns.shuffle(&mut rng);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of a small number"
+            )]
             columns.truncate(((width as f64 * growth.features).ceil() as usize).clamp(1, width));
             columns.sort_unstable();
             let drawn: Vec<&Sample> = classes
@@ -89,11 +93,17 @@ impl Forest {
             let even = (negatives as f32 / positives as f32).clamp(0.05, 20.0);
             let values = Array2::from_shape_fn((drawn.len(), columns.len()), |(row, column)| {
                 let of = columns.get(column).copied().unwrap_or(0);
-                drawn.get(row).and_then(|sample| sample.features.get(of)).copied().unwrap_or(0.0)
+                drawn
+                    .get(row)
+                    .and_then(|sample| sample.features.get(of))
+                    .copied()
+                    .unwrap_or(0.0)
             });
             let targets: Array1<usize> = drawn.iter().map(|s| usize::from(s.of_kind)).collect();
-            let weights: Array1<f32> =
-                drawn.iter().map(|s| if s.of_kind { even } else { 1.0 }).collect();
+            let weights: Array1<f32> = drawn
+                .iter()
+                .map(|s| if s.of_kind { even } else { 1.0 })
+                .collect();
             let set = Dataset::new(values, targets).with_weights(weights);
             let Ok(tree) = DecisionTree::<f32, usize>::params()
                 .max_depth(Some(growth.depth))
@@ -114,8 +124,16 @@ impl Forest {
     /// How likely the candidate is of the kind, both classes being as frequent.
     #[must_use]
     pub fn likelihood(&self, features: &[f32]) -> f64 {
-        let sum: f64 = self.0.iter().map(|tree| f64::from(tree_share(tree, features))).sum();
-        if self.0.is_empty() { 0.0 } else { sum / self.0.len() as f64 }
+        let sum: f64 = self
+            .0
+            .iter()
+            .map(|tree| f64::from(tree_share(tree, features)))
+            .sum();
+        if self.0.is_empty() {
+            0.0
+        } else {
+            sum / self.0.len() as f64
+        }
     }
 }
 
@@ -128,7 +146,11 @@ struct Draw {
 impl Draw {
     fn new(samples: &[Sample], of_kind: bool) -> Self {
         let members: Vec<usize> = (0..samples.len())
-            .filter(|&i| samples.get(i).is_some_and(|sample| sample.of_kind == of_kind))
+            .filter(|&i| {
+                samples
+                    .get(i)
+                    .is_some_and(|sample| sample.of_kind == of_kind)
+            })
             .collect();
         let mut sum = 0.0;
         let up_to = members
@@ -145,7 +167,11 @@ impl Draw {
     fn one(&self, rng: &mut StdRng) -> usize {
         let at = rng.r#gen::<f64>() * self.up_to.last().copied().unwrap_or(0.0);
         let i = self.up_to.partition_point(|&up_to| up_to < at);
-        self.members.get(i).or(self.members.last()).copied().unwrap_or(0)
+        self.members
+            .get(i)
+            .or(self.members.last())
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -185,7 +211,8 @@ fn leaf_of(tree: &[Node], features: &[f32]) -> usize {
 }
 
 fn tree_share(tree: &[Node], features: &[f32]) -> f32 {
-    tree.get(leaf_of(tree, features)).map_or(0.5, |node| node.1.clamp(0.0, 1.0))
+    tree.get(leaf_of(tree, features))
+        .map_or(0.5, |node| node.1.clamp(0.0, 1.0))
 }
 
 /// Fills the leaves with the share of samples that are of the kind.

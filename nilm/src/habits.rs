@@ -110,7 +110,11 @@ impl Habits {
         };
         let all: f32 = range.bins.iter().map(|bin| bin.0).sum();
         let near = range.window(bin).0;
-        if all > 0.0 { f64::from(near / all) } else { 0.0 }
+        if all > 0.0 {
+            f64::from(near / all)
+        } else {
+            0.0
+        }
     }
 }
 
@@ -161,6 +165,10 @@ pub fn fits(kind: &Kind, power: f64, seconds: f64) -> bool {
 
 fn bin_of(power: f64) -> Option<usize> {
     let bin = (power / LOWEST).ln() / BIN;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be in range"
+    )]
     (bin >= 0.0 && bin < BINS as f64).then_some(bin as usize)
 }

@@ -77,7 +77,10 @@ impl Rhythm {
     /// The usual interval between rows, s; 60 until one is known.
     #[must_use]
     pub fn period_s(&self) -> i64 {
-        self.sorted.get(self.sorted.len() / 2).copied().unwrap_or(60)
+        self.sorted
+            .get(self.sorted.len() / 2)
+            .copied()
+            .unwrap_or(60)
     }
 
     /// Whether rows come at a period, and not when something changes.

@@ -66,10 +66,19 @@ impl Personal {
     pub fn learn(&mut self, point: Point, own: bool, weight: f32, from: u64) {
         if self.lessons.len() >= LESSONS {
             // What is said by hand stays longest.
-            let oldest = self.lessons.iter().position(|lesson| lesson.from == 0).unwrap_or(0);
+            let oldest = self
+                .lessons
+                .iter()
+                .position(|lesson| lesson.from == 0)
+                .unwrap_or(0);
             self.lessons.remove(oldest);
         }
-        self.lessons.push_back(Lesson { point, own, weight, from });
+        self.lessons.push_back(Lesson {
+            point,
+            own,
+            weight,
+            from,
+        });
     }
 
     /// Takes back a correction.

@@ -18,14 +18,30 @@ pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) ->
     let seconds = feature(place::SECONDS).exp();
     let (power, running) = (first.power, feature(place::RUNNING));
     // A load that was on for parts of rows shows less power than it draws.
-    let part = seconds < 2.2 * period && power < habit.power && power > 0.3 * habit.power;
+    let least = if kind.family == Family::Bursts {
+        0.3
+    } else {
+        0.5
+    };
+    let part = seconds < 2.2 * period
+        && power < habit.power
+        && power > least * habit.power
+        && kind.name != "shower";
     let within = part || fits(kind, power, seconds);
-    let at_home = |sigma: f64| if part { 0.3 } else { at_home(habit, power, sigma) };
+    let at_home = |sigma: f64| {
+        if part {
+            0.3
+        } else {
+            at_home(habit, power, sigma)
+        }
+    };
     let odds = match kind.name {
         // Nothing else in a home draws so much so briefly.
         "shower" if within => 2.2,
         "ev_charger" if within => {
-            let near = CHARGERS_W.iter().any(|watts| (power / watts - 1.0).abs() < 0.05);
+            let near = CHARGERS_W
+                .iter()
+                .any(|watts| (power / watts - 1.0).abs() < 0.05);
             if near { 0.8 } else { -0.8 }
         }
         "shower" | "ev_charger" => return 0.0,
@@ -38,7 +54,11 @@ pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) ->
                     + alone(feature(place::CLOSE))
                     + if running > 0.0 { -0.7 } else { 0.0 }
                     + if usual || part { 0.3 } else { -0.4 }
-                    + if (brief..=long).contains(&seconds) { 0.3 } else { -0.7 }
+                    + if (brief..=long).contains(&seconds) {
+                        0.3
+                    } else {
+                        -0.7
+                    }
                     - 0.3
             }
             Family::Bursts => {
@@ -48,7 +68,11 @@ pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) ->
             }
             Family::Cyclic => {
                 let again = feature(place::CYCLE);
-                let lasting = if habit.seconds > 0.0 { (seconds / habit.seconds).ln().abs() } else { 1.0 };
+                let lasting = if habit.seconds > 0.0 {
+                    (seconds / habit.seconds).ln().abs()
+                } else {
+                    1.0
+                };
                 let round_the_clock = if kind.name == "boiler" {
                     if again >= 3.0 { -1.0 } else { 0.2 }
                 } else if again >= 2.0 {

@@ -17,6 +17,9 @@ const OPEN: usize = 10;
 /// A load is taken as part of the base after this long. s.
 const LONGEST_S: f64 = 12.0 * 3600.0;
 
+/// The end of a load that is on; finite, so that it can be written down.
+pub const RUNNING: f64 = 1e18;
+
 /// A load that was on.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Pulse {
@@ -24,7 +27,7 @@ pub struct Pulse {
     pub id: u64,
     /// When it came on, unix seconds.
     pub on: f64,
-    /// When it went off, unix seconds; infinite while it is on.
+    /// When it went off, unix seconds; [`RUNNING`] while it is on.
     pub off: f64,
     /// Its power, W.
     pub power: f64,
@@ -39,6 +42,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    /// Whether it is on.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.off >= RUNNING
+    }
+
     /// How long it was on, s.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -49,7 +58,11 @@ impl Pulse {
     #[must_use]
     pub fn share(&self, start: f64, end: f64) -> f64 {
         let span = (end.min(self.off) - start.max(self.on)).max(0.0);
-        if end > start { span / (end - start) } else { 0.0 }
+        if end > start {
+            span / (end - start)
+        } else {
+            0.0
+        }
     }
 }
 
@@ -94,9 +107,19 @@ impl Pairing {
             if let Some((start, level)) = step.between {
                 // The averaged row may have been two steps after all.
                 let mut halfway = Vec::new();
-                let first = Step { at: start, to: level, between: None, ..*step };
+                let first = Step {
+                    at: start,
+                    to: level,
+                    between: None,
+                    ..*step
+                };
                 let end = step.at.max(start);
-                let second = Step { at: end, from: level, between: None, ..*step };
+                let second = Step {
+                    at: end,
+                    from: level,
+                    between: None,
+                    ..*step
+                };
                 let mut split = hypothesis.clone();
                 split.cost += 2.0;
                 self.expand(split, &first, id, &mut halfway);
@@ -221,7 +244,8 @@ impl Pairing {
         if delta > 0.0 {
             for (i, load) in from.open.iter().enumerate() {
                 // A motor that starts in a machine, a second heater of the same appliance.
-                if step.at - load.on < 2.0 * 3600.0 && load.power > 300.0 && size < 0.6 * load.power {
+                if step.at - load.on < 2.0 * 3600.0 && load.power > 300.0 && size < 0.6 * load.power
+                {
                     let mut raised = from.clone();
                     if let Some(load) = raised.open.get_mut(i) {
                         load.power += delta;
@@ -234,7 +258,7 @@ impl Pairing {
             opened.open.push(Pulse {
                 id,
                 on: step.at,
-                off: f64::INFINITY,
+                off: RUNNING,
                 power: delta,
                 first: delta,
                 before: step.from,
@@ -250,14 +274,24 @@ impl Pairing {
             return;
         }
         for i in 0..from.open.len() {
-            let Some(&one) = from.open.get(i) else { continue };
+            let Some(&one) = from.open.get(i) else {
+                continue;
+            };
             let z = (one.power - size) / mismatch(&one, size, step);
             if z.abs() < 3.5 {
                 let mut closed = from.clone();
                 closed.cost += z * z / 2.0;
                 closed.open.remove(i);
                 let power = 0.5 * (one.power + size);
-                self.end(&mut closed, Pulse { off: step.at, power, closed: true, ..one });
+                self.end(
+                    &mut closed,
+                    Pulse {
+                        off: step.at,
+                        power,
+                        closed: true,
+                        ..one
+                    },
+                );
                 out.push(closed);
             } else if one.power > size + 40.0 && size < 0.7 * one.power {
                 let mut lowered = from.clone();
@@ -268,7 +302,9 @@ impl Pairing {
                 out.push(lowered);
             }
             for j in i + 1..from.open.len() {
-                let Some(&two) = from.open.get(j) else { continue };
+                let Some(&two) = from.open.get(j) else {
+                    continue;
+                };
                 let sum = one.power + two.power;
                 let both = mismatch(&one, size, step).hypot(mismatch(&two, size, step)) / 1.4;
                 let z = (sum - size) / both;
@@ -280,7 +316,15 @@ impl Pairing {
                     let scale = 0.5 * (1.0 + size / sum.max(1.0));
                     for load in [one, two] {
                         let power = load.power * scale;
-                        self.end(&mut closed, Pulse { off: step.at, power, closed: true, ..load });
+                        self.end(
+                            &mut closed,
+                            Pulse {
+                                off: step.at,
+                                power,
+                                closed: true,
+                                ..load
+                            },
+                        );
                     }
                     out.push(closed);
                 }
@@ -307,7 +351,14 @@ impl Pairing {
                 .map_or(0, |(i, _)| i);
             let load = hypothesis.open.remove(closest);
             hypothesis.cost += 1.5 + 5.0 * (load.power / 150.0).min(1.0);
-            self.end(hypothesis, Pulse { off: at, closed: false, ..load });
+            self.end(
+                hypothesis,
+                Pulse {
+                    off: at,
+                    closed: false,
+                    ..load
+                },
+            );
         }
     }
 }
@@ -316,7 +367,11 @@ impl Pairing {
 fn mismatch(load: &Pulse, size: f64, step: &Step) -> f64 {
     let power = load.power.max(size);
     // A compressor and a motor draw less when they have run for a while.
-    let drift = if step.at - load.on > 240.0 { 0.08 } else { 0.03 };
+    let drift = if step.at - load.on > 240.0 {
+        0.08
+    } else {
+        0.03
+    };
     let merged = if step.between.is_some() { 0.02 } else { 0.0 };
     (8.0 + 1.5 * step.noise.min(40.0)).hypot((drift + merged) * power)
 }

@@ -78,7 +78,10 @@ impl Day {
             #[expect(clippy::cast_possible_truncation, reason = "energy of a home")]
             Energy((kj.max(0.0) * 1e6) as i128)
         };
-        (at(kilojoules - spread), at(kilojoules + spread + self.missed))
+        (
+            at(kilojoules - spread),
+            at(kilojoules + spread + self.missed),
+        )
     }
 }
 
@@ -105,13 +108,20 @@ impl Tally {
     /// Mean probability of its cycles.
     #[must_use]
     pub fn confidence(&self) -> f64 {
-        if self.confidence.1 > 0.0 { self.confidence.0 / self.confidence.1 } else { 0.0 }
+        if self.confidence.1 > 0.0 {
+            self.confidence.0 / self.confidence.1
+        } else {
+            0.0
+        }
     }
 
     /// The 90 % interval of all its energy.
     #[must_use]
     pub fn interval(&self) -> (Energy, Energy) {
-        let mut all = Day { energy: self.energy, ..Day::default() };
+        let mut all = Day {
+            energy: self.energy,
+            ..Day::default()
+        };
         for day in self.days.values() {
             all.doubt += day.doubt;
             all.missed += day.missed;
@@ -125,7 +135,8 @@ impl Tally {
         day.energy.add(power_mw, row.seconds);
         if power_mw > 0 {
             let watts = power_mw as f64 / 1000.0;
-            self.typical_w += (watts - self.typical_w) * 0.01_f64.max(f64::from(self.typical_w <= 0.0));
+            self.typical_w +=
+                (watts - self.typical_w) * 0.01_f64.max(f64::from(self.typical_w <= 0.0));
         } else if on > 0.1 {
             day.missed += on * self.typical_w * row.seconds as f64 / 1000.0;
         }
@@ -189,12 +200,18 @@ impl Totals {
         self.base.add(row.base_mw, row.seconds);
         let mut over = Vec::new();
         for (column, (tally, part)) in self.appliances.iter_mut().zip(parts).enumerate() {
-            let kind = self.kinds.get(column).map_or_else(|| kind_of(""), |name| kind_of(name));
+            let kind = self
+                .kinds
+                .get(column)
+                .map_or_else(|| kind_of(""), |name| kind_of(name));
             if let Some(cycle) = tally.push(&kind, row, part.power_mw, part.on) {
                 over.push((column, cycle));
             }
         }
-        self.unnamed.resize(self.unnamed.len().max(row.unnamed_mw.len()), Energy::default());
+        self.unnamed.resize(
+            self.unnamed.len().max(row.unnamed_mw.len()),
+            Energy::default(),
+        );
         for (energy, &power) in self.unnamed.iter_mut().zip(&row.unnamed_mw) {
             energy.add(power, row.seconds);
         }
@@ -206,7 +223,10 @@ impl Totals {
     pub fn finish(&mut self) -> Vec<(usize, Cycle)> {
         let mut over = Vec::new();
         for (column, tally) in self.appliances.iter_mut().enumerate() {
-            let kind = self.kinds.get(column).map_or_else(|| kind_of(""), |name| kind_of(name));
+            let kind = self
+                .kinds
+                .get(column)
+                .map_or_else(|| kind_of(""), |name| kind_of(name));
             if let Some(cycle) = tally.tracker.finish(&kind) {
                 tally.count(&cycle);
                 over.push((column, cycle));

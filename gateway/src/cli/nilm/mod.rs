@@ -2,8 +2,8 @@
 //!
 //! The same decoder as in the daemon; what is measured on a recording is what the household gets.
 
-mod report;
 mod replay;
+mod report;
 mod series;
 mod train;
 

@@ -52,7 +52,7 @@ static BUILTIN: &[u8] = include_bytes!("../../../../assets/signatures/model.json
         wattle nilm replay --in power.csv --out appliances.csv --report month.json\n  \
         wattle nilm replay --in power.csv.gz --appliances kettle,dishwasher --confidence --out -"
 )]
-pub struct ReplayArgs {
+pub(super) struct ReplayArgs {
     /// The series of power; '-' is standard input
     #[arg(long = "in", value_name = "FILE[.gz]|-")]
     input: PathBuf,
@@ -116,7 +116,10 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let mut input = Input::default();
     let mut out = Vec::new();
     let mut held: Box<str> = Box::default();
-    while series.next().with_context(|| format!("cannot read {}", args.input.display()))? {
+    while series
+        .next()
+        .with_context(|| format!("cannot read {}", args.input.display()))?
+    {
         input.rows += 1;
         let Some(ts) = series::seconds(series.cell(columns.ts)) else {
             input.dropped_rows += 1;
@@ -135,7 +138,11 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
         }
         if let (Some(plugs), Some(days)) = (&mut plugs, args.label_days) {
             let first = *input.first_ts.get_or_insert(ts);
-            plugs.tell(ts, first.saturating_add(i64::from(days) * 86400), &mut decoder)?;
+            plugs.tell(
+                ts,
+                first.saturating_add(i64::from(days) * 86400),
+                &mut decoder,
+            )?;
         }
         let before = decoder.last();
         if decoder.push(&sample, &mut out) == Arrival::AfterGap {
@@ -163,14 +170,13 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
 pub(super) fn is_appliance(name: &str) -> bool {
     !name.is_empty()
         && !INPUTS.contains(&name)
-        && !["other", "x_", "rest", "unnamed_", "final_ts"].iter().any(|start| name.starts_with(start))
+        && !["other", "x_", "rest", "unnamed_", "final_ts"]
+            .iter()
+            .any(|start| name.starts_with(start))
         && !name.ends_with("_p_on")
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// The library that is part of the program.
-pub(crate) fn builtin() -> anyhow::Result<Library> {
-    serde_json::from_slice(BUILTIN).context("the library in the program cannot be read")
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn load_library(path: &Path) -> anyhow::Result<(Library, Model)> {
@@ -178,12 +184,16 @@ fn load_library(path: &Path) -> anyhow::Result<(Library, Model)> {
         ("builtin".to_owned(), BUILTIN.to_vec())
     } else {
         let file = path.join("model.json");
-        let bytes = std::fs::read(&file).with_context(|| format!("cannot open {}", file.display()))?;
-        let name = path.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
+        let bytes =
+            std::fs::read(&file).with_context(|| format!("cannot open {}", file.display()))?;
+        let name = path.file_name().map_or_else(
+            || "model".into(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         (name, bytes)
     };
-    let library: Library =
-        serde_json::from_slice(&bytes).with_context(|| format!("{} is no signature library", path.display()))?;
+    let library: Library = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is no signature library", path.display()))?;
     if library.format != nilm::library::FORMAT {
         bail!("{}: format {} is not known", path.display(), library.format);
     }
@@ -209,7 +219,9 @@ impl Columns {
     fn of(series: &Series, path: &Path) -> anyhow::Result<Self> {
         let columns = Self {
             ts: series.column("ts"),
-            power: series.column("aggregate_w").or_else(|| series.column("p_w")),
+            power: series
+                .column("aggregate_w")
+                .or_else(|| series.column("p_w")),
             valid: series.column("valid"),
             export: series.column("export_w"),
             generated: series.column("pv_w"),
@@ -229,7 +241,10 @@ impl Columns {
         let power_mw = series::milliwatts(text);
         let bad = power_mw.is_none() && !text.is_empty();
         let marked = self.valid.is_some()
-            && !series.cell(self.valid).parse::<f64>().is_ok_and(|valid| valid > 0.0);
+            && !series
+                .cell(self.valid)
+                .parse::<f64>()
+                .is_ok_and(|valid| valid > 0.0);
         input.bad_rows += u64::from(bad);
         input.invalid_rows += u64::from(bad || marked);
         Sample {
@@ -238,7 +253,11 @@ impl Columns {
             valid: !bad && !marked,
             generated_mw: series::milliwatts(series.cell(self.generated)),
             export_mw: series::milliwatts(series.cell(self.export)),
-            reactive_var: series.cell(self.reactive).parse().ok().filter(|var: &f64| var.is_finite()),
+            reactive_var: series
+                .cell(self.reactive)
+                .parse()
+                .ok()
+                .filter(|var: &f64| var.is_finite()),
         }
     }
 }
@@ -266,7 +285,13 @@ impl Plugs {
             .filter(|(_, name)| is_appliance(name))
             .map(|(i, name)| (i, name.clone()))
             .collect();
-        Ok(Self { series, ts, columns, next: None, ended: false })
+        Ok(Self {
+            series,
+            ts,
+            columns,
+            next: None,
+            ended: false,
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -357,7 +382,9 @@ impl Writer {
             self.totals.push(&row);
             self.line.clear();
             self.cells(&row, &text);
-            self.out.write(&self.line).context("cannot write the rows")?;
+            self.out
+                .write(&self.line)
+                .context("cannot write the rows")?;
         }
         Ok(())
     }

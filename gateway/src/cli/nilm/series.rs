@@ -32,7 +32,10 @@ impl Series {
             Box::new(File::open(path).with_context(|| format!("cannot open {}", path.display()))?)
         };
         let lines: Box<dyn BufRead> = if is_gzip(path) {
-            Box::new(BufReader::with_capacity(64 * 1024, MultiGzDecoder::new(plain)))
+            Box::new(BufReader::with_capacity(
+                64 * 1024,
+                MultiGzDecoder::new(plain),
+            ))
         } else {
             Box::new(BufReader::with_capacity(64 * 1024, plain))
         };
@@ -46,7 +49,12 @@ impl Series {
             .read_line()
             .with_context(|| format!("cannot read {}", path.display()))?;
         series.head = (0..series.cells.len())
-            .map(|i| series.cell(Some(i)).trim_start_matches('\u{feff}').to_owned())
+            .map(|i| {
+                series
+                    .cell(Some(i))
+                    .trim_start_matches('\u{feff}')
+                    .to_owned()
+            })
             .collect();
         Ok(series)
     }
@@ -85,7 +93,9 @@ impl Series {
     fn read_line(&mut self) -> io::Result<bool> {
         self.line.clear();
         self.cells.clear();
-        let read = (&mut self.lines).take(LONGEST_LINE).read_until(b'\n', &mut self.line)?;
+        let read = (&mut self.lines)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut self.line)?;
         if read == 0 {
             return Ok(false);
         }
@@ -104,7 +114,11 @@ impl Series {
                 }
             }
         }
-        while self.line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        while self
+            .line
+            .last()
+            .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+        {
             self.line.pop();
         }
         let mut from = 0;
@@ -148,7 +162,10 @@ fn exact(text: &str) -> Option<i64> {
         return None;
     }
     let mut value: i64 = 0;
-    for byte in whole.bytes().chain(decimals.bytes().chain(std::iter::repeat(b'0')).take(3)) {
+    for byte in whole
+        .bytes()
+        .chain(decimals.bytes().chain(std::iter::repeat(b'0')).take(3))
+    {
         if !byte.is_ascii_digit() {
             return None;
         }
@@ -187,7 +204,9 @@ impl Sink {
         let plain: Box<dyn Write> = if path == Path::new("-") {
             Box::new(io::stdout().lock())
         } else {
-            Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
+            Box::new(
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+            )
         };
         let plain = BufWriter::with_capacity(64 * 1024, plain);
         Ok(if is_gzip(path) {
@@ -260,7 +279,13 @@ mod tests {
 
     #[test]
     fn powers_are_written_as_they_are() {
-        for (milliwatts, expected) in [(0, "0"), (55_000, "55"), (-12_500, "-12.5"), (1, "0.001"), (120, "0.12")] {
+        for (milliwatts, expected) in [
+            (0, "0"),
+            (55_000, "55"),
+            (-12_500, "-12.5"),
+            (1, "0.001"),
+            (120, "0.12"),
+        ] {
             let mut out = Vec::new();
             write_watts(&mut out, milliwatts);
             assert_eq!(out, expected.as_bytes());

@@ -19,7 +19,7 @@ use super::series::{self, Series};
         their physical ranges. The same files, order and seed give the same library.",
     after_help = "Example:\n  wattle nilm train --in home1.csv.gz --in home2.csv.gz --out signatures"
 )]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// A labelled home; may be given several times
     #[arg(long = "in", value_name = "FILE[.gz]", required = true)]
     input: Vec<PathBuf>,
@@ -73,9 +73,13 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let library = fit.finish(env!("CARGO_PKG_VERSION"), notices);
     let mut text = serde_json::to_vec(&library)?;
     text.push(b'\n');
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make {}", args.out.display()))?;
     // The old library stays whole until the new one is.
-    let (fresh, file) = (args.out.join(".model.json.new"), args.out.join("model.json"));
+    let (fresh, file) = (
+        args.out.join(".model.json.new"),
+        args.out.join("model.json"),
+    );
     std::fs::write(&fresh, text).with_context(|| format!("cannot write {}", fresh.display()))?;
     std::fs::rename(&fresh, &file).with_context(|| format!("cannot write {}", file.display()))
 }
@@ -84,14 +88,18 @@ fn read(path: &Path) -> anyhow::Result<Home> {
     let mut series = Series::open(path)?;
     let (ts, power) = (
         series.column("ts"),
-        series.column("aggregate_w").or_else(|| series.column("p_w")),
+        series
+            .column("aggregate_w")
+            .or_else(|| series.column("p_w")),
     );
     if ts.is_none() || power.is_none() {
         bail!("{}: no column ts, or no power", path.display());
     }
     let valid = series.column("valid");
     let mut home = Home::default();
-    home.source.name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    home.source.name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     home.source.sha256 = series::sha256_of(path)?;
     let columns: Vec<(usize, String)> = series
         .head()
@@ -102,14 +110,21 @@ fn read(path: &Path) -> anyhow::Result<Home> {
         .collect();
     let mut labels: Vec<Vec<f32>> = vec![Vec::new(); columns.len()];
     let mut last = i64::MIN;
-    while series.next().with_context(|| format!("cannot read {}", path.display()))? {
+    while series
+        .next()
+        .with_context(|| format!("cannot read {}", path.display()))?
+    {
         let Some(at) = series::seconds(series.cell(ts)).filter(|&at| at > last) else {
             continue;
         };
         last = at;
         let text = series.cell(power);
         let power_mw = series::milliwatts(text);
-        let marked = valid.is_some() && !series.cell(valid).parse::<f64>().is_ok_and(|valid| valid > 0.0);
+        let marked = valid.is_some()
+            && !series
+                .cell(valid)
+                .parse::<f64>()
+                .is_ok_and(|valid| valid > 0.0);
         home.samples.push(Sample {
             ts: at,
             power_mw,
@@ -121,6 +136,10 @@ fn read(path: &Path) -> anyhow::Result<Home> {
             label.push(if watts.is_finite() { watts } else { 0.0 });
         }
     }
-    home.labels = columns.into_iter().map(|(_, name)| name).zip(labels).collect();
+    home.labels = columns
+        .into_iter()
+        .map(|(_, name)| name)
+        .zip(labels)
+        .collect();
     Ok(home)
 }
