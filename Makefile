@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant bench fuzz check format clean
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -53,11 +53,26 @@ test-home-assistant: ## a real Home Assistant finds the meters (installs 600 MB)
 	@image/install-packages build test home-assistant
 	@tests/home-assistant/run
 
+test-powerline: ## 20 matches of cars and charging stations with open-plc-utils (as root)
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-sim --bins
+	WATTLE_MATCHES=20 cargo test --locked -p e2e --test powerline -- --nocapture
+
+test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messages
+	@image/install-packages build test c12
+	@tests/c12/run
+
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
 	@tests/bench/daemon
+	@tests/bench/ports
+	@tests/bench/ten-years
 	cargo run --locked --release -p ui --example measure
+
+signatures: ## fit the library of appliances anew (CORPUS: a folder with nilm/*.csv.gz)
+	cargo run --locked --release -p gateway --bin wattle -- nilm train --out assets/signatures \
+		$(foreach home,ideal_h65_60s refit_h2_60s tracebase_a_3s tracebase_c_3s ukdale_h1_6s_mains_boiler ukdale_h2_60s,--in $(CORPUS)/nilm/$(home).csv.gz)
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build

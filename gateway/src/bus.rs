@@ -40,6 +40,15 @@ pub enum Event {
     },
     /// The MQTT broker was reached (`None`) or lost (the reason).
     Broker(Option<String>),
+    /// All that is wrong with the powerline at an interface.
+    Powerline {
+        /// The interface.
+        interface: String,
+        /// What holds now; none when all is well.
+        notices: Vec<wattle_api::Notice>,
+    },
+    /// What used the power, after it has changed.
+    Appliances(Arc<wattle_api::Appliances>),
     /// The store takes telegrams, or does not.
     StoreWorks(bool),
 }

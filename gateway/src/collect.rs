@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use meter_link::driver::{self, PortEvent, SerialPort};
+use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use meter_link::c12::reader::MeterReader;
+use meter_link::driver::{self, ModbusMeter, PortEvent, SerialPort};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
@@ -12,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, Event};
+use crate::buses::Buses;
 use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, Protocol};
@@ -20,6 +25,10 @@ use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
 const QUEUE: usize = 32;
+/// Silence between two turns on a line that meters share.
+const BUS_GAP: Duration = Duration::from_millis(100);
+/// Longest wait for the answer of a Modbus meter.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A meter's rejected input is logged at most this often.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
@@ -41,16 +50,12 @@ pub struct Sink {
 pub async fn run(
     meter: MeterConfig,
     sink: Sink,
+    buses: Buses,
     pulse: Pulse,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut session = session(&meter)?;
-    let port = SerialPort {
-        path: meter.port.clone(),
-        power: meter.head_power,
-    };
     let (events, mut from_driver) = mpsc::channel(QUEUE);
-    let drive = driver::run(&port, session.as_mut(), events, stop.clone());
+    let drive = drive(&meter, &buses, events, stop.clone())?;
     let mut collector = Collector {
         meter: &meter,
         sink,
@@ -75,6 +80,35 @@ pub async fn run(
         collected = collect => collected,
         () = drive => Ok(()),
     }
+}
+
+/// What reads the meter and tells `events` of it.
+fn drive<'a>(
+    meter: &'a MeterConfig,
+    buses: &Buses,
+    events: mpsc::Sender<PortEvent>,
+    stop: CancellationToken,
+) -> anyhow::Result<BoxFuture<'a, ()>> {
+    if meter.protocol == Protocol::Modbus {
+        let map = meter
+            .register_map()
+            .context("the meter has no register map")?;
+        let meter = ModbusMeter {
+            bus: buses.of(meter, BUS_GAP)?,
+            unit: meter.unit.context("the meter has no unit number")?,
+            map: map.clone(),
+            period: Duration::from_secs(u64::from(meter.period_s)),
+            timeout: ANSWER_TIMEOUT,
+            repeats: 2,
+        };
+        return Ok(async move { driver::run_modbus(&meter, events, stop).await }.boxed());
+    }
+    let mut session = session(meter)?;
+    let port = SerialPort {
+        path: meter.port.clone(),
+        power: meter.head_power,
+    };
+    Ok(async move { driver::run(&port, session.as_mut(), events, stop).await }.boxed())
 }
 
 fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
@@ -103,15 +137,30 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
+        Protocol::Modbus => anyhow::bail!("a Modbus meter has no session"),
         Protocol::P1 => {
-            // 115200 8N1 from DSMR 4 on, 9600 7E1 before.
-            let line = match meter.baud.unwrap_or(115_200) {
-                9600 => Line::seven_even(9600),
-                baud => Line::eight_none(baud),
-            };
-            Box::new(p1::Listener::new(line, meter.p1_keys()?))
+            let keys = meter.p1_keys()?;
+            Box::new(match p1_line(meter) {
+                Some(line) => p1::Listener::new(line, keys),
+                None => p1::Listener::searching(keys),
+            })
         }
+        Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
+}
+
+/// The line of a P1 meter, as far as the configuration says it: 115200 8N1 from DSMR 4 on,
+/// 9600 7E1 before. Otherwise it is searched for.
+fn p1_line(meter: &MeterConfig) -> Option<Line> {
+    let usual = |baud| match baud {
+        9600 => Line::seven_even(9600),
+        baud => Line::eight_none(baud),
+    };
+    match (meter.baud, meter.framing) {
+        (None, None) => None,
+        (Some(baud), None) => Some(usual(baud)),
+        (baud, Some(framing)) => Some(framing.at(baud.unwrap_or(115_200))),
+    }
 }
 
 struct Collector<'a> {
@@ -238,5 +287,7 @@ mod tests {
         assert_eq!(line(""), Line::eight_none(115_200));
         assert_eq!(line("baud = 9600\n"), Line::seven_even(9600));
         assert_eq!(line("baud = 19200\n"), Line::eight_none(19_200));
+        let framing = "framing = \"7E1\"\n";
+        assert_eq!(line(framing), Line::seven_even(115_200));
     }
 }

@@ -7,22 +7,27 @@ use std::time::Duration;
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use wattle_api::Gateway;
 
+use crate::appliances;
 use crate::bus::Bus;
+use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::mqtt;
+use crate::powerline;
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
-use crate::tariff::Tariff;
 use crate::view::{self, Sources};
+use crate::{prices, tariff};
 
 /// How long the parts have to end.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many price documents may wait.
+const PRICE_DOCUMENTS: usize = 8;
 /// Every part beats once a second; one that is silent this long is ill.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -52,13 +57,13 @@ async fn run_once(
 ) -> anyhow::Result<Option<Config>> {
     let clock: SharedClock = Arc::new(SystemClock);
     let zone = config.gateway.zone()?;
-    let tariff = config
-        .tariff
-        .file
-        .as_deref()
-        .map(|file| Tariff::load(file, &zone))
-        .transpose()?
-        .map(Arc::new);
+    let prices = prices::Settings {
+        config: config.tariff.clone(),
+        folder: config.gateway.state_dir.clone(),
+        zone: zone.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let (tariff_out, tariff) = watch::channel(prices.load()?.map(Arc::new));
     let bus = Bus::default();
     let settings = Settings {
         folder: config.gateway.state_dir.clone(),
@@ -74,6 +79,18 @@ async fn run_once(
         started_at: clock.now(),
     };
     let mut supervisor = Supervisor::default();
+    let grid = |meter: &&crate::config::MeterConfig| {
+        meter.medium == wattle_api::Medium::Electricity && meter.role == crate::config::Role::Grid
+    };
+    let home = http::Home {
+        grid: config
+            .meters
+            .iter()
+            .find(grid)
+            .map(|meter| meter.name.clone()),
+        zone: zone.clone(),
+        tariff: tariff.clone(),
+    };
     let sources = Sources {
         bus: bus.clone(),
         clock: Arc::clone(&clock),
@@ -84,9 +101,35 @@ async fn run_once(
     };
     let (state_out, state) = watch::channel(Arc::new(view::empty(&sources)));
     start_view(&mut supervisor, sources, &store, state_out);
-    start_api(&mut supervisor, &config, &store, state, Arc::clone(&clock));
+    let powerlines = powerline::Board::default();
+    for powerline in &config.powerlines {
+        let settings = powerline::Settings {
+            config: powerline.clone(),
+            state_dir: config.gateway.state_dir.clone(),
+            board: powerlines.clone(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let name = format!("powerline {}", powerline.interface);
+        supervisor.start(name, WITHIN, move |pulse, stop| {
+            powerline::run(settings.clone(), pulse, stop)
+        });
+    }
+    let mut api = Api::new(
+        state,
+        store.readers(),
+        Arc::clone(&clock),
+        supervisor.health(),
+        supervisor.stop(),
+        home,
+    );
+    api.powerline = powerlines;
+    api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
+    start_api(&mut supervisor, &config, api);
+    let pushed = start_prices(&mut supervisor, prices, tariff_out);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
+            prices: config.tariff.topic.clone().map(|topic| (topic, pushed)),
             config: config.mqtt.clone(),
             gateway: gateway.id.clone(),
             meters: config.meters.clone(),
@@ -98,7 +141,9 @@ async fn run_once(
             mqtt::run(settings.clone(), pulse, stop)
         });
     }
+    let buses = Buses::default();
     for meter in config.meters {
+        let buses = buses.clone();
         let sink = Sink {
             store: store.queue(),
             bus: bus.clone(),
@@ -107,7 +152,9 @@ async fn run_once(
         supervisor.start(
             format!("meter {}", meter.name),
             WITHIN,
-            move |pulse, stop| collect::run(meter.clone(), sink.clone(), pulse, stop),
+            move |pulse, stop| {
+                collect::run(meter.clone(), sink.clone(), buses.clone(), pulse, stop)
+            },
         );
     }
     tracing::info!(gateway = gateway.id, socket = %config.api.socket.display(), "started");
@@ -136,20 +183,60 @@ fn start_view(
     });
 }
 
-fn start_api(
+/// Starts the part that keeps the tariff; documents of MQTT go to what it returns.
+fn start_prices(
+    supervisor: &mut Supervisor,
+    settings: prices::Settings,
+    out: watch::Sender<Option<Arc<tariff::Tariff>>>,
+) -> mpsc::Sender<String> {
+    let (sender, pushed) = mpsc::channel(PRICE_DOCUMENTS);
+    let pushed = Arc::new(tokio::sync::Mutex::new(pushed));
+    // A channel whose sender nobody holds would end the part.
+    let held = sender.clone();
+    supervisor.start("prices", WITHIN, move |pulse, stop| {
+        let (settings, out, pushed) = (settings.clone(), out.clone(), Arc::clone(&pushed));
+        let held = held.clone();
+        async move {
+            let ran = prices::run(settings, out, pushed, pulse, stop).await;
+            drop(held);
+            ran
+        }
+    });
+    sender
+}
+
+/// Starts the part that finds appliances, where there is a meter to find them with; returns where
+/// its books lie open.
+fn start_appliances(
     supervisor: &mut Supervisor,
     config: &Config,
+    home: &http::Home,
     store: &Store,
-    state: watch::Receiver<Arc<wattle_api::State>>,
-    clock: SharedClock,
-) {
-    let api = Api::new(
-        state,
-        store.readers(),
-        clock,
-        supervisor.health(),
-        supervisor.stop(),
-    );
+    bus: &Bus,
+    clock: &SharedClock,
+) -> appliances::Board {
+    let board = appliances::Board::default();
+    let Some(meter) = home.grid.clone().filter(|_| config.appliances.enabled) else {
+        return board;
+    };
+    let settings = appliances::Settings {
+        meter,
+        owned: config.appliances.owned.clone(),
+        state_dir: config.gateway.state_dir.clone(),
+        readers: store.readers(),
+        bus: bus.clone(),
+        clock: Arc::clone(clock),
+        zone: home.zone.clone(),
+        tariff: home.tariff.clone(),
+        board: board.clone(),
+    };
+    supervisor.start("appliances", WITHIN, move |pulse, stop| {
+        appliances::run(settings.clone(), pulse, stop)
+    });
+    board
+}
+
+fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {
     let socket = config.api.socket.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {
         http::run(api.clone(), socket.clone(), pulse, stop)
@@ -224,8 +311,14 @@ fn tell(state: &[NotifyState<'_>]) {
 /// The tariff or the time zone cannot be used.
 pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
     let zone = config.gateway.zone()?;
-    if let Some(file) = &config.tariff.file {
-        Tariff::load(file, &zone).with_context(|| format!("named by {}", path.display()))?;
-    }
+    let prices = prices::Settings {
+        config: config.tariff.clone(),
+        folder: config.gateway.state_dir.clone(),
+        zone,
+        clock: Arc::new(SystemClock),
+    };
+    prices
+        .load()
+        .with_context(|| format!("named by {}", path.display()))?;
     Ok(())
 }

@@ -4,7 +4,10 @@
 //! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
 //! [`view`] draws it into the one state that [`http`] serves.
 
+pub mod appliances;
+pub mod bills;
 pub mod bus;
+pub mod buses;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -13,8 +16,10 @@ pub mod config;
 pub mod daemon;
 pub mod http;
 pub mod mqtt;
+pub mod powerline;
+pub mod prices;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;
-pub mod toml_file;
+mod tls;
 pub mod view;

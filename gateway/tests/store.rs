@@ -5,7 +5,9 @@
 use gateway::bus::{Bus, Event};
 use gateway::store::{Incoming, Settings, Store};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use meter_link::model::{
+    Check, DayColor, MeterId, ObisCode, RegisterValue, TariffIndication, Telegram, Unit, Value,
+};
 use rust_decimal::Decimal;
 use tokio::sync::broadcast::Receiver;
 
@@ -57,9 +59,8 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             time: None,
             values: vec![value],
             check: Check::Crc,
-            hints: Vec::new(),
             raw: vec![0x1B; 100],
-            channel: None,
+            ..Telegram::default()
         },
     }
 }
@@ -93,6 +94,47 @@ fn quarters(from: &str, count: i64, wh_each: i64) -> Vec<(Timestamp, String)> {
             )
         })
         .collect()
+}
+
+#[test]
+fn what_a_meter_tells_beside_numbers_is_kept_when_it_changes() {
+    let house = House::new("Europe/Paris");
+    let colors = [
+        None,
+        Some(DayColor::Red),
+        Some(DayColor::Red),
+        None,
+        Some(DayColor::Blue),
+    ];
+    let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    // The third run begins with what the second one ended with.
+    for (run, color) in (0i64..).zip(colors) {
+        let (store, _) = house.open();
+        let mut telegram = incoming(at + SignedDuration::from_mins(run), "100");
+        let tariff = TariffIndication {
+            number: Some(4),
+            color_tomorrow: color,
+            ..TariffIndication::default()
+        };
+        telegram.telegram.indications.tariff = Some(tariff.clone());
+        let queue = store.queue();
+        queue.blocking_send(telegram).unwrap();
+        // One that tells nothing takes nothing back.
+        let silent = incoming(at + SignedDuration::from_secs(60 * run + 1), "100");
+        queue.blocking_send(silent).unwrap();
+        drop(queue);
+        let readers = store.readers();
+        store.close();
+        let last = readers.open().unwrap().last_indications().unwrap();
+        assert_eq!(last.len(), 1);
+        assert_eq!(last[0].0, "grid");
+        assert_eq!(last[0].1.tariff.as_ref(), Some(&tariff));
+    }
+    let db = rusqlite::Connection::open(house.folder.path().join("wattle.db")).unwrap();
+    let rows: u32 = db
+        .query_row("SELECT count(*) FROM indication", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 4);
 }
 
 #[test]
@@ -276,4 +318,59 @@ fn the_raw_ring_keeps_the_newest_megabyte() {
         newest,
         (start + SignedDuration::from_secs(100)).as_microsecond()
     );
+}
+
+/// Six weeks in which every quarter-hour uses 100 Wh: the bill so far, its forecast and the month
+/// before are worked out by hand.
+#[test]
+fn a_months_bill_its_forecast_and_the_month_before() {
+    let house = House::new("Europe/Berlin");
+    let start: Timestamp = "2026-04-30T22:00:00Z".parse().unwrap();
+    let quarters = 96 * 40;
+    let telegrams: Vec<(Timestamp, String)> = (0..=quarters)
+        .map(|n| {
+            (
+                start + SignedDuration::from_mins(15 * n),
+                format!("{}", 1000 + 100 * n),
+            )
+        })
+        .collect();
+    put(&house, &telegrams);
+    let (store, _) = house.open();
+    let reader = store.readers().open().unwrap();
+    let file = house.folder.path().join("tariff.toml");
+    let text = "version = 1\nname = \"t\"\ncurrency = \"EUR\"\n[bands.all]\nrate = \"0.25\"\n[[schedule]]\nband = \"all\"\n[[standing]]\nid = \"fee\"\namount = \"0.5\"\nper = \"day\"\n";
+    std::fs::write(&file, text).unwrap();
+    let tariff = gateway::tariff::load(&file, &house.zone).unwrap();
+    let now = start + SignedDuration::from_hours(24 * 40);
+    let asked = gateway::bills::Asked {
+        meter: "grid",
+        zone: &house.zone,
+        from: "2026-06-01".parse().unwrap(),
+        to: "2026-06-30".parse().unwrap(),
+        now,
+    };
+    let answer = gateway::bills::to_date(&reader, &tariff, &asked).unwrap();
+    // 9 days of 9.6 kWh at 0.25 and 9 fees.
+    let dec = |text: &str| text.parse::<Decimal>().unwrap();
+    assert_eq!(answer.bill.import_kwh, dec("86.4"));
+    assert_eq!(answer.bill.total, Some(dec("26.1")));
+    assert_eq!(answer.until, now);
+    // 30 days of the same; days do not differ, so the range is none.
+    let forecast = answer.forecast.unwrap();
+    assert_eq!(
+        (forecast.total, forecast.import_kwh),
+        (dec("87.0"), dec("288.0"))
+    );
+    assert_eq!(
+        (forecast.low, forecast.high),
+        (forecast.total, forecast.total)
+    );
+    // The first 9 days of May.
+    assert_eq!(answer.before.unwrap().total, Some(dec("26.1")));
+    let backwards = gateway::bills::Asked {
+        to: "2026-05-01".parse().unwrap(),
+        ..asked
+    };
+    assert!(gateway::bills::to_date(&reader, &tariff, &backwards).is_err());
 }

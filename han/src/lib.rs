@@ -1,10 +1,19 @@
 //! The home area network of the gateway: Zigbee devices and the powerline network.
 //!
-//! This crate will hold the codecs, sessions and drivers of two networks, each in its own module:
+//! - [`zigbee`]: what travels between the gateway and a radio coprocessor on a serial port (ASH,
+//!   EZSP, ZNP), and what Zigbee devices say through it: the Zigbee Cluster Library, the Zigbee
+//!   Device Objects, the Smart Energy profile (0109), install codes, firmware files.
+//! - [`homeplug`]: management messages and keys of HomePlug AV and Green PHY (IEEE 1901).
 //!
-//! - Zigbee through a coprocessor on a serial port (ASH and EZSP, ZNP), the Zigbee Cluster
-//!   Library and the Smart Energy profile (0x0109);
-//! - HomePlug Green PHY (IEEE 1901) management messages, keys and SLAC (ISO 15118-3).
-//!
-//! Nothing of either is written yet, and the gateway does not claim otherwise: it offers no
-//! setting, command or screen for a network that this crate cannot run.
+//! All but the `driver` (a feature) is pure: it knows octets, and neither ports nor clocks. The messages of both
+//! networks are lists of plain fields, so their layouts are tables ([`layout`]) that one reader
+//! and one writer follow, and what a message carries is a [`Record`].
+
+#[cfg(feature = "driver")]
+pub mod driver;
+pub mod homeplug;
+pub mod layout;
+mod value;
+pub mod zigbee;
+
+pub use value::{Record, Value};

@@ -1,7 +1,7 @@
 //! Cyclic redundancy checks of the meter protocols.
 //!
 //! All are reflected and 16 bits wide; the catalogue of parametrised CRC algorithms names them
-//! `CRC-16/IBM-SDLC` (X-25), `CRC-16/KERMIT` and `CRC-16/ARC`. Eight bytes are taken at a time
+//! `CRC-16/IBM-SDLC` (X-25), `CRC-16/KERMIT`, `CRC-16/ARC` and `CRC-16/MODBUS`. Eight bytes are taken at a time
 //! (slicing by eight), so that a check costs a fraction of what parsing does.
 
 /// CRC-16/X-25: initial value FFFF, inverted at the end. HDLC, SML transport and SML messages.
@@ -32,6 +32,16 @@ pub fn kermit(bytes: &[u8]) -> u16 {
 #[must_use]
 pub fn arc(bytes: &[u8]) -> u16 {
     update(&ARC, 0, bytes)
+}
+
+/// CRC-16/MODBUS: initial value FFFF, not inverted. Ends frames of Modbus RTU, low byte first.
+///
+/// ```
+/// assert_eq!(meter_link::crc::modbus(b"123456789"), 0x4B37);
+/// ```
+#[must_use]
+pub fn modbus(bytes: &[u8]) -> u16 {
+    update(&ARC, 0xFFFF, bytes)
 }
 
 /// Table `k` holds, for each byte, its share of the remainder `k` bytes further on.

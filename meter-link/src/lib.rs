@@ -11,13 +11,18 @@
 //! - A `driver` owns one port, pumps one session and knows no protocol. Drivers need the feature
 //!   `driver`; everything else builds without an async runtime.
 
+pub mod c12;
 pub mod crc;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod iec62056_21;
 pub mod key;
+pub mod line_search;
+pub mod modbus;
 pub mod model;
+pub mod osgp;
 pub mod p1;
+pub mod probe;
 pub mod profile;
 pub mod session;
 pub mod sml;

@@ -9,6 +9,7 @@
 //!
 //! [`Session::restart`] puts a session back to its start, after the port was lost and reopened.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::model::Telegram;
@@ -54,6 +55,18 @@ impl Line {
             data_bits: 7,
             parity: Parity::Even,
         }
+    }
+}
+
+impl fmt::Display for Line {
+    /// `9600 7E1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parity = match self.parity {
+            Parity::None => 'N',
+            Parity::Even => 'E',
+            Parity::Odd => 'O',
+        };
+        write!(f, "{} {}{parity}1", self.baud, self.data_bits)
     }
 }
 

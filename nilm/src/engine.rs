@@ -206,6 +206,8 @@ const LONG_AGO: f64 = -1e18;
 const SLOT: usize = 100_000;
 /// Cycles that corrections can speak of.
 const REMEMBERED: usize = 3000;
+/// What a person says weighs as much as this many cycles of a plug.
+const SAID: f32 = 40.0;
 /// Columns at most.
 const COLUMNS: usize = 64;
 
@@ -300,6 +302,15 @@ impl Disaggregator {
             merged: BTreeMap::new(),
             observed: Vec::new(),
         }
+    }
+
+    /// Says what the household owns.
+    pub fn own(&mut self, owned: &[String]) {
+        for name in owned {
+            // A name that is no name is not owned.
+            let _ = self.column_for(name);
+        }
+        self.settings.owned = owned.to_vec();
     }
 
     /// Names of the appliances, in the order of a row's parts.
@@ -881,10 +892,11 @@ impl Disaggregator {
         };
         let column = self.columns.iter().position(|column| column == name);
         let mut likely = prior;
-        for lessons in [&self.habitual, &self.personal] {
-            if let Some(lessons) = column.and_then(|column| lessons.get(&column)) {
-                likely = lessons.likely(candidate, likely);
-            }
+        if let Some(habitual) = column.and_then(|column| self.habitual.get(&column)) {
+            likely = habitual.likely(candidate, likely);
+        }
+        if let Some(taught) = column.and_then(|column| self.personal.get(&column)) {
+            likely = taught.moved(candidate, likely);
         }
         likely
     }
@@ -1062,7 +1074,7 @@ impl Disaggregator {
                 self.personal
                     .entry(column)
                     .or_default()
-                    .learn(point, false, 4.0, id);
+                    .learn(point, false, SAID, id);
             }
             Correction::Split {
                 appliance,
@@ -1074,11 +1086,11 @@ impl Disaggregator {
                 self.personal
                     .entry(column)
                     .or_default()
-                    .learn(point, false, 4.0, id);
+                    .learn(point, false, SAID, id);
                 self.personal
                     .entry(other)
                     .or_default()
-                    .learn(point, true, 4.0, id);
+                    .learn(point, true, SAID, id);
             }
             Correction::Merge { appliance, into } => {
                 let column = self.position(appliance).ok_or(CorrectionError::Appliance)?;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Candidate;
+use crate::grammar::shift;
 
 /// Lessons kept of one appliance.
 const LESSONS: usize = 600;
@@ -92,9 +93,30 @@ impl Personal {
         self.lessons.is_empty()
     }
 
-    /// How likely a candidate is the appliance's, when the library says `prior`.
+    /// How likely a candidate is the appliance's, when the library says `prior`: what lies near
+    /// it decides.
     #[must_use]
     pub fn likely(&self, candidate: &Candidate, prior: f64) -> f64 {
+        let (own, other) = self.near(candidate);
+        (own + PRIOR * prior) / (own + other + PRIOR)
+    }
+
+    /// The same, but what lies near only moves the library's word: it also looks at what surrounds
+    /// a candidate, which tells alike loads apart.
+    #[must_use]
+    pub fn moved(&self, candidate: &Candidate, prior: f64) -> f64 {
+        if prior < 0.05 {
+            return self.likely(candidate, prior);
+        }
+        let (own, other) = self.near(candidate);
+        shift(
+            prior,
+            (0.6 * ((own + 0.5) / (other + 0.5)).ln()).clamp(-3.0, 2.5),
+        )
+    }
+
+    /// Lessons near a candidate: the appliance's own, and others.
+    fn near(&self, candidate: &Candidate) -> (f64, f64) {
         let point = Point::of(candidate);
         let (mut own, mut other) = (0.0, 0.0);
         for lesson in &self.lessons {
@@ -105,6 +127,6 @@ impl Personal {
                 other += near;
             }
         }
-        (own + PRIOR * prior) / (own + other + PRIOR)
+        (own, other)
     }
 }

@@ -9,9 +9,23 @@
 //! - What was not measured is absent, never 0. Everything measured says when it was.
 //! - A client formats and translates; it computes neither energy nor money.
 
+mod appliances;
+mod powerline;
+
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub use appliances::{
+    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LEARNT_PATH,
+    APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle, ApplianceDay, ApplianceNote,
+    ApplianceShare, Appliances, Corrected, Guess, RunningLoad, UnnamedLoad,
+};
+pub use powerline::{
+    Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
+};
 
 /// Where the types below are served. `GET` answers one [`State`].
 pub const STATE_PATH: &str = "/api/v1/state";
@@ -20,6 +34,9 @@ pub const STATE_PATH: &str = "/api/v1/state";
 pub const EVENTS_PATH: &str = "/api/v1/events";
 /// `GET` answers a list of [`Meter`].
 pub const METERS_PATH: &str = "/api/v1/meters";
+/// `GET` answers [`BillToDate`] for `from` and `to`, local dates, both included; the present month
+/// when they are left out.
+pub const BILL_PATH: &str = "/api/v1/bill";
 /// `GET` answers [`Health`].
 pub const HEALTH_PATH: &str = "/api/v1/health";
 
@@ -52,6 +69,9 @@ pub struct State {
     /// One piece of advice, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// What used the power; absent without an electricity meter at the grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appliances: Option<Appliances>,
     /// Every meter that is configured or was heard.
     pub meters: Vec<Meter>,
     /// What is wrong or wants attention; the most important first.
@@ -312,6 +332,12 @@ pub enum NoticeCode {
     BrokerLost,
     /// The store cannot be written.
     StoreFailed,
+    /// No powerline adapter answers, or its interface cannot be used.
+    PowerlineLost,
+    /// A powerline adapter is not seen any more.
+    AdapterGone,
+    /// A powerline adapter's rate has fallen far below what it was.
+    AdapterSlow,
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,
@@ -346,6 +372,47 @@ pub struct Meter {
     pub rejected: u64,
     /// The last value of every register, in the order of their codes.
     pub registers: Vec<Register>,
+    /// The tariff in force by the meter's own word; absent when it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<MeterTariff>,
+    /// States of the meter by name, such as `breaker`: `closed`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub states: BTreeMap<String, String>,
+    /// The meter's own log of power failures, the order of the meter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
+}
+
+/// The tariff that holds by a meter's own word. Members are absent where it does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterTariff {
+    /// Number of the tariff, as in the energy register that counts: 2 means `1-0:1.8.2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u8>,
+    /// The meter's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Colour of today's tariff day: `blue`, `white` or `red` (Tempo).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_today: Option<String>,
+    /// Colour of tomorrow, once it was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_tomorrow: Option<String>,
+    /// True while a movable peak holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak: Option<bool>,
+    /// True while the next movable peak has been announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_announced: Option<bool>,
+}
+
+/// A power failure that a meter has logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When the power came back, by the meter's wall clock.
+    pub ended_at: civil::DateTime,
+    /// How long it was away.
+    pub seconds: u64,
 }
 
 /// What a meter measures.
@@ -404,6 +471,100 @@ pub struct Day {
     pub quarter_hours: u16,
     /// How many of them were measured.
     pub measured: u16,
+}
+
+/// A month of a register: the sum of its closed days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonthTotal {
+    /// The first of the local month.
+    pub month: civil::Date,
+    /// What the register gained in those days, in its unit.
+    pub amount: Decimal,
+    /// How many days are in it.
+    pub days: u16,
+    /// How many quarter-hours those days have.
+    pub quarter_hours: u16,
+    /// How many of them were measured.
+    pub measured: u16,
+}
+
+/// The bill of a period as far as it has been metered, and what it may become.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillToDate {
+    /// First local date.
+    pub from: civil::Date,
+    /// Last local date.
+    pub to: civil::Date,
+    /// End of the last quarter-hour that was metered and is in the bill.
+    pub until: Timestamp,
+    /// What it comes to so far.
+    pub bill: Bill,
+    /// What it will come to at the end of the period; absent when the period has ended, when
+    /// there is too little history, or when prices until then are not published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<BillForecast>,
+    /// The period of the same length before it, metered as far; absent when nothing of it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Bill>,
+}
+
+/// A bill. The total is the sum of the lines, unrounded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bill {
+    /// ISO 4217 code of every amount.
+    pub currency: String,
+    /// The sum; absent when some of the energy has no published price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<Decimal>,
+    /// Imported energy in kWh.
+    pub import_kwh: Decimal,
+    /// Exported energy in kWh.
+    pub export_kwh: Decimal,
+    /// Energy, adders, standing, power, demand, minimum, export, taxes and credits.
+    pub lines: Vec<BillLine>,
+}
+
+/// A line of a bill. Quantity × rate is the amount where there is a rate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillLine {
+    /// `energy`, `adder`, `standing`, `power`, `demand`, `minimum`, `export`, `tax`, `credit`.
+    pub kind: String,
+    /// The charge's identifier; absent for energy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its name for people.
+    pub label: String,
+    /// Name of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub band: Option<String>,
+    /// Block from 1, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u32>,
+    /// The month it is for, `YYYY-MM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<String>,
+    /// How much.
+    pub quantity: Decimal,
+    /// Of what: `kWh`, `day`, `month`, `kW`, `kW_day`, `kW_month`, or the currency.
+    pub unit: String,
+    /// At which price; absent when it varied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Decimal>,
+    /// In the currency's major unit, unrounded.
+    pub amount: Decimal,
+}
+
+/// What a bill will come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillForecast {
+    /// Expected total.
+    pub total: Decimal,
+    /// In one of ten cases it is less.
+    pub low: Decimal,
+    /// In one of ten cases it is more.
+    pub high: Decimal,
+    /// Expected import of the whole period in kWh.
+    pub import_kwh: Decimal,
 }
 
 /// The daemon's health.

@@ -1,7 +1,11 @@
 //! The command line.
 
 pub mod decode;
+mod han;
 pub mod nilm;
+pub mod probe;
+mod readings;
+mod tariff;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,7 +29,9 @@ use crate::daemon;
 Examples:
   wattle check-config                    is /etc/wattle/wattle.toml right?
   wattle run                             read the meters, as the system service does
+  wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
+  wattle tariff cost --tariff tariff.toml --usage usage.csv
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -41,6 +47,13 @@ enum Command {
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
     Nilm(nilm::NilmArgs),
+    Probe(probe::ProbeArgs),
+    Tariff(tariff::TariffArgs),
+    Import(readings::import::ImportArgs),
+    Export(readings::export::ExportArgs),
+    Bill(readings::bill::BillArgs),
+    Vee(readings::vee::VeeArgs),
+    Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -68,6 +81,13 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
         Command::Nilm(args) => nilm::run(args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Tariff(args) => tariff::run(&args),
+        Command::Import(args) => readings::import::run(&args),
+        Command::Export(args) => readings::export::run(&args),
+        Command::Bill(args) => readings::bill::run(&args),
+        Command::Vee(args) => readings::vee::run(&args),
+        Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

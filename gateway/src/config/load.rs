@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{Config, beside};
-use crate::toml_file::{FileError, parse, read};
+use wattle_billing::toml_file::{FileError, parse, read};
 
 /// Prefix of the environment's variables.
 const ENV_PREFIX: &str = "WATTLE__";
@@ -82,7 +82,12 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 
 /// Paths in a file are relative to that file.
 fn anchor_paths(table: &mut Table, file: &Path) {
-    for (section, key) in [("tariff", "file"), ("mqtt", "ca_file")] {
+    for (section, key) in [
+        ("tariff", "file"),
+        ("tariff", "folder"),
+        ("tariff", "ca_file"),
+        ("mqtt", "ca_file"),
+    ] {
         if let Some(Value::String(path)) = table
             .get_mut(section)
             .and_then(|section| section.get_mut(key))

@@ -3,20 +3,27 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod c12;
+mod framing;
 mod load;
+mod modbus;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::modbus::RegisterMap;
 use meter_link::p1;
 use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use c12::{C12Config, SourceConfig};
+pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 
@@ -34,12 +41,36 @@ pub struct Config {
     /// The meters, in the order written.
     #[serde(rename = "meter")]
     pub meters: Vec<MeterConfig>,
+    /// The powerline adapters, by the Ethernet interface at which they are.
+    #[serde(rename = "powerline")]
+    pub powerlines: Vec<PowerlineConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
     /// The store.
     pub store: StoreConfig,
+    /// Finding appliances in the power.
+    pub appliances: AppliancesConfig,
+}
+
+/// `[appliances]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppliancesConfig {
+    /// Whether appliances are looked for.
+    pub enabled: bool,
+    /// What the household owns: `kettle`, `dishwasher`, … It is found sooner and more surely.
+    pub owned: Vec<String>,
+}
+
+impl Default for AppliancesConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            owned: Vec::new(),
+        }
+    }
 }
 
 /// `[gateway]`
@@ -90,6 +121,24 @@ impl Default for ApiConfig {
     }
 }
 
+/// `[[powerline]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PowerlineConfig {
+    /// The Ethernet interface to which an adapter is connected.
+    pub interface: String,
+    /// Seconds from one question to the adapters to the next, 1 to 3600.
+    #[serde(default = "half_a_minute")]
+    pub every_s: u16,
+    /// Names for adapters, by their addresses with colons: `"00:b0:52:00:00:02" = "garage"`.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+}
+
+const fn half_a_minute() -> u16 {
+    30
+}
+
 /// `[[meter]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,11 +150,14 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file.
+    /// The serial port's device file; with Modbus also `tcp:host:port`.
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
     pub baud: Option<u32>,
+    /// P1 and Modbus: data bits, parity and stop bit, such as `8N1`. A P1 meter's speed and framing
+    /// are searched for when both are left out; Modbus meters have 8N1.
+    pub framing: Option<Framing>,
     /// Which modem lines power the optical head.
     #[serde(default)]
     pub head_power: HeadPower,
@@ -118,12 +170,19 @@ pub struct MeterConfig {
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// IEC 62056-21: seconds from one readout's start to the next, 5 to 86400.
+    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, C12.18 and C12.21 10
+    /// to 86400, Modbus 1 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
     /// IEC 62056-21: milliseconds between the acknowledgement and the change of speed, 0 to 500;
     /// what the meter's identification promises when left out.
     pub switch_gap_ms: Option<u16>,
+    /// Modbus: the meter's unit number, 1 to 247.
+    pub unit: Option<u8>,
+    /// Modbus: name of a register map that comes with the program, such as `sdm630`.
+    pub map: Option<String>,
+    /// Modbus: a register map of the installer's own.
+    pub own_map: Option<Box<RegisterMap>>,
     /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
@@ -135,6 +194,8 @@ pub struct MeterConfig {
     pub no_auth: bool,
     /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// C12.18 and C12.21: how the meter is entered.
+    pub c12: Option<C12Config>,
 }
 
 const fn electricity() -> Medium {
@@ -160,6 +221,15 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// ANSI C12.18, through an optical head of type 2.
+    #[serde(rename = "c12.18")]
+    C12_18,
+    /// ANSI C12.21, through a modem.
+    #[serde(rename = "c12.21")]
+    C12_21,
+    /// Modbus, over RS-485 or TCP.
+    #[serde(rename = "modbus")]
+    Modbus,
 }
 
 impl Protocol {
@@ -171,6 +241,9 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::C12_18 => "c12.18",
+            Self::C12_21 => "c12.21",
+            Self::Modbus => "modbus",
         }
     }
 }
@@ -188,11 +261,77 @@ pub enum Role {
 }
 
 /// `[tariff]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TariffConfig {
     /// The tariff's file, relative to the file that names it; no prices when left out.
     pub file: Option<PathBuf>,
+    /// Addresses (http or https) of price documents in the form that the tariff's `[source]`
+    /// names, in place of its `file`. `{today:%Y-%m-%d}` and `{tomorrow:…}` stand for dates.
+    pub urls: Vec<String>,
+    /// Folder whose files are such documents.
+    pub folder: Option<PathBuf>,
+    /// MQTT topic on which such documents come, at most 64 KiB each.
+    pub topic: Option<String>,
+    /// Seconds between two looks at the addresses, 60 to 86400.
+    pub every_s: u32,
+    /// Value of the header `Authorization`: `file:/path` or `credential:name`.
+    pub authorization: Option<Secret>,
+    /// PEM file of the authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for TariffConfig {
+    fn default() -> Self {
+        Self {
+            file: None,
+            urls: Vec::new(),
+            folder: None,
+            topic: None,
+            every_s: 1800,
+            authorization: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl TariffConfig {
+    /// True when documents come from elsewhere than the file that the tariff names.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some()
+    }
+
+    fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
+        if self.is_fetched() && self.file.is_none() {
+            found.push(
+                "tariff: urls, folder and topic need file, which says what the documents are"
+                    .to_owned(),
+            );
+        }
+        for url in &self.urls {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                let place = url.split('?').next().unwrap_or_default();
+                found.push(format!(
+                    "tariff.urls: {place:?} is no http or https address"
+                ));
+            }
+        }
+        if self.topic.is_some() && mqtt.host.is_empty() {
+            found.push("tariff.topic: has no effect without mqtt.host".to_owned());
+        }
+        if self
+            .topic
+            .as_deref()
+            .is_some_and(|topic| topic.is_empty() || topic.contains(['+', '#', '\0']))
+        {
+            found.push("tariff.topic: a topic has no + or #".to_owned());
+        }
+        if let Some(Err(error)) = self.authorization.as_ref().map(Secret::reveal) {
+            found.push(format!("tariff.authorization: {error}"));
+        }
+        in_range("tariff.every_s", u64::from(self.every_s), 60, 86_400, found);
+    }
 }
 
 /// `[mqtt]`
@@ -292,7 +431,7 @@ impl Config {
                 .meters
                 .iter()
                 .take(index)
-                .any(|other| other.port == meter.port);
+                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
@@ -328,7 +467,11 @@ impl Config {
             1024,
             &mut found,
         );
+        for (index, powerline) in self.powerlines.iter().enumerate() {
+            powerline.check(index, &mut found);
+        }
         self.mqtt.check(&mut found);
+        self.tariff.check(&self.mqtt, &mut found);
         found
     }
 }
@@ -372,6 +515,8 @@ impl MeterConfig {
                 ));
             }
         }
+        self.check_c12(&at, found);
+        modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 
@@ -421,6 +566,32 @@ impl MeterConfig {
             keys.system_title = Some(title);
         }
         Ok(keys)
+    }
+}
+
+impl PowerlineConfig {
+    fn check(&self, index: usize, found: &mut Vec<String>) {
+        let at = format!("powerline[{index}]");
+        let name = &self.interface;
+        // The kernel's own rule: at most 15 octets, no slash and no blank (dev_valid_name).
+        let is_name = matches!(name.len(), 1..=15)
+            && !name.contains(|character: char| character == '/' || character.is_whitespace());
+        if !is_name {
+            found.push(format!(
+                "{at}.interface: {name:?} is no name of an interface"
+            ));
+        }
+        let key = format!("{at}.every_s");
+        in_range(&key, self.every_s.into(), 1, 3_600, found);
+        for mac in self.names.keys() {
+            let octets: Vec<&str> = mac.split(':').collect();
+            let is_octet = |octet: &&str| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok();
+            if octets.len() != 6 || !octets.iter().all(is_octet) {
+                found.push(format!(
+                    "{at}.names: {mac:?} is no address such as 00:b0:52:00:00:02"
+                ));
+            }
+        }
     }
 }
 

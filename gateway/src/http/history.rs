@@ -1,4 +1,4 @@
-//! History: readings, quarter-hours and days of one register.
+//! History: readings, quarter-hours, days and months of one register.
 
 use axum::extract::{Path, Query, State as Shared};
 use axum::routing::get;
@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use meter_link::model::ObisCode;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use wattle_api::{Day, Interval};
+use wattle_api::{Day, Interval, MonthTotal};
 
 use super::{Api, Problem};
 use crate::store::{QUARTER_S, Reader, RegisterRow};
@@ -29,6 +29,10 @@ pub(super) fn routes() -> Router<Api> {
             get(intervals),
         )
         .route("/api/v1/meters/{meter}/registers/{obis}/days", get(days))
+        .route(
+            "/api/v1/meters/{meter}/registers/{obis}/months",
+            get(months),
+        )
 }
 
 #[derive(Deserialize)]
@@ -124,6 +128,18 @@ async fn days(
 ) -> Result<Json<Vec<Day>>, Problem> {
     let rows = query(&api, meter, obis, move |reader, register| {
         Ok(reader.days(register.id, from, to)?)
+    })
+    .await?;
+    Ok(Json(rows))
+}
+
+async fn months(
+    Shared(api): Shared<Api>,
+    Path((meter, obis)): Path<(String, String)>,
+    Query(Dates { from, to }): Query<Dates>,
+) -> Result<Json<Vec<MonthTotal>>, Problem> {
+    let rows = query(&api, meter, obis, move |reader, register| {
+        Ok(reader.months(register.id, from, to)?)
     })
     .await?;
     Ok(Json(rows))

@@ -1,6 +1,9 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
+mod appliances;
+mod bill;
 mod history;
+mod home_network;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -40,10 +43,27 @@ pub struct Api {
     pub clock: SharedClock,
     /// The daemon's health.
     pub health: HealthBoard,
+    /// The powerline networks.
+    pub powerline: crate::powerline::Board,
+    /// What used the power.
+    pub appliances: crate::appliances::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
+    /// Whose bill is made, and by which tariff.
+    pub home: Home,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
+}
+
+/// What a bill is made of.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Configured name of the electricity meter at the grid.
+    pub grid: Option<String>,
+    /// The home's time zone.
+    pub zone: jiff::tz::TimeZone,
+    /// The tariff of the moment.
+    pub tariff: crate::prices::Current,
 }
 
 impl Api {
@@ -55,13 +75,17 @@ impl Api {
         clock: SharedClock,
         health: HealthBoard,
         stop: CancellationToken,
+        home: Home,
     ) -> Self {
         Self {
             state,
             readers,
             clock,
             health,
+            powerline: crate::powerline::Board::default(),
+            appliances: crate::appliances::Board::default(),
             stop,
+            home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
@@ -104,6 +128,9 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(bill::routes())
+        .merge(home_network::routes())
+        .merge(appliances::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })

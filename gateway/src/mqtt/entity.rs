@@ -132,8 +132,22 @@ fn shape(obis: ObisCode, unit: Unit) -> Option<Shape> {
         Unit::DegreeCelsius => measurement(Some("temperature"), "°C", "c", 1),
         Unit::Degree => measurement(None, "°", "deg", 0),
         Unit::Percent => measurement(None, "%", "percent", 0),
+        Unit::Unitless if is_ratio(obis) => measurement(Some("power_factor"), "", "ratio", 2),
+        Unit::Unitless => Some(Shape {
+            device_class: None,
+            state_class: "total_increasing",
+            unit: "",
+            suffix: "count",
+            precision: 0,
+            exponent: 0,
+        }),
         _ => None,
     }
+}
+
+/// Power factors: quantities 13, 33, 53 and 73.
+const fn is_ratio(obis: ObisCode) -> bool {
+    matches!(obis.0, [1, _, 13 | 33 | 53 | 73, 7, _, _])
 }
 
 /// Key and name of the quantities that have one; the rest go by their code.
@@ -148,6 +162,16 @@ fn name(obis: ObisCode, unit: Unit) -> Option<(String, String)> {
         }
         (8 | 9, Unit::CubicMetre) if quantity == 1 => {
             return Some(("water".to_owned(), "Water".to_owned()));
+        }
+        (0, Unit::Unitless) if (channel, quantity, processing) == (0, 96, 7) => {
+            return match tariff {
+                9 => Some((
+                    "long_power_failures".to_owned(),
+                    "Long power failures".to_owned(),
+                )),
+                21 => Some(("power_failures".to_owned(), "Power failures".to_owned())),
+                _ => None,
+            };
         }
         (1, _) if channel == 0 => {}
         _ => return None,
@@ -175,6 +199,16 @@ fn name(obis: ObisCode, unit: Unit) -> Option<(String, String)> {
         (36, 7) => ("power_l1", "Power L1"),
         (56, 7) => ("power_l2", "Power L2"),
         (76, 7) => ("power_l3", "Power L3"),
+        (13, 7) => ("power_factor", "Power factor"),
+        (33, 7) => ("power_factor_l1", "Power factor L1"),
+        (53, 7) => ("power_factor_l2", "Power factor L2"),
+        (73, 7) => ("power_factor_l3", "Power factor L3"),
+        (32, 32) => ("voltage_sags_l1", "Voltage sags L1"),
+        (52, 32) => ("voltage_sags_l2", "Voltage sags L2"),
+        (72, 32) => ("voltage_sags_l3", "Voltage sags L3"),
+        (32, 36) => ("voltage_swells_l1", "Voltage swells L1"),
+        (52, 36) => ("voltage_swells_l2", "Voltage swells L2"),
+        (72, 36) => ("voltage_swells_l3", "Voltage swells L3"),
         _ => return None,
     };
     match tariff {

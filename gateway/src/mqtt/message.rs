@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use meter_link::model::{ObisCode, Unit};
+use meter_link::model::{Indications, ObisCode, Unit};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::entity::{self, Entity};
+use super::indication::{Text, texts};
 
 /// A message for the broker. All are retained, so that whoever comes later finds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Device {
     pub(super) expire_after_s: u64,
     /// The last believed value of every register.
     pub(super) values: BTreeMap<(ObisCode, Unit), Decimal>,
+    /// What it told last beside its numbers.
+    pub(super) indications: Indications,
     pub(super) received_at: Timestamp,
 }
 
@@ -83,6 +86,9 @@ impl Device {
             // numbers: nothing needs to be escaped.
             payload.push_str(&format!(",\"{}\":{value}", entity.key));
         }
+        for text in texts(&self.indications) {
+            payload.push_str(&format!(",\"{}\":{}", text.key, text.value));
+        }
         payload.push('}');
         Message {
             topic: topics.meter(&self.serial, "state"),
@@ -90,11 +96,73 @@ impl Device {
         }
     }
 
-    /// One discovery message per register.
+    /// Takes what a telegram tells beside its numbers: true when something of it is new and has to
+    /// be announced. A telegram that tells nothing changes nothing.
+    pub(super) fn indicate(&mut self, told: &Indications) -> bool {
+        if told.is_empty() || self.indications == *told {
+            return false;
+        }
+        let keys = |told: &Indications| -> Vec<String> {
+            texts(told).into_iter().map(|text| text.key).collect()
+        };
+        let before = keys(&self.indications);
+        self.indications.clone_from(told);
+        keys(told).iter().any(|key| !before.contains(key))
+    }
+
+    /// One discovery message per register and per text.
     pub(super) fn discovery(&self, topics: &Topics) -> Vec<Message> {
-        self.entities()
-            .map(|(obis, entity, _)| self.announce(topics, obis, &entity))
-            .collect()
+        let numbers = self
+            .entities()
+            .map(|(obis, entity, _)| self.announce(topics, obis, &entity));
+        let texts = texts(&self.indications);
+        let texts = texts.iter().map(|text| self.announce_text(topics, text));
+        numbers.chain(texts).collect()
+    }
+
+    /// What every sensor of the meter has in common.
+    fn sensor(
+        &self,
+        topics: &Topics,
+        id: &str,
+        object: &str,
+        name: &str,
+        key: &str,
+    ) -> Map<String, Value> {
+        let mut config = Map::new();
+        let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
+        put("name", json!(name));
+        put("uniq_id", json!(id));
+        put("obj_id", json!(object));
+        put("def_ent_id", json!(format!("sensor.{object}")));
+        put("stat_t", json!(topics.meter(&self.serial, "state")));
+        put("val_tpl", json!(format!("{{{{ value_json.{key} }}}}")));
+        let status = topics.meter(&self.serial, "status");
+        put(
+            "avty",
+            json!([{ "t": topics.gateway_status() }, { "t": status }]),
+        );
+        put("avty_mode", json!("all"));
+        put("dev", self.device(topics));
+        put(
+            "o",
+            json!({ "name": "wattle", "sw": env!("CARGO_PKG_VERSION") }),
+        );
+        config
+    }
+
+    fn announce_text(&self, topics: &Topics, text: &Text) -> Message {
+        let node = format!("wattle_{}", topics.gateway);
+        let id = format!("{node}_{}_{}", identifier(&self.serial), text.key);
+        let object = format!("{}_{}", identifier(&self.name), text.key);
+        let mut config = self.sensor(topics, &id, &object, &text.name, &text.key);
+        if text.diagnostic {
+            config.insert("ent_cat".to_owned(), json!("diagnostic"));
+        }
+        Message {
+            topic: format!("{}/sensor/{id}/config", topics.discovery_prefix),
+            payload: Value::Object(config).to_string(),
+        }
     }
 
     fn announce(&self, topics: &Topics, obis: ObisCode, entity: &Entity) -> Message {
@@ -105,36 +173,19 @@ impl Device {
             identifier(&self.name),
             entity.key.trim_end_matches(&suffix(&entity.key))
         );
-        let mut config = Map::new();
+        let mut config = self.sensor(topics, &id, &object, &entity.name, &entity.key);
         let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
-        put("name", json!(entity.name));
-        put("uniq_id", json!(id));
-        put("obj_id", json!(object));
-        put("def_ent_id", json!(format!("sensor.{object}")));
-        put("stat_t", json!(topics.meter(&self.serial, "state")));
-        put(
-            "val_tpl",
-            json!(format!("{{{{ value_json.{} }}}}", entity.key)),
-        );
         if let Some(class) = entity.device_class {
             put("dev_cla", json!(class));
         }
         put("stat_cla", json!(entity.state_class));
-        put("unit_of_meas", json!(entity.unit));
+        if !entity.unit.is_empty() {
+            put("unit_of_meas", json!(entity.unit));
+        }
         put("sug_dsp_prc", json!(entity.precision));
         if entity.device_class == Some("power") {
             put("exp_aft", json!(self.expire_after_s));
         }
-        put(
-            "avty",
-            json!([{ "t": topics.gateway_status() }, { "t": topics.meter(&self.serial, "status") }]),
-        );
-        put("avty_mode", json!("all"));
-        put("dev", self.device(topics));
-        put(
-            "o",
-            json!({ "name": "wattle", "sw": env!("CARGO_PKG_VERSION") }),
-        );
         Message {
             topic: format!("{}/sensor/{id}/config", topics.discovery_prefix),
             payload: Value::Object(config).to_string(),
@@ -239,6 +290,7 @@ mod tests {
                 value("1-0:1.8.0", Unit::WattHour, "12345678.0"),
                 value("1-0:16.7.0", Unit::Watt, "-105.50"),
             ]),
+            indications: Indications::default(),
             received_at: "2026-11-22T10:00:00.25Z".parse().unwrap(),
         }
     }

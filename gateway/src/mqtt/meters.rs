@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use meter_link::model::Quality;
+use meter_link::model::{Indications, Quality};
 use tokio::time::Instant;
 
 use super::message::{Device, Message, Topics, gateway_discovery};
@@ -33,8 +33,12 @@ struct Known {
 impl Meters {
     pub(super) fn new(topics: Topics, configured: &[MeterConfig]) -> Self {
         let period = |meter: &MeterConfig| {
-            (meter.protocol == Protocol::Iec62056_21 && !meter.push)
-                .then(|| Duration::from_secs(u64::from(meter.period_s)))
+            let asked = match meter.protocol {
+                Protocol::Iec62056_21 => !meter.push,
+                Protocol::Modbus => true,
+                _ => false,
+            };
+            asked.then(|| Duration::from_secs(u64::from(meter.period_s)))
         };
         Self {
             topics,
@@ -77,6 +81,15 @@ impl Meters {
         }
     }
 
+    /// Takes from the store what meters told last beside their numbers.
+    pub(super) fn recall_indications(&mut self, told: Vec<(String, Indications)>) {
+        for (name, told) in told {
+            if let Some(known) = self.known.get_mut(&name) {
+                known.device.indications = told;
+            }
+        }
+    }
+
     /// Takes a telegram; what is to be published for it.
     pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Message> {
         let agreed = self.configured.get(&telegram.name).copied().flatten();
@@ -107,6 +120,7 @@ impl Meters {
             let key = (value.obis, value.unit);
             announce |= known.device.values.insert(key, value.value).is_none();
         }
+        announce |= known.device.indicate(&telegram.indications);
         let came_back = !std::mem::replace(&mut known.online, true);
         if announce {
             messages.extend(known.device.discovery(&self.topics));
@@ -162,6 +176,7 @@ impl Known {
                 manufacturer: manufacturer.map(str::to_owned),
                 expire_after_s: rhythm.patience().as_secs(),
                 values: BTreeMap::new(),
+                indications: Indications::default(),
                 received_at: Timestamp::UNIX_EPOCH,
             },
             rhythm,
@@ -232,6 +247,7 @@ mod tests {
                 value("1-0:1.8.0", Unit::WattHour, "1000"),
                 value("1-0:16.7.0", Unit::Watt, "5"),
             ],
+            indications: Indications::default(),
             closed_interval: false,
         }
     }

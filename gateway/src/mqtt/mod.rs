@@ -7,15 +7,17 @@
 //! says that it has started. What was read before the daemon was started is published as well, but
 //! a meter is online only when it is heard.
 
+mod appliances;
 mod entity;
+mod indication;
 mod message;
 mod meters;
 mod rhythm;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use meter_link::model::Indications;
 use rumqttc::{
     AsyncClient, Event as LinkEvent, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport,
 };
@@ -54,6 +56,8 @@ pub struct Settings {
     pub bus: Bus,
     /// The wall clock.
     pub clock: SharedClock,
+    /// Topic on which price documents come, and where they go.
+    pub prices: Option<(String, mpsc::Sender<String>)>,
 }
 
 /// Publishes until told to stop.
@@ -71,14 +75,17 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     let mut meters = Meters::new(topics.clone(), &settings.meters);
     let readings = last_readings(settings.readers.clone()).await?;
     meters.recall(&readings, settings.clock.now(), Instant::now());
+    meters.recall_indications(last_indications(settings.readers.clone()).await?);
     let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
     let (link_events, mut from_link) = mpsc::channel(QUEUE);
-    let pump = tokio::spawn(pump(link, link_events, stop.clone()));
+    let prices = settings.prices.clone();
+    let pump = tokio::spawn(pump(link, link_events, prices, stop.clone()));
     let mut publisher = Publisher {
         client,
         settings,
         topics,
         meters,
+        appliances: appliances::Published::default(),
         connected: false,
         birth: None,
     };
@@ -89,6 +96,10 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             event = events.recv() => match event {
                 Ok(Event::Stored(telegram)) => {
                     let messages = publisher.meters.take(&telegram, Instant::now());
+                    publisher.publish(messages).await?;
+                }
+                Ok(Event::Appliances(now)) => {
+                    let messages = publisher.appliances.take(&publisher.topics, &now);
                     publisher.publish(messages).await?;
                 }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -119,7 +130,12 @@ enum Linked {
 
 /// Drives the link and reconnects for ever. A task of its own, since the link must not be dropped
 /// half-way through a packet.
-async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: CancellationToken) {
+async fn pump(
+    mut link: EventLoop,
+    out: mpsc::Sender<Linked>,
+    prices: Option<(String, mpsc::Sender<String>)>,
+    stop: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     let mut told = false;
     loop {
@@ -130,6 +146,16 @@ async fn pump(mut link: EventLoop, out: mpsc::Sender<Linked>, stop: Cancellation
                 Some(Linked::Connected)
             }
             Ok(LinkEvent::Incoming(Packet::Publish(publish))) => {
+                if let Some((topic, prices)) = &prices
+                    && publish.topic == *topic
+                {
+                    // When documents come faster than they are read, the next one tells more.
+                    let text = String::from_utf8_lossy(&publish.payload).into_owned();
+                    if prices.try_send(text).is_err() {
+                        tracing::warn!(topic, "a price document was passed over");
+                    }
+                    continue;
+                }
                 (publish.payload.as_ref() == b"online").then_some(Linked::HomeAssistantStarted)
             }
             Ok(LinkEvent::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
@@ -165,6 +191,7 @@ struct Publisher {
     settings: Settings,
     topics: Topics,
     meters: Meters,
+    appliances: appliances::Published,
     connected: bool,
     /// When Home Assistant's start is to be answered.
     birth: Option<Instant>,
@@ -179,7 +206,10 @@ impl Publisher {
                 self.connected = true;
                 self.client
                     .try_subscribe(self.topics.birth(), QoS::AtLeastOnce)?;
-                self.publish(self.meters.everything()).await
+                if let Some((topic, _)) = &self.settings.prices {
+                    self.client.try_subscribe(topic.clone(), QoS::AtLeastOnce)?;
+                }
+                self.publish(self.everything()).await
             }
             Linked::Lost(reason) => {
                 tracing::warn!(
@@ -206,13 +236,19 @@ impl Publisher {
         }
     }
 
+    fn everything(&self) -> Vec<Message> {
+        let mut messages = self.meters.everything();
+        messages.extend(self.appliances.everything(&self.topics));
+        messages
+    }
+
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         let silent = self.meters.fall_silent(now);
         self.publish(silent).await?;
         if self.connected && self.birth.is_some_and(|at| at <= now) {
             self.birth = None;
-            self.publish(self.meters.everything()).await?;
+            self.publish(self.everything()).await?;
         }
         Ok(())
     }
@@ -251,6 +287,11 @@ async fn last_readings(readers: Readers) -> anyhow::Result<Vec<LastReading>> {
     Ok(read.await??)
 }
 
+async fn last_indications(readers: Readers) -> anyhow::Result<Vec<(String, Indications)>> {
+    let read = tokio::task::spawn_blocking(move || readers.open()?.last_indications());
+    Ok(read.await??)
+}
+
 fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> {
     let mut options = MqttOptions::new(
         format!("wattle-{}", topics.gateway),
@@ -283,31 +324,7 @@ fn options(config: &MqttConfig, topics: &Topics) -> anyhow::Result<MqttOptions> 
     Ok(options)
 }
 
+/// With `tls = true` there must be authorities to trust.
 fn tls(config: &MqttConfig) -> anyhow::Result<rustls::ClientConfig> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let path = config
-        .ca_file
-        .clone()
-        .unwrap_or_else(|| "/etc/ssl/certs/ca-certificates.crt".into());
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = CertificateDer::pem_file_iter(&path)
-        .with_context(|| format!("mqtt.ca_file {}", path.display()))?;
-    for certificate in pem {
-        let certificate =
-            certificate.with_context(|| format!("mqtt.ca_file {}", path.display()))?;
-        // An authority of the system's list that rustls cannot use is no reason to do without the others.
-        if let Err(error) = roots.add(certificate) {
-            tracing::debug!(%error, "an authority is not used");
-        }
-    }
-    anyhow::ensure!(
-        !roots.is_empty(),
-        "mqtt.ca_file {}: it holds no usable certificate",
-        path.display()
-    );
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+    crate::tls::client(config.ca_file.as_deref()).context("mqtt.ca_file")
 }

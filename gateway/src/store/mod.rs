@@ -15,7 +15,7 @@ mod writer;
 use std::path::PathBuf;
 
 use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterTime, ObisCode, Quality, Unit};
+use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
 
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
@@ -102,6 +102,8 @@ pub struct StoredTelegram {
     pub check: Check,
     /// Its numbers.
     pub values: Vec<StoredValue>,
+    /// The tariff in force, states and power failures; empty when the telegram tells none.
+    pub indications: Indications,
     /// True when a quarter-hour was closed with it.
     pub closed_interval: bool,
 }

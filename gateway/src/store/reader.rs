@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{ObisCode, Unit};
+use meter_link::model::{Indications, ObisCode, Unit};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 
@@ -168,6 +168,25 @@ impl Reader {
         Ok(found)
     }
 
+    /// What each meter told last beside its numbers, by its name in the configuration.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_indications(&self) -> Result<Vec<(String, Indications)>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT name, body FROM meter JOIN indication ON meter_id = meter.id WHERE name IS NOT NULL
+             AND at_us = (SELECT max(at_us) FROM indication WHERE meter_id = meter.id)",
+        )?;
+        let rows = select.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| {
+            let (name, body) = row?;
+            Ok((name, indications(&body)?))
+        })
+        .collect()
+    }
+
     /// Readings of a register from `from` on (exclusive), oldest first, at most `limit`.
     ///
     /// # Errors
@@ -304,6 +323,40 @@ impl Reader {
         }
         Ok(found)
     }
+
+    /// Months of a register with closed days in `[from, to]`: what it gained from the first to
+    /// the last of them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn months(
+        &self,
+        register_id: i64,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<wattle_api::MonthTotal>, StoreError> {
+        let mut found: Vec<wattle_api::MonthTotal> = Vec::new();
+        for day in self.days(register_id, from, to)? {
+            let first = day.date.first_of_month();
+            if found.last().is_none_or(|month| month.month != first) {
+                found.push(wattle_api::MonthTotal {
+                    month: first,
+                    amount: Decimal::ZERO,
+                    days: 0,
+                    quarter_hours: 0,
+                    measured: 0,
+                });
+            }
+            let Some(month) = found.last_mut() else {
+                continue;
+            };
+            month.amount = month.amount.saturating_add(day.amount);
+            month.days += 1;
+            month.quarter_hours += day.quarter_hours;
+            month.measured += day.measured;
+        }
+        Ok(found)
+    }
 }
 
 /// A local day as seconds since 1970, half-open.
@@ -363,8 +416,15 @@ fn obis_of(text: &str) -> Result<ObisCode, StoreError> {
     })
 }
 
+pub(super) fn indications(body: &str) -> Result<Indications, StoreError> {
+    serde_json::from_str(body).map_err(|_| StoreError::Content {
+        what: "indication",
+        text: body.chars().take(64).collect(),
+    })
+}
+
 fn unit_of(code: u8) -> Result<Unit, StoreError> {
-    Unit::from_code(code).ok_or_else(|| StoreError::Content {
+    Unit::from_own_code(code).ok_or_else(|| StoreError::Content {
         what: "unit",
         text: code.to_string(),
     })

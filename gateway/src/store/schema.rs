@@ -9,7 +9,10 @@ use super::StoreError;
 
 /// Every migration, oldest first; `PRAGMA user_version` counts those applied. A migration that
 /// has been released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first_light.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_first_light.sql"),
+    include_str!("migrations/0002_indications.sql"),
+];
 
 /// Opens the database for writing, makes it if it is missing, and migrates it.
 ///

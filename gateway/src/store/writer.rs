@@ -1,13 +1,14 @@
 //! The writer thread.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterTime, Quality, RegisterValue, Telegram};
+use meter_link::model::{Check, Indications, MeterTime, Quality, RegisterValue, Telegram};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::mpsc;
 
@@ -22,8 +23,8 @@ const BATCH: usize = 128;
 /// How many raw telegrams are written at once. They are for service and for nobody's bill: a kill
 /// may cost the last few, and the card is spared a page with every reading.
 const RAW_BATCH: usize = 32;
-/// How often old rows are removed.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How often old rows are removed, in time of the telegrams.
+const PRUNE_EVERY_US: i64 = 600 * 1_000_000;
 /// How many rows one removal takes at most, so that the writer is never busy for long.
 const PRUNE_ROWS: u32 = 20_000;
 
@@ -133,9 +134,12 @@ struct Writer {
     settings: Settings,
     meters: HashMap<String, i64>,
     registers: HashMap<RegisterKey, Register>,
+    /// What each meter told last, by its row.
+    indications: HashMap<i64, Indications>,
     last_us: i64,
     raw: Vec<RawRow>,
-    pruned: Option<Instant>,
+    /// Time of the telegrams at the last removal.
+    pruned_us: Option<i64>,
 }
 
 /// A telegram's bytes for the raw ring.
@@ -166,9 +170,10 @@ impl Writer {
             settings,
             meters: HashMap::new(),
             registers: HashMap::new(),
+            indications: HashMap::new(),
             last_us,
             raw: Vec::new(),
-            pruned: None,
+            pruned_us: None,
         })
     }
 
@@ -185,8 +190,10 @@ impl Writer {
             if self.raw.len() >= RAW_BATCH {
                 self.write_raw();
             }
-            if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
-                self.pruned = Some(Instant::now());
+            // A clock that was set back is followed as well.
+            let due = |at: i64| self.last_us.abs_diff(at) >= PRUNE_EVERY_US.unsigned_abs();
+            if self.pruned_us.is_none_or(due) {
+                self.pruned_us = Some(self.last_us);
                 if let Err(error) = self.prune() {
                     tracing::warn!(%error, "old rows could not be removed");
                 }
@@ -217,6 +224,7 @@ impl Writer {
                     // What memory says of meters and registers may belong to the lost attempt.
                     self.meters.clear();
                     self.registers.clear();
+                    self.indications.clear();
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_secs(30));
                 }
@@ -231,6 +239,7 @@ impl Writer {
             zone: &self.settings.zone,
             meters: &mut self.meters,
             registers: &mut self.registers,
+            indications: &mut self.indications,
         };
         let mut stored = Vec::with_capacity(batch.len());
         let mut last_us = self.last_us;
@@ -284,6 +293,11 @@ impl Writer {
             &format!("DELETE FROM telegram WHERE at_us IN ({oldest})"),
             params![before_us, PRUNE_ROWS],
         )?;
+        step.execute(
+            "DELETE FROM indication WHERE at_us < ?1
+             AND at_us < (SELECT max(at_us) FROM indication AS newer WHERE newer.meter_id = indication.meter_id)",
+            params![before_us],
+        )?;
         let limit = i64::from(self.settings.raw_megabytes) * 1_000_000;
         let newest_kept = "SELECT at_us FROM (SELECT at_us, sum(length(bytes) + 64)
              OVER (ORDER BY at_us DESC) AS held FROM raw_telegram) WHERE held > ?1 ORDER BY at_us DESC LIMIT 1";
@@ -302,6 +316,7 @@ struct Step<'a> {
     zone: &'a TimeZone,
     meters: &'a mut HashMap<String, i64>,
     registers: &'a mut HashMap<RegisterKey, Register>,
+    indications: &'a mut HashMap<i64, Indications>,
 }
 
 impl Step<'_> {
@@ -342,6 +357,7 @@ impl Step<'_> {
             closed_interval |= closed;
             values.push(value);
         }
+        self.indications(meter_id, at_us, &telegram.indications)?;
         Ok(StoredTelegram {
             name: incoming.name.clone(),
             serial: incoming.serial.clone(),
@@ -350,8 +366,46 @@ impl Step<'_> {
             captured_at: telegram.time,
             check: telegram.check,
             values,
+            indications: telegram.indications.clone(),
             closed_interval,
         })
+    }
+
+    /// Stores what a telegram tells beside its numbers, when it has changed.
+    fn indications(
+        &mut self,
+        meter_id: i64,
+        at_us: i64,
+        told: &Indications,
+    ) -> Result<(), StoreError> {
+        if told.is_empty() {
+            return Ok(());
+        }
+        if let Entry::Vacant(unknown) = self.indications.entry(meter_id) {
+            let last: Option<String> = self
+                .db
+                .query_row(
+                    "SELECT body FROM indication WHERE meter_id = ?1 ORDER BY at_us DESC LIMIT 1",
+                    params![meter_id],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(body) = last {
+                unknown.insert(super::reader::indications(&body)?);
+            }
+        }
+        if self.indications.get(&meter_id) == Some(told) {
+            return Ok(());
+        }
+        let body = serde_json::to_string(told).map_err(|_| StoreError::Content {
+            what: "indication",
+            text: String::new(),
+        })?;
+        self.db
+            .prepare_cached("INSERT INTO indication VALUES (?1, ?2, ?3)")?
+            .execute(params![meter_id, at_us, body])?;
+        self.indications.insert(meter_id, told.clone());
+        Ok(())
     }
 
     /// Stores one number and, for a cumulative register, what it closes. Texts and numbers

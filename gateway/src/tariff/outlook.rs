@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use wattle_api::{Band, Price, Slot, Window};
+use wattle_billing::time::Span;
 
 use super::Tariff;
 
@@ -26,7 +27,7 @@ pub fn price(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Price {
         })
         .collect();
     Price {
-        currency: tariff.currency.clone(),
+        currency: tariff.currency.clone().unwrap_or_default(),
         tariff: tariff.name.clone(),
         now: slot_at(tariff, now, &bands),
         next: tariff
@@ -76,7 +77,8 @@ fn slot_at(tariff: &Tariff, at: Timestamp, bands: &Bands) -> Option<Slot> {
     })
 }
 
-/// Local hours from the one that holds `now`, each with the price at its start.
+/// Local hours from the one that holds `now`, each with its time-weighted mean price; an hour
+/// that is not wholly priced is left out.
 fn hourly(
     tariff: &Tariff,
     now: Timestamp,
@@ -93,9 +95,22 @@ fn hourly(
         .filter_map(|hour| {
             let start = first.checked_add(SignedDuration::from_hours(hour)).ok()?;
             let end = start.checked_add(SignedDuration::from_hours(1)).ok()?;
-            Some((start, end, tariff.per_kwh(start)?))
+            Some((start, end, mean(tariff, &Span::new(start, end)?)?))
         })
         .collect()
+}
+
+/// Time-weighted mean of the all-in price over a span that is wholly priced.
+fn mean(tariff: &Tariff, span: &Span) -> Option<Decimal> {
+    let (mut weighted, mut seconds) = (Decimal::ZERO, 0);
+    for slot in tariff.slots(span) {
+        let per_kwh = tariff.all_in(slot.base, slot.span.start).ok()?;
+        let length = slot.span.seconds();
+        weighted = weighted.checked_add(per_kwh.checked_mul(Decimal::from(length))?)?;
+        seconds += length;
+    }
+    let whole = seconds == span.seconds();
+    whole.then(|| weighted.checked_div(Decimal::from(seconds)))?
 }
 
 /// Limits of the bands: cheap up to the 33rd percentile, dear from the 67th, all normal when the

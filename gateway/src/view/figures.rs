@@ -83,7 +83,11 @@ pub(super) fn load(
 }
 
 /// The total register of a direction, or all its tariff registers where there is no total.
-fn energy_registers(rows: &[RegisterRow], serial: Option<&str>, quantity: u8) -> Vec<RegisterRow> {
+pub(crate) fn energy_registers(
+    rows: &[RegisterRow],
+    serial: Option<&str>,
+    quantity: u8,
+) -> Vec<RegisterRow> {
     let is_energy = |row: &&RegisterRow| {
         let ObisCode([medium, _, c, d, _, f]) = row.key.obis;
         Some(row.key.serial.as_str()) == serial

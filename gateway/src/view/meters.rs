@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use meter_link::model::{ObisCode, Quality, Unit};
+use meter_link::model::{self, DayColor, Indications, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
-use wattle_api::{Freshness, Medium, Meter, Register};
+use wattle_api::{Freshness, Medium, Meter, MeterTariff, Outage, Register};
 
 use crate::channel;
 use crate::config::{MeterConfig, Role};
@@ -104,6 +104,9 @@ impl Meters {
         if meter.api.id.as_deref() != Some(telegram.serial.as_str()) {
             meter.api.id = Some(telegram.serial.clone());
             meter.values.clear();
+            meter.api.tariff = None;
+            meter.api.states.clear();
+            meter.api.outages.clear();
         }
         meter.api.manufacturer = telegram
             .manufacturer
@@ -124,6 +127,7 @@ impl Meters {
             };
             meter.values.insert(key, last);
         }
+        meter.indicate(&telegram.indications);
         meter.show();
     }
 
@@ -146,6 +150,13 @@ impl Meters {
             .values
             .insert((reading.key.obis, reading.key.unit), last);
         meter.show();
+    }
+
+    /// Takes from the store what a meter told last beside its numbers.
+    pub(super) fn recall_indications(&mut self, name: &str, told: &Indications) {
+        if let Some(meter) = self.known_or_adopted(name) {
+            meter.indicate(told);
+        }
     }
 
     /// The meter of this name.
@@ -210,6 +221,9 @@ impl MeterView {
                 telegrams: 0,
                 rejected: 0,
                 registers: Vec::new(),
+                tariff: None,
+                states: BTreeMap::new(),
+                outages: Vec::new(),
             },
             through: None,
             role: Role::default(),
@@ -286,6 +300,28 @@ impl MeterView {
         }
     }
 
+    /// Takes what was told beside the numbers; a telegram that tells nothing changes nothing.
+    fn indicate(&mut self, told: &Indications) {
+        if told.is_empty() {
+            return;
+        }
+        let color = |color: DayColor| color.name().to_owned();
+        self.api.tariff = told.tariff.as_ref().map(|tariff| MeterTariff {
+            number: tariff.number,
+            name: tariff.name.clone(),
+            color_today: tariff.color_today.map(color),
+            color_tomorrow: tariff.color_tomorrow.map(color),
+            peak: tariff.peak,
+            peak_announced: tariff.peak_announced,
+        });
+        self.api.states.clone_from(&told.states);
+        let outage = |outage: &model::Outage| Outage {
+            ended_at: outage.ended_at,
+            seconds: outage.seconds,
+        };
+        self.api.outages = told.outages.iter().map(outage).collect();
+    }
+
     fn show(&mut self) {
         let register = |((obis, unit), last): (&(ObisCode, Unit), &Last)| Register {
             obis: obis.to_string(),
@@ -321,6 +357,7 @@ mod tests {
                 quality: Quality::Measured,
                 status: None,
             }],
+            indications: Indications::default(),
             closed_interval: false,
         }
     }

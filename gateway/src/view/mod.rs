@@ -3,7 +3,7 @@
 //! It is put together here and nowhere else, from what the bus tells and what the store holds,
 //! and handed on through a watch channel.
 
-mod figures;
+pub(crate) mod figures;
 mod meters;
 mod notices;
 
@@ -22,6 +22,7 @@ use wattle_api::{
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::MeterConfig;
+use crate::prices;
 use crate::store::{Reader, StoreError};
 use crate::supervisor::Pulse;
 use crate::tariff::{self, Tariff};
@@ -43,8 +44,8 @@ pub struct Sources {
     pub zone: TimeZone,
     /// The configured meters.
     pub meters: Vec<MeterConfig>,
-    /// The tariff, if there is one.
-    pub tariff: Option<Arc<Tariff>>,
+    /// The tariff of the moment.
+    pub tariff: prices::Current,
     /// The gateway as the API names it.
     pub gateway: Gateway,
 }
@@ -82,6 +83,7 @@ pub async fn run(
                 Err(RecvError::Closed) => return Ok(()),
             },
             _ = tick.tick() => {
+                view.follow_tariff();
                 if view.wants_figures() {
                     view.recall_figures(&mut reader).await?;
                 }
@@ -113,6 +115,7 @@ fn differs(old: &State, new: &State) -> bool {
         || old.month != new.month
         || old.gas != new.gas
         || old.water != new.water
+        || old.appliances != new.appliances
 }
 
 struct View {
@@ -122,6 +125,7 @@ struct View {
     figures: Option<Figures>,
     figures_stale: bool,
     price: Option<(i64, Price)>,
+    appliances: Option<Arc<wattle_api::Appliances>>,
 }
 
 impl View {
@@ -134,6 +138,7 @@ impl View {
             figures: None,
             figures_stale: true,
             price: None,
+            appliances: None,
         }
     }
 
@@ -145,9 +150,23 @@ impl View {
                 self.figures_stale |= telegram.closed_interval || self.meters.is_new(telegram);
                 self.meters.take(telegram);
             }
+            Event::Appliances(appliances) => self.appliances = Some(Arc::clone(appliances)),
             Event::Rejected { name, .. } => self.meters.rejected(name),
             _ => {}
         }
+    }
+
+    /// Other prices make other figures.
+    fn follow_tariff(&mut self) {
+        if self.sources.tariff.has_changed().unwrap_or(false) {
+            self.sources.tariff.mark_unchanged();
+            self.price = None;
+            self.figures_stale = true;
+        }
+    }
+
+    fn tariff(&self) -> Option<Arc<Tariff>> {
+        self.sources.tariff.borrow().clone()
     }
 
     fn wants_figures(&self) -> bool {
@@ -169,13 +188,17 @@ impl View {
         for reading in &last {
             self.meters.recall(reading);
         }
+        let told = blocking(reader, Reader::last_indications).await?;
+        for (name, indications) in &told {
+            self.meters.recall_indications(name, indications);
+        }
         self.figures_stale = true;
         Ok(())
     }
 
     async fn recall_figures(&mut self, reader: &mut Option<Reader>) -> anyhow::Result<()> {
         let now = self.sources.clock.now();
-        let (zone, tariff) = (self.sources.zone.clone(), self.sources.tariff.clone());
+        let (zone, tariff) = (self.sources.zone.clone(), self.tariff());
         let serial = self.meters.grid().and_then(|meter| meter.api.id.clone());
         let others = self.meters.supplies();
         let load = move |reader: &Reader| {
@@ -210,6 +233,7 @@ impl View {
             price,
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
+            appliances: self.appliances.as_deref().cloned(),
             meters: self.meters.api(),
             notices,
         }
@@ -217,7 +241,7 @@ impl View {
 
     /// Prices change on full minutes at the most.
     fn price_at(&mut self, at: Timestamp) -> Option<Price> {
-        let tariff = self.sources.tariff.as_deref()?;
+        let tariff = self.tariff()?;
         let minute = at.as_second().div_euclid(60);
         if self
             .price
@@ -227,7 +251,7 @@ impl View {
             let on_the_minute = Timestamp::from_second(minute * 60).unwrap_or(at);
             self.price = Some((
                 minute,
-                tariff::price(tariff, on_the_minute, &self.sources.zone),
+                tariff::price(&tariff, on_the_minute, &self.sources.zone),
             ));
         }
         self.price.as_ref().map(|(_, price)| price.clone())
@@ -277,7 +301,7 @@ impl View {
             return None;
         }
         let open = (last - import.open_since).max(Decimal::ZERO);
-        let tariff = self.sources.tariff.as_deref();
+        let tariff = self.tariff();
         let cost = tariff.zip(import.today_cost).and_then(|(tariff, closed)| {
             let quarter = Timestamp::from_second(crate::store::quarter_start(received_at)).ok()?;
             Some(self.money(closed + open / figures::WH_PER_KWH * tariff.per_kwh(quarter)?))
@@ -307,9 +331,7 @@ impl View {
         let open = (last - import.open_since).max(Decimal::ZERO);
         let quarter = Timestamp::from_second(crate::store::quarter_start(received_at)).ok()?;
         let cost = self
-            .sources
-            .tariff
-            .as_deref()
+            .tariff()
             .zip(import.month_cost)
             .and_then(|(tariff, closed)| {
                 Some(self.money(closed + open / figures::WH_PER_KWH * tariff.per_kwh(quarter)?))
@@ -340,10 +362,9 @@ impl View {
 
     fn money(&self, amount: Decimal) -> Money {
         let currency = self
-            .sources
-            .tariff
-            .as_deref()
-            .map_or_else(String::new, |tariff| tariff.currency.clone());
+            .tariff()
+            .and_then(|tariff| tariff.currency.clone())
+            .unwrap_or_default();
         Money {
             amount: amount.normalize(),
             currency,

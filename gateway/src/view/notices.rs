@@ -21,6 +21,7 @@ pub(super) struct Troubles {
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
     store: Option<Timestamp>,
+    powerline: BTreeMap<String, Vec<Notice>>,
     began: Option<Timestamp>,
 }
 
@@ -53,6 +54,7 @@ impl Troubles {
                     .or_insert((reason.clone(), now));
             }
             Event::Port { name, lost: None } => drop(self.lost_ports.remove(name)),
+            Event::Appliances(_) => {}
             Event::Rejected { name, reason } => {
                 let seen = self.rejections.entry(name.clone()).or_default();
                 *seen = (reason.clone(), seen.1.saturating_add(1));
@@ -68,6 +70,9 @@ impl Troubles {
                 self.broker.get_or_insert((reason.clone(), now));
             }
             Event::Broker(None) => self.broker = None,
+            Event::Powerline { interface, notices } => {
+                self.powerline.insert(interface.clone(), notices.clone());
+            }
             Event::StoreWorks(true) => self.store = None,
             Event::StoreWorks(false) => {
                 self.store.get_or_insert(now);
@@ -188,6 +193,7 @@ impl Troubles {
                 *since,
             );
         }
+        found.extend(self.powerline.values().flatten().cloned());
         found.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
         found
     }

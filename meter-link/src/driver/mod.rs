@@ -1,6 +1,10 @@
 //! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
+mod bus;
+mod modbus;
+mod place;
+mod probe;
 mod replay;
 mod serial;
 
@@ -9,6 +13,10 @@ use std::time::Duration;
 use crate::model::Telegram;
 use crate::session::Rejected;
 
+pub use bus::{Bus, Receipt, Stream, Turn};
+pub use modbus::{ModbusMeter, run_modbus};
+pub use place::{ParsePlaceError, Place};
+pub use probe::run_probe;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
 

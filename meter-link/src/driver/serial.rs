@@ -148,14 +148,14 @@ async fn wait(path: &Path, device: Option<Device>, pause: Duration) {
 /// Which device a path leads to. A device that was unplugged and is back under its old number is
 /// another one: its node was made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Device {
+pub(super) struct Device {
     number: u64,
     inode: u64,
     changed: (i64, i64),
 }
 
 impl Device {
-    fn at(path: &Path) -> Option<Self> {
+    pub(super) fn at(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {
             number: metadata.rdev(),
@@ -165,7 +165,7 @@ impl Device {
     }
 }
 
-fn open(port: &SerialPort, line: Line) -> tokio_serial::Result<SerialStream> {
+pub(super) fn open(port: &SerialPort, line: Line) -> tokio_serial::Result<SerialStream> {
     let builder = |exclusive| {
         tokio_serial::new(port.path.to_string_lossy(), line.baud)
             .data_bits(data_bits(line))
@@ -322,7 +322,7 @@ impl Open<'_> {
     }
 }
 
-fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
+pub(super) fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
     stream.set_baud_rate(line.baud)?;
     stream.set_data_bits(data_bits(line))?;
     stream.set_parity(parity(line))
@@ -330,7 +330,7 @@ fn set_line(stream: &mut SerialStream, line: Line) -> tokio_serial::Result<()> {
 
 /// Writes, and waits until the last bit is on the line: the time that the bytes take, and until
 /// the system's queue is empty. (`tcdrain` would block the thread for as long.)
-async fn send(stream: &mut SerialStream, bytes: &[u8], line: Line) -> io::Result<()> {
+pub(super) async fn send(stream: &mut SerialStream, bytes: &[u8], line: Line) -> io::Result<()> {
     let began = Instant::now();
     timeout(DRAIN + time_of(bytes.len(), line), stream.write_all(bytes)).await??;
     sleep_until(began + time_of(bytes.len(), line)).await;

@@ -90,9 +90,8 @@ pub fn telegram(readout: &Readout) -> Telegram {
             BlockCheck::Character => Check::Checksum,
             BlockCheck::Crc => Check::Crc,
         },
-        hints: Vec::new(),
         raw: readout.raw.clone(),
-        channel: None,
+        ..Telegram::default()
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::encode;
-use super::identification::{Identification, Mode, baud};
+use super::identification::{Identification, Mode};
 use super::interpret::telegram;
+use super::sign_on::{Agreement, Purpose, Terms, sending_time, step_down};
 use super::splitter::{BlockCheck, Event, Fault, MAX_MESSAGE, Message, Readout, Splitter};
 use crate::session::{Action, Line, Rejected, Session};
 
@@ -65,9 +66,6 @@ impl Config {
 
 /// Characters of the longest identification line.
 const LONGEST_LINE: usize = 48;
-
-/// Longest gap in front of a change of speed that is waited.
-const MAX_GAP: Duration = Duration::from_millis(500);
 
 /// A [`Session`] that reads a meter out, again and again. [`Session::restart`] starts it.
 #[derive(Debug)]
@@ -139,30 +137,23 @@ impl ReadoutReader {
     fn identified(&mut self, identification: Identification, now: Instant) {
         let offered = identification.baud().unwrap_or(self.config.line.baud);
         match identification.mode {
-            Mode::C | Mode::E => self.acknowledge(identification, offered, now),
+            Mode::C | Mode::E => self.acknowledge(identification, now),
             Mode::B => self.switch(identification, offered, now),
             Mode::A | Mode::D => self.switch(identification, self.config.line.baud, now),
         }
     }
 
-    fn acknowledge(&mut self, identification: Identification, offered: u32, now: Instant) {
-        let agreed = ['6', '5', '4', '3', '2', '1', '0']
-            .into_iter()
-            .filter_map(|code| Some((code, baud(code)?)))
-            .find(|(_, speed)| *speed <= offered.min(self.speed_limit));
-        let (code, speed) = agreed.unwrap_or(('0', 300));
-        let acknowledgement = encode::acknowledgement('0', code, '0');
-        let sending = sending_time(acknowledgement.len(), self.config.line.baud);
-        let gap = self
-            .config
-            .switch_gap
-            .unwrap_or(match identification.is_quick() {
-                true => Duration::from_millis(10),
-                false => Duration::from_millis(180),
-            });
-        self.actions.push_back(Action::Send(acknowledgement));
-        self.deadline = Some(now + sending + gap.min(MAX_GAP));
-        self.state = State::Switching(identification, speed);
+    fn acknowledge(&mut self, identification: Identification, now: Instant) {
+        let terms = Terms {
+            line: self.config.line,
+            max_baud: self.speed_limit,
+            switch_gap: self.config.switch_gap,
+        };
+        let agreement = Agreement::new(&identification, Purpose::Readout, &terms);
+        self.actions
+            .push_back(Action::Send(agreement.acknowledgement));
+        self.deadline = Some(now + agreement.after);
+        self.state = State::Switching(identification, agreement.line.baud);
     }
 
     /// Changes the line, if there is anything to change, and waits for data.
@@ -267,15 +258,9 @@ impl ReadoutReader {
             reason: reason.to_owned(),
             length: 0,
         }));
-        if let State::Reading { baud: tried, .. } = self.state
-            && tried > self.config.line.baud
-        {
-            // One step slower next time; from the slowest, back to the fastest.
-            let slower = ['5', '4', '3', '2', '1', '0'].into_iter().filter_map(baud);
-            let slower = slower.filter(|speed| *speed < tried).max();
-            self.speed_limit = slower.unwrap_or(self.config.max_baud);
-        } else if matches!(self.state, State::Reading { .. }) {
-            self.speed_limit = self.config.max_baud;
+        if let State::Reading { baud: tried, .. } = self.state {
+            let (sign_on, fastest) = (self.config.line.baud, self.config.max_baud);
+            self.speed_limit = step_down(tried, sign_on, fastest);
         }
         let pause = self.config.retry_after.min(self.config.period);
         self.rest_until(now + pause);
@@ -349,14 +334,6 @@ impl Session for ReadoutReader {
             self.rest_until(now);
         }
     }
-}
-
-/// How long so many characters take: start, seven bits, parity and stop.
-fn sending_time(characters: usize, baud: u32) -> Duration {
-    let bits = u32::try_from(characters)
-        .unwrap_or(u32::MAX)
-        .saturating_mul(10);
-    Duration::from_secs(1).saturating_mul(bits) / baud.max(1)
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //!
 //! No floating point number appears here. A value that a meter did not send is absent, never 0.
 
+mod indication;
 mod obis;
 mod quality;
 mod quantity;
 mod reading;
 mod unit;
 
+pub use indication::{DayColor, Indications, Outage, TariffIndication};
 pub use obis::{ObisCode, ParseObisError};
 pub use quality::{Check, Quality};
 pub use quantity::{ScaleError, plain, scaled};

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 /// What proved that the bytes of a message are the ones the meter sent.
 ///
 /// A message whose check **fails** never yields a value, so there is no such variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// The protocol carries no check, and parity was all there was.
+    #[default]
     None,
     /// Known plaintext bytes came out of the decryption, which has no other check.
     KnownBytes,

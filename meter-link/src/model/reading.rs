@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, ObisCode, Unit};
+use super::{Check, Indications, ObisCode, Unit};
 
 /// A meter's identity: the serial number on its nameplate, in the form of its protocol
 /// (DIN 43863-5 `1EMH0012345678` where the meter sends a server identification of that form,
@@ -175,7 +175,7 @@ pub struct Channel {
 }
 
 /// A message of a meter that passed its check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Telegram {
     /// The meter's identity, if the message carries one.
     pub meter: Option<MeterId>,
@@ -189,6 +189,8 @@ pub struct Telegram {
     pub check: Check,
     /// What else it tells.
     pub hints: Vec<Hint>,
+    /// The tariff in force, states and power failures.
+    pub indications: Indications,
     /// The bytes of the message as they were received, for the raw ring.
     pub raw: Vec<u8>,
     /// Where the meter is, if another one reports for it; `None` for the meter that sends.

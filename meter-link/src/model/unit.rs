@@ -12,6 +12,9 @@ macro_rules! units {
         #[non_exhaustive]
         pub enum Unit {
             $($(#[$doc])* $name,)+
+            /// A count or a ratio, code 255. Only given where the meaning of a register is known:
+            /// a COSEM object with code 255 may be anything.
+            Unitless,
             /// A code without an entry in the table.
             Other(u8),
         }
@@ -27,11 +30,21 @@ macro_rules! units {
                 }
             }
 
+            /// The unit whose [`Unit::code`] this is; `None` for 0.
+            #[must_use]
+            pub const fn from_own_code(code: u8) -> Option<Self> {
+                match code {
+                    255 => Some(Self::Unitless),
+                    other => Self::from_code(other),
+                }
+            }
+
             /// The COSEM code.
             #[must_use]
             pub const fn code(self) -> u8 {
                 match self {
                     $(Self::$name => $code,)+
+                    Self::Unitless => 255,
                     Self::Other(code) => code,
                 }
             }
@@ -39,6 +52,7 @@ macro_rules! units {
             const fn fixed_symbol(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => Some($symbol),)+
+                    Self::Unitless => Some(""),
                     Self::Other(_) => None,
                 }
             }
@@ -183,6 +197,8 @@ mod tests {
                 Some(unit) => assert_eq!(unit.code(), code),
                 None => assert!(code == 0 || code == 255),
             }
+            let own = Unit::from_own_code(code).map_or(0, Unit::code);
+            assert_eq!(own, code);
         }
     }
 

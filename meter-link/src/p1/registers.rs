@@ -14,14 +14,17 @@
 //!
 //! The first number of x = 0 to 9 counts (Fluvius sends x = 3, gas not converted to base
 //! conditions; the others 1); further ones, valves (0-n:24.4.0) and the like stay as they are.
-//! Rows of logs are events of the past and no registers; they are left out.
+//! Rows of logs are events of the past and no registers. Those of power failures (1-0:99.97.0) and
+//! the tariff in force (0-0:96.14.0) are told beside the registers, as indications; monthly peaks
+//! are left out. Counts of power failures, voltage sags and swells (DSMR 5.0.2, 6.12) are numbers
+//! without a unit.
 
 use super::lines::{Entry, WallTime};
 use super::telegram::{Channel, LineCheck, Telegram};
 use crate::iec62056_21::quantity;
 use crate::model::{
-    self, Check, Medium, MeterId, MeterTime, ObisCode, RegisterValue, Telegram as Reading, Unit,
-    Value,
+    self, Check, Indications, Medium, MeterId, MeterTime, ObisCode, Outage, RegisterValue,
+    TariffIndication, Telegram as Reading, Unit, Value, plain,
 };
 
 /// The readings of a telegram: the meter's own first, then one per channel that has a number to
@@ -59,9 +62,9 @@ pub fn readings(telegram: &Telegram, authentic: bool) -> Vec<Reading> {
         time: telegram.time().map(WallTime::into),
         values: own,
         check,
-        hints: Vec::new(),
+        indications: indications(telegram),
         raw: telegram.raw.clone(),
-        channel: None,
+        ..Reading::default()
     }];
     for ((channel, medium), values) in known.iter().zip(passed) {
         // A meter that was taken away goes on being listed, without a number.
@@ -79,14 +82,13 @@ pub fn readings(telegram: &Telegram, authentic: bool) -> Vec<Reading> {
             time: captured_at.or(telegram.time().map(WallTime::into)),
             values,
             check,
-            hints: Vec::new(),
-            // The bytes are kept once, with the meter that sent them.
-            raw: Vec::new(),
             channel: Some(model::Channel {
                 number: channel.number,
                 medium: *medium,
                 place: u8::try_from(place).unwrap_or(u8::MAX),
             }),
+            // The bytes are kept once, with the meter that sent them.
+            ..Reading::default()
         });
     }
     readings
@@ -131,7 +133,10 @@ fn register(entry: &Entry) -> Option<RegisterValue> {
     let (value, unit): (Value, Option<Unit>) = match (known, &entry.unit) {
         (Some((number, unit)), _) => (Value::Number(number), Some(unit)),
         (None, Some(unit)) => (Value::Text(format!("{}*{unit}", entry.value)), None),
-        (None, None) => (Value::Text(entry.value.clone()), None),
+        (None, None) => match plain(&entry.value).filter(|_| is_count(register)) {
+            Some(count) => (Value::Number(count), Some(Unit::Unitless)),
+            None => (Value::Text(entry.value.clone()), None),
+        },
     };
     Some(RegisterValue {
         register,
@@ -141,6 +146,42 @@ fn register(entry: &Entry) -> Option<RegisterValue> {
         captured_at: entry.captured_at.map(MeterTime::from),
         quirk: None,
     })
+}
+
+/// Counts of power failures (0-0:96.7.21, long ones 96.7.9), and for each phase of voltage sags
+/// (32, 52, 72, processing 32) and swells (36).
+const fn is_count(register: ObisCode) -> bool {
+    matches!(
+        register.0,
+        [0, 0, 96, 7, 9 | 21, 255] | [1, 0, 32 | 52 | 72, 32 | 36, 0, 255]
+    )
+}
+
+/// Longest log of power failures kept; DSMR allows ten rows.
+const MAX_OUTAGES: usize = 20;
+
+fn indications(telegram: &Telegram) -> Indications {
+    let named = |obis: &str| telegram.entries.iter().find(|entry| entry.obis == obis);
+    let number = named("0-0:96.14.0*255").and_then(|entry| entry.value.parse().ok());
+    let outage = |row: &Entry| {
+        Some(Outage {
+            ended_at: row.captured_at?.at,
+            seconds: row
+                .value
+                .parse()
+                .ok()
+                .filter(|_| row.unit.as_deref() == Some("s"))?,
+        })
+    };
+    let log = named("1-0:99.97.0*255").map_or(&[][..], |entry| &entry.rows);
+    Indications {
+        tariff: number.map(|number| TariffIndication {
+            number: Some(number),
+            ..TariffIndication::default()
+        }),
+        outages: log.iter().filter_map(outage).take(MAX_OUTAGES).collect(),
+        ..Indications::default()
+    }
 }
 
 impl From<WallTime> for MeterTime {

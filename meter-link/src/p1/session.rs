@@ -7,8 +7,9 @@ use super::cipher::{CipherError, CipheredFrame, Keys, SystemTitle, Verdict};
 use super::registers::readings;
 use super::splitter::{Event, Message, Splitter};
 use super::telegram::{LineCheck, Telegram};
+use crate::line_search::{LineSearch, Look, Turn};
 use crate::model::{RegisterValue, Telegram as Reading};
-use crate::session::{Action, Line, Rejected, Session};
+use crate::session::{Action, Line, Parity, Rejected, Session};
 
 /// After so long a silence nothing more comes of a telegram that has begun. Meters send a
 /// telegram in one go, and the next a second or ten later.
@@ -22,6 +23,22 @@ const REPEAT: Duration = Duration::from_secs(9);
 /// After so many bytes of noise it is told, although its end is not known.
 const TELL_NOISE: u64 = 4096;
 
+/// How long each line is listened to while it is not known: meters before DSMR 5 send every ten
+/// seconds.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Lines of P1 ports, the likeliest first: DSMR 4 and later, DSMR 2.2 and 3, and what users met.
+const LINES: [Line; 5] = [
+    Line::eight_none(115_200),
+    Line::seven_even(9_600),
+    Line {
+        parity: Parity::Even,
+        ..Line::eight_none(115_200)
+    },
+    Line::eight_none(9_600),
+    Line::seven_even(115_200),
+];
+
 /// A [`Session`] that listens: it never sends.
 ///
 /// A telegram becomes one [`Reading`] of the meter and one for each meter on its M-Bus channels,
@@ -30,7 +47,7 @@ const TELL_NOISE: u64 = 4096;
 /// authenticated frames those whose invocation counter does not rise.
 #[derive(Debug)]
 pub struct Listener {
-    line: Line,
+    search: LineSearch,
     keys: Keys,
     splitter: Splitter,
     actions: VecDeque<Action>,
@@ -42,16 +59,26 @@ pub struct Listener {
 
 impl Default for Listener {
     fn default() -> Self {
-        Self::new(Line::eight_none(115_200), Keys::default())
+        Self::searching(Keys::default())
     }
 }
 
 impl Listener {
-    /// A listener on a line: 115200 8N1 from DSMR 4 on, 9600 7E1 before.
+    /// A listener on a line that is known: 115200 8N1 from DSMR 4 on, 9600 7E1 before.
     #[must_use]
     pub fn new(line: Line, keys: Keys) -> Self {
+        Self::with(LineSearch::fixed(line), keys)
+    }
+
+    /// A listener that finds speed and framing of its line by itself.
+    #[must_use]
+    pub fn searching(keys: Keys) -> Self {
+        Self::with(LineSearch::new(LINES.to_vec(), PATIENCE), keys)
+    }
+
+    fn with(search: LineSearch, keys: Keys) -> Self {
         Self {
-            line,
+            search,
             keys,
             splitter: Splitter::new(),
             actions: VecDeque::new(),
@@ -113,6 +140,19 @@ impl Listener {
         Ok(())
     }
 
+    fn turn(&mut self, Turn { line, heard }: Turn) {
+        self.splitter = Splitter::new();
+        self.deadline = None;
+        self.actions.push_back(Action::SetLine(line));
+        // Silence is told by whoever waits for readings.
+        if let Some(heard) = heard {
+            self.actions.push_back(Action::Rejected(Rejected {
+                reason: format!("{heard}; listening at {line} now"),
+                length: 0,
+            }));
+        }
+    }
+
     fn hand_on(&mut self, found: Vec<Reading>, now: Instant) {
         for reading in found {
             if let Some(channel) = reading.channel {
@@ -132,14 +172,24 @@ impl Listener {
 }
 
 impl Session for Listener {
+    /// The line that is being tried, was found, or was given.
     fn line(&self) -> Line {
-        self.line
+        self.search.line()
     }
 
     fn handle_input(&mut self, bytes: &[u8], now: Instant) {
         let mut input = bytes;
+        let mut understood = false;
         while let Some(event) = self.splitter.pull(&mut input) {
+            understood |= !matches!(event.message, Message::Rejected(_));
             self.found(event, now);
+        }
+        if understood {
+            self.search.understood();
+        } else if !self.splitter.is_inside()
+            && let Some(turn) = self.search.hear(bytes, now)
+        {
+            return self.turn(turn);
         }
         if self.splitter.noise() >= TELL_NOISE
             && let Some(noise) = self.splitter.tell_noise()
@@ -151,10 +201,20 @@ impl Session for Listener {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if let Some(turn) = self.search.handle_timeout(now) {
+            return self.turn(turn);
+        }
         if self.deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
         self.deadline = None;
+        if self.search.look() == Look::Inverted
+            && let Some(reason) = Look::Inverted.advice()
+        {
+            let reason = reason.to_owned();
+            self.actions
+                .push_back(Action::Rejected(Rejected { reason, length: 0 }));
+        }
         while let Some(event) = self.splitter.finish() {
             self.found(event, now);
         }
@@ -165,10 +225,12 @@ impl Session for Listener {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
+        let search = self.search.poll_timeout();
+        [self.deadline, search].into_iter().flatten().min()
     }
 
-    fn restart(&mut self, _now: Instant) {
+    fn restart(&mut self, now: Instant) {
+        self.search.restart(now);
         self.splitter = Splitter::new();
         self.deadline = None;
     }

@@ -205,7 +205,7 @@ fn identification(rest: &[u8]) -> Identification {
     match rest.get(length) {
         _ if !letters => Identification::Other,
         Some(b'\r' | b'\n') if length >= 4 => Identification::Line(length),
-        None if length < MAX_IDENTIFICATION => Identification::Open,
+        None => Identification::Open,
         _ => Identification::Other,
     }
 }

@@ -174,6 +174,22 @@ fn what_follows_a_telegram_without_a_check_in_slices() {
     }
 }
 
+/// Found by fuzzing: the longest identification, cut in front of its line end.
+#[test]
+fn the_longest_identification_in_slices() {
+    for length in 94..=98 {
+        let name = format!("WSM5{}", "X".repeat(length - 4));
+        let stream = encode::telegram(&name, "1-0:1.8.0(1*Wh)\r\n");
+        let whole = read(&[&stream]);
+        let is_telegram = matches!(whole[0].message, Message::Telegram(_));
+        assert_eq!(is_telegram, length <= 96);
+        for cut in 0..stream.len() {
+            let (first, second) = stream.split_at(cut);
+            assert_eq!(read(&[first, second]), whole, "{length}, cut at {cut}");
+        }
+    }
+}
+
 #[test]
 fn who_may_open_a_frame() {
     use CipherError as E;
@@ -408,6 +424,140 @@ fn what_the_session_does_not_believe() {
         let (readings, rejected) = heard(&mut listener, &replayed, start);
         assert_eq!((readings.len(), rejected.len()), (0, 1));
     }
+}
+
+/// A meter that pushes every so often at its own line, in virtual time. At another speed it is
+/// heard as so much noise, at its speed with eight bits with its parity in the highest.
+fn listen(
+    listener: &mut Listener,
+    meter: Line,
+    telegram: &[u8],
+    period: Duration,
+) -> (Duration, Vec<String>) {
+    let start = Instant::now();
+    let mut line = listener.line();
+    let mut rejected = Vec::new();
+    listener.restart(start);
+    let mut now = start;
+    loop {
+        assert!(now - start < Duration::from_secs(180), "{rejected:?}");
+        now += period;
+        while listener.poll_timeout().is_some_and(|due| due <= now) {
+            let due = listener.poll_timeout().unwrap();
+            listener.handle_timeout(due);
+            while let Some(action) = listener.poll_action() {
+                match action {
+                    Action::SetLine(wanted) => line = wanted,
+                    Action::Rejected(stretch) => rejected.push(stretch.reason),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        for chunk in telegram.chunks(32) {
+            let heard = |byte: &u8| match (line.baud == meter.baud, line.data_bits) {
+                (false, _) => byte.wrapping_mul(181) | 0x80,
+                (true, 8) if meter.data_bits == 7 => {
+                    byte | (u8::from(byte.count_ones() % 2 == 1) << 7)
+                }
+                // The kernel puts a zero in place of a character whose parity is wrong.
+                (true, 7) if meter.data_bits == 8 && byte.count_ones() % 2 == 1 => 0,
+                (true, _) => *byte,
+            };
+            let heard: Vec<u8> = chunk.iter().map(heard).collect();
+            listener.handle_input(&heard, now);
+            while let Some(action) = listener.poll_action() {
+                match action {
+                    Action::SetLine(wanted) => line = wanted,
+                    Action::Rejected(stretch) => rejected.push(stretch.reason),
+                    Action::Telegram(_) => return (now - start, rejected),
+                    Action::Send(bytes) => panic!("a listener sends nothing: {bytes:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn speed_and_framing_are_found() {
+    let plain = encode::telegram("WSM5SIMULATED", &LINES.repeat(4));
+    let old = encode::telegram_without_crc("WSM5SIMULATED", &LINES.repeat(2));
+    for (line, telegram, period, within) in [
+        (Line::eight_none(115_200), &plain, 1, 1),
+        (Line::eight_none(115_200), &plain, 10, 10),
+        (Line::seven_even(9_600), &old, 10, 40),
+        (Line::eight_none(9_600), &plain, 10, 60),
+        (Line::seven_even(115_200), &old, 10, 60),
+    ] {
+        let mut listener = Listener::searching(Keys::default());
+        let period = Duration::from_secs(period);
+        let (took, rejected) = listen(&mut listener, line, telegram, period);
+        assert_eq!(listener.line(), line);
+        assert!(
+            took <= Duration::from_secs(within),
+            "{line}: {took:?} {rejected:?}"
+        );
+    }
+}
+
+#[test]
+fn the_wrong_framing_is_told_in_words() {
+    let mut listener = Listener::searching(Keys::default());
+    let old = encode::telegram_without_crc("WSM5SIMULATED", &LINES.repeat(2));
+    let line = Line::seven_even(115_200);
+    let (_, rejected) = listen(&mut listener, line, &old, Duration::from_secs(10));
+    let told =
+        "this is text with seven data bits and even parity (7E1); listening at 115200 7E1 now";
+    assert!(rejected.iter().any(|reason| reason == told), "{rejected:?}");
+}
+
+#[test]
+fn a_ciphered_meter_is_no_noise() {
+    let frame = sealed(
+        0x30,
+        7,
+        &encode::telegram("WSM5SIMULATED", &LINES.repeat(8)),
+    );
+    let mut listener = Listener::searching(keys(Some('a'), Some('b'), false));
+    let line = Line::eight_none(115_200);
+    let (took, rejected) = listen(&mut listener, line, &frame, Duration::from_secs(10));
+    assert_eq!((took.as_secs(), rejected.len()), (10, 0));
+}
+
+#[test]
+fn tariff_power_failures_and_sags_are_told() {
+    // The lines of DSMR 5.0.2, 6.12.
+    let lines = "0-0:96.14.0(0002)\r\n0-0:96.7.21(00004)\r\n0-0:96.7.9(00002)\r\n\
+        1-0:99.97.0(2)(0-0:96.7.19)(101208152415W)(0000000240*s)(101208151004W)(0000000301*s)\r\n\
+        1-0:32.32.0(00002)\r\n1-0:52.32.0(00001)\r\n1-0:32.36.0(00000)\r\n0-0:96.13.0(00003)\r\n";
+    let telegram = telegrams(&encode::telegram("WSM5X", lines)).remove(0);
+    let reading = readings(&telegram, false).remove(0);
+    let told = &reading.indications;
+    assert_eq!(told.tariff.as_ref().unwrap().number, Some(2));
+    let outages: Vec<String> = told
+        .outages
+        .iter()
+        .map(|outage| format!("{} {}", outage.ended_at, outage.seconds))
+        .collect();
+    assert_eq!(
+        outages,
+        ["2010-12-08T15:24:15 240", "2010-12-08T15:10:04 301"]
+    );
+    let counts: Vec<String> = reading
+        .values
+        .iter()
+        .filter(|value| value.unit == Some(Unit::Unitless))
+        .map(|value| format!("{}={}", value.register, value.value.number().unwrap()))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            "0-0:96.7.21*255=4",
+            "0-0:96.7.9*255=2",
+            "1-0:32.32.0*255=2",
+            "1-0:52.32.0*255=1",
+            "1-0:32.36.0*255=0"
+        ]
+    );
 }
 
 proptest! {

@@ -4,11 +4,15 @@
 //! rules. Everything is on unless turned off, every corrected value says by which correction,
 //! and no correction guesses: real negative values of repaired firmware stay what they are.
 
+mod model;
+
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use crate::model::ObisCode;
+
+pub use model::{Model, maker, model, models};
 
 /// What a correction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]

@@ -250,7 +250,7 @@ impl<'l, 'a> Interpreter<'l, 'a> {
             check: Check::Crc,
             hints: self.hints(),
             raw: raw.to_vec(),
-            channel: None,
+            ..Telegram::default()
         };
         (telegram, omitted)
     }

@@ -49,7 +49,5 @@ pub use frame::{Event, Extent, Frame, MAX_FRAME, Noise, Splitter};
 pub use group::{Damage, Fields, Group, Mode, checksum};
 pub use interpret::telegram;
 pub use labels::{Label, label};
-pub use registers::{
-    Color, DaySwitch, Horodate, Relays, Season, StatusRegister, Tariff, day_profile,
-};
+pub use registers::{DaySwitch, Horodate, Relays, Season, StatusRegister, Tariff, day_profile};
 pub use session::{Config, Listener};

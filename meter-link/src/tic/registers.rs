@@ -3,7 +3,7 @@
 use jiff::civil;
 
 use super::frame::Frame;
-use crate::model::MeterTime;
+use crate::model::{DayColor, MeterTime};
 
 /// Season as the meter's clock tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,35 +81,13 @@ impl Horodate {
     }
 }
 
-/// Colour of a day of the Tempo tariff.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    /// Cheap.
-    Blue,
-    /// Between.
-    White,
-    /// Dear.
-    Red,
-}
-
-impl Color {
-    /// In English: `blue`, `white`, `red`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Blue => "blue",
-            Self::White => "white",
-            Self::Red => "red",
-        }
-    }
-
-    const fn from_bits(bits: u32) -> Option<Self> {
-        match bits {
-            1 => Some(Self::Blue),
-            2 => Some(Self::White),
-            3 => Some(Self::Red),
-            _ => None,
-        }
+/// A colour as the status register codes it.
+const fn color(bits: u32) -> Option<DayColor> {
+    match bits {
+        1 => Some(DayColor::Blue),
+        2 => Some(DayColor::White),
+        3 => Some(DayColor::Red),
+        _ => None,
     }
 }
 
@@ -235,14 +213,14 @@ impl StatusRegister {
 
     /// Colour of today; `None` without an announcement.
     #[must_use]
-    pub const fn color_today(self) -> Option<Color> {
-        Color::from_bits(self.bits(24, 2))
+    pub const fn color_today(self) -> Option<DayColor> {
+        color(self.bits(24, 2))
     }
 
     /// Colour of tomorrow; `None` without an announcement.
     #[must_use]
-    pub const fn color_tomorrow(self) -> Option<Color> {
-        Color::from_bits(self.bits(26, 2))
+    pub const fn color_tomorrow(self) -> Option<DayColor> {
+        color(self.bits(26, 2))
     }
 
     /// Notice of a movable peak, 1 to 3; 0 for none.
@@ -331,9 +309,9 @@ pub struct Tariff {
     /// Number of the supplier's register that counts, 1 to 10 (`NTARF`).
     pub index: Option<u8>,
     /// Colour of today: `STGE`, or the end of `PTEC`.
-    pub color_today: Option<Color>,
+    pub color_today: Option<DayColor>,
     /// Colour of tomorrow: `STGE`, or `DEMAIN`.
-    pub color_tomorrow: Option<Color>,
+    pub color_tomorrow: Option<DayColor>,
 }
 
 impl Tariff {
@@ -350,13 +328,13 @@ impl Tariff {
         Self {
             current: named
                 .filter(|name| !name.is_empty())
-                .or_else(|| period.map(|(name, _)| name.to_owned())),
+                .or_else(|| period.map(|period| period.name.to_owned())),
             index: index
                 .and_then(|text| text.parse().ok())
                 .filter(|index| (1..=10).contains(index)),
             color_today: status
                 .and_then(StatusRegister::color_today)
-                .or_else(|| period.and_then(|(_, color)| color)),
+                .or_else(|| period.and_then(|period| period.color)),
             color_tomorrow: status
                 .and_then(StatusRegister::color_tomorrow)
                 .or_else(|| frame.value("DEMAIN").and_then(announced)),
@@ -364,30 +342,45 @@ impl Tariff {
     }
 }
 
+/// A period of historic mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HistoricPeriod {
+    name: &'static str,
+    color: Option<DayColor>,
+    /// Value group E of the energy register that counts, as in the table of labels; `None` for the
+    /// only register, which is the total.
+    pub(super) register: Option<u8>,
+}
+
 /// `PTEC`: all hours, off-peak, peak, normal hours, movable peak, and the colours of Tempo.
-fn historic_period(text: &str) -> Option<(&'static str, Option<Color>)> {
+pub(super) fn historic_period(text: &str) -> Option<HistoricPeriod> {
+    let period = |name, color, register| HistoricPeriod {
+        name,
+        color,
+        register,
+    };
     Some(match text {
-        "TH.." => ("TH", None),
-        "HC.." => ("HC", None),
-        "HP.." => ("HP", None),
-        "HN.." => ("HN", None),
-        "PM.." => ("PM", None),
-        "HCJB" => ("HC BLEU", Some(Color::Blue)),
-        "HPJB" => ("HP BLEU", Some(Color::Blue)),
-        "HCJW" => ("HC BLANC", Some(Color::White)),
-        "HPJW" => ("HP BLANC", Some(Color::White)),
-        "HCJR" => ("HC ROUGE", Some(Color::Red)),
-        "HPJR" => ("HP ROUGE", Some(Color::Red)),
+        "TH.." => period("TH", None, None),
+        "HC.." => period("HC", None, Some(1)),
+        "HP.." => period("HP", None, Some(2)),
+        "HN.." => period("HN", None, Some(1)),
+        "PM.." => period("PM", None, Some(2)),
+        "HCJB" => period("HC BLEU", Some(DayColor::Blue), Some(1)),
+        "HPJB" => period("HP BLEU", Some(DayColor::Blue), Some(2)),
+        "HCJW" => period("HC BLANC", Some(DayColor::White), Some(3)),
+        "HPJW" => period("HP BLANC", Some(DayColor::White), Some(4)),
+        "HCJR" => period("HC ROUGE", Some(DayColor::Red), Some(5)),
+        "HPJR" => period("HP ROUGE", Some(DayColor::Red), Some(6)),
         _ => return None,
     })
 }
 
 /// `DEMAIN`; four dashes before the announcement.
-fn announced(text: &str) -> Option<Color> {
+fn announced(text: &str) -> Option<DayColor> {
     match text {
-        "BLEU" => Some(Color::Blue),
-        "BLAN" => Some(Color::White),
-        "ROUG" => Some(Color::Red),
+        "BLEU" => Some(DayColor::Blue),
+        "BLAN" => Some(DayColor::White),
+        "ROUG" => Some(DayColor::Red),
         _ => None,
     }
 }
@@ -419,7 +412,7 @@ mod tests {
         let colors = of(3 << 24 | 1 << 26);
         assert_eq!(
             (colors.color_today(), colors.color_tomorrow()),
-            (Some(Color::Red), Some(Color::Blue))
+            (Some(DayColor::Red), Some(DayColor::Blue))
         );
         assert_eq!((of(2 << 28).peak_notice(), of(3 << 30).peak()), (2, 3));
         assert_eq!(

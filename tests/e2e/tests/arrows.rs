@@ -22,7 +22,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("han", &[]),
     ("nilm", &[]),
     ("wattle-api", &[]),
-    ("gateway", &["meter-link", "han", "nilm", "wattle-api"]),
+    ("wattle-billing", &[]),
+    (
+        "gateway",
+        &["meter-link", "han", "nilm", "wattle-api", "wattle-billing"],
+    ),
     ("ui", &["wattle-api"]),
     ("wattle-sim", &["meter-link", "han"]),
     (
@@ -32,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "han",
             "nilm",
             "wattle-api",
+            "wattle-billing",
             "gateway",
             "ui",
             "wattle-sim",

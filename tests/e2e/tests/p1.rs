@@ -155,6 +155,30 @@ fn a_p1_meter_and_its_gas_meter_from_their_bytes_to_the_store() -> anyhow::Resul
 }
 
 #[test]
+fn an_old_meter_whose_speed_nobody_has_said() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("p1");
+    let meter = Config {
+        baud: 9_600,
+        ..Config::new(Curve::new(Kind::Home { pv: true }, 5))?
+    };
+    let meter = P1Meter::start(&link, meter)?;
+    let daemon = Daemon::start(folder.path(), &config(&link))?;
+    let (house, gas) = both(&daemon)?;
+    assert_true(&house, &gas, &meter.sent())?;
+    let tariff = house.tariff.context("the tariff indicator is told")?;
+    assert_eq!(tariff.number, Some(2));
+    let outage = house.outages.first().context("the log of power failures")?;
+    assert_eq!(outage.seconds, 240);
+    let sags = house
+        .registers
+        .iter()
+        .find(|one| one.obis == "1-0:32.32.0*255");
+    assert_eq!(sags.context("voltage sags")?.value, Decimal::from(2));
+    Ok(())
+}
+
+#[test]
 fn a_ciphered_p1_meter() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let link = folder.path().join("p1");

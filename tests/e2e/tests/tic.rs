@@ -52,6 +52,24 @@ fn values_arrive(mode: Mode, wrong_checksum_every: u32) -> anyhow::Result<()> {
         state.power
     );
 
+    if wrong_checksum_every == 0 {
+        let meter = state.meters.first().context("a meter")?;
+        let tariff = meter.tariff.as_ref().context("a tariff is told")?;
+        match mode {
+            Mode::Standard => {
+                assert_eq!(
+                    (tariff.number, tariff.name.as_deref()),
+                    (Some(1), Some("BASE"))
+                );
+                assert_eq!(
+                    meter.states.get("contact").map(String::as_str),
+                    Some("open")
+                );
+            }
+            Mode::Historic => assert_eq!(tariff.name.as_deref(), Some("TH")),
+        }
+    }
+
     let database = daemon.database();
     daemon.stop()?;
     let truth = meter.sent();

@@ -8,6 +8,8 @@
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
 //! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
 //! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
+//! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
+//! - [`modbus::MeterLine`] is an RS-485 line with several Modbus meters.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -19,11 +21,14 @@
 //! Nothing here is linked into the product.
 
 pub mod actor;
+pub mod c12;
 pub mod household;
 pub mod iec62056_21;
 mod log;
+pub mod modbus;
 pub mod p1;
 pub mod port;
+pub mod powerline;
 mod push;
 pub mod replay;
 pub mod sml;

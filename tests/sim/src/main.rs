@@ -13,7 +13,7 @@ use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{iec62056_21, p1, sml, tic, uart::Framing};
+use wattle_sim::{c12, iec62056_21, modbus, p1, sml, tic, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -81,6 +81,43 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// A meter of the American standards: C12.18 at 9,600 baud, 8N1, through an optical head.
+    ///
+    /// The meter's name for `unplug` and `plug` is `ansi`.
+    Ansi {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// C12.21 behind a modem, which answers AT commands, in place of C12.18.
+        #[arg(long)]
+        modem: bool,
+        /// Numbers in tables have their most significant octet first.
+        #[arg(long)]
+        big_endian: bool,
+        /// The meter does not tell what its sources measure.
+        #[arg(long)]
+        no_units: bool,
+        /// Every n-th transmission of the meter is damaged.
+        #[arg(long, default_value_t = 0)]
+        damage_every: u32,
+        /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// An RS-485 line with Modbus meters of the kind of an SDM630: RTU, 9,600 baud, 8N1.
+    ///
+    /// The line's name for `unplug` and `plug` is `modbus`.
+    Modbus {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// The meters' unit numbers.
+        #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=247))]
+        units: Vec<u8>,
+        /// Another seed, other loads.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Plays recorded bytes at the speed of the line, from when the port is first opened.
     ///
     /// The recording runs on while the cable is out, as a meter does. At its end the line stays
@@ -116,6 +153,8 @@ enum Running {
     P1(p1::P1Meter),
     Iec(iec62056_21::Meter),
     Tic(tic::Meter),
+    C12(c12::Meter),
+    Modbus(modbus::MeterLine),
     Replay(Replay),
 }
 
@@ -126,6 +165,8 @@ impl Device {
             Running::P1(meter) => meter.handle(),
             Running::Iec(meter) => meter.handle(),
             Running::Tic(meter) => meter.handle(),
+            Running::C12(meter) => meter.handle(),
+            Running::Modbus(line) => line.handle(),
             Running::Replay(replay) => replay.handle(),
         }
     }
@@ -224,6 +265,50 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 id: config.address.clone(),
                 kind: Running::Tic(
                     tic::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
+        }
+        Command::Ansi {
+            pty,
+            modem,
+            big_endian,
+            no_units,
+            damage_every,
+            seed,
+        } => {
+            let load = Curve::new(Kind::Home { pv: false }, seed);
+            let mut config = c12::Config::new(load);
+            config.big_endian = big_endian;
+            config.units = !no_units;
+            config.faults.damage_every = damage_every;
+            if modem {
+                config.dialect = meter_link::c12::client::Dialect::C12_21;
+            }
+            Ok(vec![Device {
+                name: "ansi",
+                protocol: if modem { "c12.21" } else { "c12.18" },
+                id: config.serial.clone(),
+                kind: Running::C12(
+                    c12::Meter::start(&pty, config)
+                        .with_context(|| format!("cannot make {}", pty.display()))?,
+                ),
+            }])
+        }
+        Command::Modbus { pty, units, seed } => {
+            let unit = |number: u8| modbus::Unit {
+                number,
+                serial: 21_000_000 + u32::from(number),
+                load: Curve::new(Kind::Home { pv: false }, seed + u64::from(number)),
+            };
+            let numbers: Vec<String> = units.iter().map(u8::to_string).collect();
+            let config = modbus::Config::new(units.into_iter().map(unit).collect());
+            Ok(vec![Device {
+                name: "modbus",
+                protocol: "modbus",
+                id: numbers.join(","),
+                kind: Running::Modbus(
+                    modbus::MeterLine::start(&pty, config)
                         .with_context(|| format!("cannot make {}", pty.display()))?,
                 ),
             }])

@@ -46,11 +46,7 @@ pub(super) fn read(
         path: path.to_owned(),
         source,
     };
-    let mut source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(path).map_err(failure)?)
-    };
+    let mut source = open(path)?;
     let mut hex = HexText::default();
     let mut mode = format;
     // What came while it was open whether this is hex text.
@@ -85,6 +81,20 @@ pub(super) fn read(
     }
     hex.report();
     Ok(())
+}
+
+/// Opens a recording; '-' is standard input.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(source) => Err(Failure::Input {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn is_hex_text(bytes: &[u8]) -> bool {

@@ -2,9 +2,11 @@
 //!
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
+mod c12;
+pub(super) mod han;
 mod iec62056_21;
 mod input;
-mod output;
+pub(super) mod output;
 mod p1;
 mod sml;
 mod tic;
@@ -49,6 +51,12 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    C12(c12::C12Args),
+    Homeplug(han::HomeplugArgs),
+    Zcl(han::ZclArgs),
+    Ash(han::AshArgs),
+    Ezsp(han::EzspArgs),
+    Znp(han::ZnpArgs),
 }
 
 /// What every protocol's decoder takes.
@@ -69,7 +77,7 @@ struct CommonArgs {
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OutputFormat {
+pub(super) enum OutputFormat {
     /// One JSON object per line.
     Json,
     /// A heading and aligned columns per message.
@@ -108,6 +116,18 @@ pub fn run(args: DecodeArgs) -> ExitCode {
         },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
+        Protocol::C12(args) => match c12::C12Decoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode c12: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Homeplug(args) => ended(han::homeplug(&args)),
+        Protocol::Zcl(args) => ended(han::zcl(&args)),
+        Protocol::Ash(args) => ended(han::ash(&args)),
+        Protocol::Ezsp(args) => ended(han::ezsp(&args)),
+        Protocol::Znp(args) => ended(han::znp(&args)),
     }
 }
 
@@ -117,6 +137,10 @@ fn decode(args: &CommonArgs, mut decoder: impl Decoder) -> ExitCode {
         decoder.feed(bytes, &mut output)
     })
     .and_then(|()| decoder.finish(&mut output).map_err(input::Failure::Output));
+    ended(read)
+}
+
+fn ended(read: Result<(), input::Failure>) -> ExitCode {
     match read {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the lines has seen enough.

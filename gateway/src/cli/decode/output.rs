@@ -7,14 +7,29 @@ use serde_json::{Map, Value};
 use super::OutputFormat;
 
 /// One decoded message or rejected stretch; members stand in the order they were added.
-pub(super) struct Object(Map<String, Value>);
+pub(in crate::cli) struct Object(Map<String, Value>);
 
 impl Object {
-    /// A message that is right.
-    pub(super) fn ok(protocol: &str, offset: u64, length: u64) -> Self {
+    /// A message that is right, and has no place in a stream of bytes.
+    pub(in crate::cli) fn message(protocol: &str) -> Self {
         let mut object = Self(Map::new());
         object.set("protocol", protocol);
         object.set("status", "ok");
+        object
+    }
+
+    /// A message that gives no value, and why.
+    pub(in crate::cli) fn failed(protocol: &str, status: &str, reason: &str) -> Self {
+        let mut object = Self(Map::new());
+        object.set("protocol", protocol);
+        object.set("status", status);
+        object.set("reason", reason);
+        object
+    }
+
+    /// A message that is right.
+    pub(super) fn ok(protocol: &str, offset: u64, length: u64) -> Self {
+        let mut object = Self::message(protocol);
         object.set("offset", offset);
         object.set("length", length);
         object
@@ -28,22 +43,19 @@ impl Object {
         offset: u64,
         length: u64,
     ) -> Self {
-        let mut object = Self(Map::new());
-        object.set("protocol", protocol);
-        object.set("status", status);
-        object.set("reason", reason);
+        let mut object = Self::failed(protocol, status, reason);
         object.set("offset", offset);
         object.set("length", length);
         object
     }
 
     /// Adds a member.
-    pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
+    pub(in crate::cli) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
     /// Adds a member unless there is nothing to say.
-    pub(super) fn set_some(&mut self, name: &str, value: Option<impl Into<Value>>) {
+    pub(in crate::cli) fn set_some(&mut self, name: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.set(name, value);
         }
@@ -57,15 +69,23 @@ impl Object {
     }
 }
 
+impl std::fmt::Display for Object {
+    /// As JSON on one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = serde_json::to_string(&self.0).map_err(|_| std::fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
 /// Standard output, flushed after each object.
-pub(super) struct Output {
+pub(in crate::cli) struct Output {
     format: OutputFormat,
     out: StdoutLock<'static>,
 }
 
 impl Output {
     /// Prints in this format.
-    pub(super) fn new(format: OutputFormat) -> Self {
+    pub(in crate::cli) fn new(format: OutputFormat) -> Self {
         Self {
             format,
             out: io::stdout().lock(),
@@ -73,7 +93,7 @@ impl Output {
     }
 
     /// Prints one object.
-    pub(super) fn print(&mut self, object: Object) -> io::Result<()> {
+    pub(in crate::cli) fn print(&mut self, object: Object) -> io::Result<()> {
         match self.format {
             OutputFormat::Json => writeln!(self.out, "{}", Value::Object(object.0))?,
             OutputFormat::Table => self.out.write_all(table(&object.0).as_bytes())?,
@@ -143,6 +163,6 @@ fn plain(value: &Value) -> String {
 }
 
 /// Octets as lower-case hex.
-pub(super) fn hex(octets: &[u8]) -> String {
+pub(in crate::cli) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -65,7 +65,7 @@ pub(super) struct P1Args {
 /// A key as it was given. clap repeats a value it refuses, so that this takes any text and a
 /// wrong one is found later.
 #[derive(Clone)]
-struct KeyText(Zeroizing<String>);
+pub(super) struct KeyText(pub(super) Zeroizing<String>);
 
 impl FromStr for KeyText {
     type Err = Infallible;

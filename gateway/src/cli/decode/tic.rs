@@ -3,10 +3,11 @@
 use std::io;
 
 use clap::Args;
+use meter_link::model::DayColor;
 use meter_link::model::{MeterTime, RegisterValue};
 use meter_link::tic::{
-    Color, Event, Extent, Frame, Group, Mode, Relays, Splitter, StatusRegister, Tariff,
-    day_profile, telegram,
+    Event, Extent, Frame, Group, Mode, Relays, Splitter, StatusRegister, Tariff, day_profile,
+    telegram,
 };
 use serde_json::{Map, Value, json};
 
@@ -182,7 +183,7 @@ fn value(value: &RegisterValue) -> Option<Value> {
 }
 
 fn tariff(tariff: &Tariff) -> Option<Value> {
-    let color = |color: Option<Color>| color.map(|color| json!(color.name()));
+    let color = |color: Option<DayColor>| color.map(|color| json!(color.name()));
     some_of([
         ("current", tariff.current.as_ref().map(|name| json!(name))),
         ("index", tariff.index.map(|index| json!(index))),
@@ -236,8 +237,8 @@ fn status(status: StatusRegister) -> Value {
         "euridis": status.euridis(),
         "plc_status": status.plc_status(),
         "plc_synchronised": status.plc_synchronised(),
-        "color_today": status.color_today().map(Color::name),
-        "color_tomorrow": status.color_tomorrow().map(Color::name),
+        "color_today": status.color_today().map(DayColor::name),
+        "color_tomorrow": status.color_tomorrow().map(DayColor::name),
         "peak_notice": status.peak_notice(),
         "peak": status.peak(),
     })

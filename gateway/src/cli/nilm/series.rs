@@ -185,7 +185,7 @@ pub(super) fn write_watts(out: &mut Vec<u8>, milliwatts: i64) {
     let mut decimals = size % 1000;
     if decimals > 0 {
         let mut width = 3;
-        while decimals % 10 == 0 {
+        while decimals.is_multiple_of(10) {
             decimals /= 10;
             width -= 1;
         }
@@ -239,7 +239,17 @@ fn is_gzip(path: &Path) -> bool {
 pub(super) fn sha256_of(path: &Path) -> anyhow::Result<String> {
     let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut hash = Sha256::new();
-    io::copy(&mut file, &mut hash).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => hash.update(chunk.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        }
+    }
     Ok(hex(&hash.finalize()))
 }
 

@@ -1,5 +1,6 @@
 //! The reader against a simulated meter, in virtual time.
 
+use super::super::identification::baud;
 use super::*;
 use crate::model::Telegram;
 use crate::session::Parity;

@@ -112,7 +112,7 @@ fn a_frame_of_each_mode() {
     );
     let tomorrow = Tariff::of(two)
         .color_tomorrow
-        .map(super::super::Color::name);
+        .map(crate::model::DayColor::name);
     assert_eq!(tomorrow, Some("red"));
     assert_eq!(one.value("LTARF"), Some("   HP  ROUGE    "));
     assert!(telegram(one).time.is_some() && telegram(two).time.is_none());

@@ -127,9 +127,8 @@ fn a_meter_that_changes_its_mode_is_found_again() {
     let mut bench = Bench::new(Mode::Historic, Mode::Historic);
     bench.send(&frame(Mode::Historic, ADDRESS));
     bench.silence(Duration::from_secs(30));
-    assert_eq!(
-        bench.changes,
-        [],
+    assert!(
+        bench.changes.is_empty(),
         "a silent half-minute is no reason to search"
     );
     bench.meter = Mode::Standard;

@@ -29,7 +29,10 @@ pub enum FileError {
 }
 
 /// The file's text.
-pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+///
+/// # Errors
+/// It cannot be read, or is no UTF-8.
+pub fn read(path: &Path) -> Result<String, FileError> {
     std::fs::read_to_string(path).map_err(|source| FileError::Unreadable {
         path: path.to_path_buf(),
         source,
@@ -37,16 +40,25 @@ pub(crate) fn read(path: &Path) -> Result<String, FileError> {
 }
 
 /// The text as a `T`; `name` says in an error where the text came from.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, FileError> {
+///
+/// # Errors
+/// [`FileError::Form`] with the line.
+pub fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, FileError> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        let line_ends = text.bytes().take(start).filter(|&byte| byte == b'\n');
-        FileError::Form {
-            name: name.to_owned(),
-            line: 1 + line_ends.count(),
-            message: with_nearest(error.message()),
-        }
+        fault_at(text, name, start, with_nearest(error.message()))
     })
+}
+
+/// A fault found in well-formed text at an offset in bytes.
+#[must_use]
+pub fn fault_at(text: &str, name: &str, start: usize, message: String) -> FileError {
+    let line_ends = text.bytes().take(start).filter(|&byte| byte == b'\n');
+    FileError::Form {
+        name: name.to_owned(),
+        line: 1 + line_ends.count(),
+        message,
+    }
 }
 
 /// serde says ``unknown field `prot`, expected one of `port`, `baud` ``: names the nearest.
@@ -71,7 +83,8 @@ fn with_nearest(message: &str) -> String {
 }
 
 /// The one of `known` that is most like `word`, if any is like it at all.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let close = |name: &&'a str| {
         let distance = edits(word, name);
         (distance <= 1 + name.len() / 3).then_some((distance, *name))

@@ -1,0 +1,310 @@
+//! Bills out of the store: what a period came to, what it may become, and the one before it.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use rust_decimal::Decimal;
+use wattle_api::{Bill, BillForecast, BillLine, BillToDate};
+use wattle_billing::bill::{BillError, Interval, Usage, bill};
+use wattle_billing::forecast::History;
+use wattle_billing::tariff::Tariff;
+use wattle_billing::time::Span;
+
+use crate::store::{QUARTER_S, Reader, RegisterRow, StoreError};
+use crate::view::figures::energy_registers;
+
+/// Longest period.
+const MAX_DAYS: i32 = 400;
+/// Days of history that a forecast looks at.
+const HISTORY_DAYS: i64 = 42;
+/// 10 % of a normal distribution lie beyond so many standard deviations.
+const TENTH: f64 = 1.2816;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Configured name of the meter.
+    pub meter: &'a str,
+    /// The home's time zone.
+    pub zone: &'a TimeZone,
+    /// First local date.
+    pub from: Date,
+    /// Last local date.
+    pub to: Date,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Why there is no bill.
+#[derive(Debug, thiserror::Error)]
+pub enum BillProblem {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The period ends before it begins or is too long.
+    #[error("the period is not 1 to 400 days long")]
+    Period,
+    /// Nothing of the period was metered.
+    #[error("nothing of this period was metered")]
+    NothingMetered,
+    /// The tariff makes no bill.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+}
+
+/// The bill of a period as far as it was metered.
+///
+/// # Errors
+/// [`BillProblem`].
+pub fn to_date(
+    reader: &Reader,
+    tariff: &Tariff,
+    asked: &Asked<'_>,
+) -> Result<BillToDate, BillProblem> {
+    let length = asked
+        .from
+        .until(asked.to)
+        .map_or(-1, |span| span.get_days());
+    let period =
+        period(asked.from, asked.to, asked.zone).filter(|_| (0..MAX_DAYS).contains(&length));
+    let period = period.ok_or(BillProblem::Period)?;
+    let registers = Registers::of(reader, asked.meter)?;
+    let metered = registers.intervals(reader, &period)?;
+    let until = metered
+        .last()
+        .map(|interval| interval.span.end)
+        .ok_or(BillProblem::NothingMetered)?;
+    let Ok(usage) = Usage::new(metered) else {
+        return Err(BillProblem::NothingMetered);
+    };
+    let made = bill(tariff, &usage)?;
+    let forecast = if until < period.end && asked.now < period.end {
+        forecast(reader, &registers, tariff, asked, &usage, &period)?
+    } else {
+        None
+    };
+    Ok(BillToDate {
+        from: asked.from,
+        to: asked.to,
+        until,
+        before: before(
+            reader,
+            &registers,
+            tariff,
+            asked,
+            length,
+            until.duration_since(period.start),
+        )?,
+        bill: api(tariff, &made),
+        forecast,
+    })
+}
+
+fn period(from: Date, to: Date, zone: &TimeZone) -> Option<Span> {
+    let start = |date: Date| wattle_billing::time::day_start(date, zone);
+    Span::new(start(from)?, start(to.tomorrow().ok()?)?)
+}
+
+/// The period of the same length before, as far into it as this one was metered.
+fn before(
+    reader: &Reader,
+    registers: &Registers,
+    tariff: &Tariff,
+    asked: &Asked<'_>,
+    length: i32,
+    so_far: SignedDuration,
+) -> Result<Option<Bill>, BillProblem> {
+    // A month is compared with the month before it, however long that is.
+    let is_month = asked.from.day() == 1 && asked.to == asked.from.last_of_month();
+    let first = if is_month {
+        asked.from.checked_sub(1.month())
+    } else {
+        asked.from.checked_sub((i64::from(length) + 1).days())
+    };
+    let Some(span) = first
+        .ok()
+        .and_then(|first| period(first, asked.from.yesterday().ok()?, asked.zone))
+    else {
+        return Ok(None);
+    };
+    let end = span
+        .start
+        .checked_add(so_far)
+        .map_or(span.end, |end| end.min(span.end));
+    let Some(span) = Span::new(span.start, end) else {
+        return Ok(None);
+    };
+    let Ok(usage) = Usage::new(registers.intervals(reader, &span)?) else {
+        return Ok(None);
+    };
+    // An older tariff is not known here; what this one does not price is not compared.
+    Ok(Some(api(tariff, &bill(tariff, &usage)?)).filter(|bill| bill.total.is_some()))
+}
+
+/// The whole period: what was metered and, for the rest, the forecast load.
+fn forecast(
+    reader: &Reader,
+    registers: &Registers,
+    tariff: &Tariff,
+    asked: &Asked<'_>,
+    usage: &Usage,
+    period: &Span,
+) -> Result<Option<BillForecast>, BillProblem> {
+    let until = usage.span().end;
+    let next_hour = (until.as_second() + 3599).div_euclid(3600) * 3600;
+    let since = until
+        .checked_sub(SignedDuration::from_hours(HISTORY_DAYS * 24))
+        .unwrap_or(until);
+    let Some((from, past)) = Timestamp::from_second(next_hour)
+        .ok()
+        .zip(Span::new(since, until))
+    else {
+        return Ok(None);
+    };
+    let mut hours: BTreeMap<i64, (Decimal, i64)> = BTreeMap::new();
+    for interval in registers.intervals(reader, &past)? {
+        let hour = interval.span.start.as_second().div_euclid(3600) * 3600;
+        let sum = hours.entry(hour).or_default();
+        *sum = (
+            sum.0.saturating_add(interval.import_kwh),
+            sum.1 + interval.span.seconds(),
+        );
+    }
+    let mut history = History::new(3600, asked.zone.clone());
+    let mut days: BTreeMap<Date, f64> = BTreeMap::new();
+    for (hour, (kwh, _)) in hours.iter().filter(|(_, (_, seconds))| *seconds == 3600) {
+        let Ok(start) = Timestamp::from_second(*hour) else {
+            continue;
+        };
+        let wh = f64::try_from(*kwh).unwrap_or_default() * 1000.0;
+        history.add(start, wh);
+        *days
+            .entry(asked.zone.to_datetime(start).date())
+            .or_default() += wh;
+    }
+    let slots = usize::try_from((period.end.as_second() - from.as_second()) / 3600).unwrap_or(0);
+    let expected = history.forecast(from, slots);
+    if expected.len() < slots {
+        return Ok(None);
+    }
+    let rest: f64 = expected.iter().map(|slot| slot.mean_wh).sum();
+    let spread = TENTH
+        * deviation(&days)
+        * (f64::from(u32::try_from(slots).unwrap_or(u32::MAX)) / 24.0).sqrt();
+    let total = |factor: f64| -> Result<Option<(Decimal, Decimal)>, BillProblem> {
+        let mut intervals = usage.intervals().to_vec();
+        for slot in &expected {
+            let end = slot
+                .start
+                .checked_add(SignedDuration::from_hours(1))
+                .unwrap_or(slot.start);
+            let kwh = Decimal::try_from((slot.mean_wh * factor).max(0.0) / 1000.0)
+                .unwrap_or_default()
+                .round_dp(3);
+            intervals.extend(Span::new(slot.start, end).map(|span| Interval {
+                span,
+                import_kwh: kwh,
+                export_kwh: Decimal::ZERO,
+            }));
+        }
+        let Ok(usage) = Usage::new(intervals) else {
+            return Ok(None);
+        };
+        let made = bill(tariff, &usage)?;
+        Ok(made.total.map(|total| (total, made.import_kwh)))
+    };
+    let share = if rest > 0.0 {
+        (spread / rest).min(1.0)
+    } else {
+        0.0
+    };
+    let (middle, low, high) = (total(1.0)?, total(1.0 - share)?, total(1.0 + share)?);
+    let (Some((total, import_kwh)), Some((low, _)), Some((high, _))) = (middle, low, high) else {
+        return Ok(None);
+    };
+    Ok(Some(BillForecast {
+        total,
+        low,
+        high,
+        import_kwh,
+    }))
+}
+
+/// Standard deviation of days' totals.
+fn deviation(days: &BTreeMap<Date, f64>) -> f64 {
+    let count = f64::from(u32::try_from(days.len()).unwrap_or(u32::MAX)).max(1.0);
+    let mean = days.values().sum::<f64>() / count;
+    (days.values().map(|day| (day - mean).powi(2)).sum::<f64>() / count).sqrt()
+}
+
+/// The registers of a meter that a bill is made of.
+struct Registers {
+    import: Vec<RegisterRow>,
+    export: Vec<RegisterRow>,
+}
+
+impl Registers {
+    fn of(reader: &Reader, meter: &str) -> Result<Self, StoreError> {
+        let rows = reader.registers()?;
+        let named = rows.iter().find(|row| row.name.as_deref() == Some(meter));
+        let serial = named.map(|row| row.key.serial.clone());
+        let of = |quantity| energy_registers(&rows, serial.as_deref(), quantity);
+        Ok(Self {
+            import: of(1),
+            export: of(2),
+        })
+    }
+
+    /// Closed quarter-hours that start in a span, in kWh.
+    fn intervals(&self, reader: &Reader, span: &Span) -> Result<Vec<Interval>, StoreError> {
+        let mut found: BTreeMap<i64, (Decimal, Decimal)> = BTreeMap::new();
+        for (registers, exports) in [(&self.import, false), (&self.export, true)] {
+            for register in registers {
+                for row in
+                    reader.intervals(register.id, span.start.as_second(), span.end.as_second())?
+                {
+                    let kwh = row.amount() / Decimal::ONE_THOUSAND;
+                    let sums = found.entry(row.start_s).or_default();
+                    let sum = if exports { &mut sums.1 } else { &mut sums.0 };
+                    *sum = sum.saturating_add(kwh);
+                }
+            }
+        }
+        let interval = |(start, (import_kwh, export_kwh)): (i64, (Decimal, Decimal))| {
+            let ends = (
+                Timestamp::from_second(start).ok()?,
+                Timestamp::from_second(start + QUARTER_S).ok()?,
+            );
+            Some(Interval {
+                span: Span::new(ends.0, ends.1)?,
+                import_kwh,
+                export_kwh,
+            })
+        };
+        Ok(found.into_iter().filter_map(interval).collect())
+    }
+}
+
+fn api(tariff: &Tariff, made: &wattle_billing::bill::Bill) -> Bill {
+    let line = |line: &wattle_billing::bill::Line| BillLine {
+        kind: line.kind.name().to_owned(),
+        id: line.id.clone(),
+        label: line.label.clone(),
+        band: line.band.clone(),
+        tier: line.tier.and_then(|tier| u32::try_from(tier).ok()),
+        period: line.period.map(|month| month.to_string()),
+        quantity: line.quantity.normalize(),
+        unit: line.unit.clone(),
+        rate: line.rate.map(|rate| rate.normalize()),
+        amount: line.amount.normalize(),
+    };
+    Bill {
+        currency: tariff.currency.clone().unwrap_or_default(),
+        total: made.total.map(|total| total.normalize()),
+        import_kwh: made.import_kwh.normalize(),
+        export_kwh: made.export_kwh.normalize(),
+        lines: made.lines.iter().map(line).collect(),
+    }
+}

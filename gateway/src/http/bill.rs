@@ -1,0 +1,63 @@
+//! The bill of a period.
+
+use axum::extract::{Query, State as Shared};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::civil::Date;
+use serde::Deserialize;
+use wattle_api::{BILL_PATH, BillToDate};
+
+use super::{Api, Problem};
+use crate::bills::{self, BillProblem};
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new().route(BILL_PATH, get(bill))
+}
+
+#[derive(Deserialize)]
+struct Period {
+    from: Option<Date>,
+    to: Option<Date>,
+}
+
+async fn bill(
+    Shared(api): Shared<Api>,
+    Query(Period { from, to }): Query<Period>,
+) -> Result<Json<BillToDate>, Problem> {
+    let now = api.clock.now();
+    let today = api.home.zone.to_datetime(now).date();
+    let from = from.unwrap_or_else(|| today.first_of_month());
+    let to = to.unwrap_or_else(|| from.last_of_month());
+    let tariff = api.home.tariff.borrow().clone();
+    let tariff = tariff
+        .ok_or_else(|| Problem::not_found("no tariff is configured, or no price has come yet"))?;
+    let grid = api.home.grid.clone();
+    let grid =
+        grid.ok_or_else(|| Problem::not_found("no electricity meter at the grid is configured"))?;
+    let (readers, zone) = (api.readers.clone(), api.home.zone.clone());
+    let work = move || -> Result<BillToDate, Problem> {
+        let reader = readers.open()?;
+        let asked = bills::Asked {
+            meter: &grid,
+            zone: &zone,
+            from,
+            to,
+            now,
+        };
+        bills::to_date(&reader, &tariff, &asked).map_err(|problem| match problem {
+            BillProblem::Store(error) => error.into(),
+            BillProblem::Period => {
+                Problem::bad_request("to is not before from, by at most 400 days")
+            }
+            BillProblem::NothingMetered => Problem::not_found("nothing of this period was metered"),
+            BillProblem::Bill(error) => Problem::bad_request(error.to_string()),
+        })
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => answer.map(Json),
+        Err(error) => {
+            tracing::error!(%error, "a bill was not finished");
+            Err(Problem::bad_request("the bill could not be made"))
+        }
+    }
+}

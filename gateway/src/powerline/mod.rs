@@ -1,0 +1,151 @@
+//! The powerline network at an Ethernet interface: asked every half minute, watched for drop-outs.
+
+mod health;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use han::driver::{self, PacketSocket};
+use han::homeplug::avln::{Survey, SurveyEvent};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use wattle_api::{Notice, Powerline};
+
+use crate::bus::{Bus, Event};
+use crate::clock::SharedClock;
+use crate::config::PowerlineConfig;
+use crate::supervisor::Pulse;
+use health::Health;
+
+/// From one attempt to open an interface to the next.
+const REOPEN: Duration = Duration::from_secs(5);
+
+/// What is known of all powerline networks; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<BTreeMap<String, Powerline>>>);
+
+impl Board {
+    /// All of them, by interface.
+    #[must_use]
+    pub fn all(&self) -> Vec<Powerline> {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        board.values().cloned().collect()
+    }
+
+    fn put(&self, powerline: Powerline) {
+        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        board.insert(powerline.interface.clone(), powerline);
+    }
+}
+
+/// What watching an interface needs.
+#[derive(Clone)]
+pub struct Settings {
+    /// Which interface, and the names of adapters.
+    pub config: PowerlineConfig,
+    /// Where the history of rates is kept.
+    pub state_dir: PathBuf,
+    /// Where it is told.
+    pub board: Board,
+    /// Says what is wrong.
+    pub bus: Bus,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Watches an interface until told to stop. An interface that is missing is tried again for ever.
+///
+/// # Errors
+/// Never; a part that could fail would say so here.
+pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
+    let file = settings
+        .state_dir
+        .join(format!("powerline-{}.json", settings.config.interface));
+    let mut health = Health::new(&settings.config, read(&file).await);
+    let mut kept = settings.clock.now();
+    let mut told = Vec::new();
+    loop {
+        let asked = tokio::select! {
+            () = stop.cancelled() => break,
+            asked = ask(&settings.config.interface) => asked,
+        };
+        let now = settings.clock.now();
+        let every = Duration::from_secs(settings.config.every_s.into());
+        let pause = if asked.is_ok() {
+            every
+        } else {
+            every.min(REOPEN)
+        };
+        match asked {
+            Ok(found) => health.surveyed(&found, now),
+            Err(reason) => health.lost(reason, now),
+        }
+        settings.board.put(health.powerline(now));
+        tell(&settings, health.notices(now), &mut told);
+        if now.duration_since(kept).as_hours() >= 1 {
+            keep(&file, &health).await;
+            kept = now;
+        }
+        let next = Instant::now() + pause;
+        while Instant::now() < next {
+            pulse.beat();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+    keep(&file, &health).await;
+    Ok(())
+}
+
+/// Asks once; opening the socket anew costs nothing and survives an interface that went and came.
+async fn ask(interface: &str) -> Result<SurveyEvent, String> {
+    let socket = PacketSocket::open(interface).map_err(|error| error.to_string())?;
+    let mut survey = Survey::new(socket.mac(), Instant::now());
+    let asked = driver::run(&socket, &mut survey, ControlFlow::Break).await;
+    asked.map_err(|error| format!("interface {interface}: {error}"))
+}
+
+/// Tells the bus when what is wrong has changed, and the log when something new has come.
+fn tell(settings: &Settings, notices: Vec<Notice>, told: &mut Vec<Notice>) {
+    if notices == *told {
+        return;
+    }
+    for notice in &notices {
+        if !told.iter().any(|known| known.text == notice.text) {
+            tracing::warn!("{}", notice.text);
+        }
+    }
+    told.clone_from(&notices);
+    let interface = settings.config.interface.clone();
+    settings.bus.send(Event::Powerline { interface, notices });
+}
+
+async fn read(file: &Path) -> Option<Powerline> {
+    let text = tokio::fs::read(file).await.ok()?;
+    let read = serde_json::from_slice(&text);
+    if let Err(error) = &read {
+        tracing::warn!(file = %file.display(), "the history of the powerline is not used: {error}");
+    }
+    read.ok()
+}
+
+/// Writes the history beside itself and puts it into place in one step.
+async fn keep(file: &Path, health: &Health) {
+    let powerline = health.powerline(Timestamp::UNIX_EPOCH);
+    let Ok(text) = serde_json::to_vec(&powerline) else {
+        return;
+    };
+    let beside = file.with_extension("new");
+    let written = async {
+        tokio::fs::write(&beside, text).await?;
+        tokio::fs::rename(&beside, file).await
+    };
+    if let Err(error) = written.await {
+        tracing::warn!(file = %file.display(), "the history of the powerline is not kept: {error}");
+    }
+}

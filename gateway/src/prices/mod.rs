@@ -1,0 +1,324 @@
+//! The tariff of the moment: its file and the price documents that it names, read again when they
+//! change or when new ones are published.
+//!
+//! Documents come from the file that the tariff names, from a folder, over HTTP(S) or over MQTT.
+//! Fetched ones are kept in `prices/` beside the database, so that a restart without a network
+//! knows what was known, and so that a month's bill knows its first day. Where two documents speak
+//! of the same time, the newer one counts. A document that cannot be read changes nothing.
+
+mod cache;
+mod fetch;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use wattle_billing::tariff::{LoadOptions, Tariff, TariffError};
+use wattle_billing::toml_file::{self, FileError};
+
+use crate::clock::SharedClock;
+use crate::config::TariffConfig;
+use crate::supervisor::Pulse;
+use cache::Cache;
+
+/// How often files and folders are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// First pause after a fetch that failed; doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+/// The tariff of the moment, if there is one.
+pub type Current = watch::Receiver<Option<Arc<Tariff>>>;
+
+/// What the part works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: TariffConfig,
+    /// Folder of the database.
+    pub folder: PathBuf,
+    /// The home's time zone.
+    pub zone: TimeZone,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+impl Settings {
+    /// The tariff from what is on disk now.
+    ///
+    /// # Errors
+    /// The tariff's file or its document cannot be used. A tariff whose documents are fetched and
+    /// of which none has come yet is `None`.
+    pub fn load(&self) -> Result<Option<Tariff>, TariffError> {
+        let Some(file) = &self.config.file else {
+            return Ok(None);
+        };
+        if !self.config.is_fetched() {
+            return crate::tariff::load(file, &self.zone).map(Some);
+        }
+        let mut documents = self.cache().documents();
+        documents.extend(self.folder_documents());
+        let mut tariff: Option<Tariff> = None;
+        for document in documents {
+            match self.with_document(file, &document) {
+                Ok(newer) => match &mut tariff {
+                    Some(tariff) => tariff.renew(newer),
+                    None => tariff = Some(newer),
+                },
+                // One bad document must not take the good ones with it.
+                Err(error @ TariffError::Document { .. }) => {
+                    tracing::warn!(%error, "a price document is passed over");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tariff)
+    }
+
+    fn with_document(&self, file: &std::path::Path, document: &str) -> Result<Tariff, TariffError> {
+        let options = LoadOptions {
+            fallback_zone: Some(self.zone.iana_name().unwrap_or("UTC").to_owned()),
+            ..LoadOptions::default()
+        };
+        let open = |_: &std::path::Path| -> Result<String, FileError> { Ok(document.to_owned()) };
+        let tariff = wattle_billing::tariff::parse(&toml_file::read(file)?, file, &options, &open)?;
+        crate::tariff::with_currency(tariff, file)
+    }
+
+    /// Documents of the folder, the one that changed last at the end.
+    fn folder_documents(&self) -> Vec<String> {
+        let files = self.folder_files();
+        let mut ordered: Vec<(&PathBuf, &SystemTime)> = files.iter().collect();
+        ordered.sort_by_key(|(path, changed)| (**changed, (*path).clone()));
+        let read = |(path, _): (&PathBuf, &SystemTime)| cache::read(path);
+        ordered.into_iter().filter_map(read).collect()
+    }
+
+    fn folder_files(&self) -> BTreeMap<PathBuf, SystemTime> {
+        let entries = self
+            .config
+            .folder
+            .as_deref()
+            .and_then(|folder| std::fs::read_dir(folder).ok());
+        let changed = |entry: std::fs::DirEntry| {
+            let about = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((entry.path(), about.modified().ok()?))
+        };
+        entries
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .filter_map(changed)
+            .collect()
+    }
+
+    /// What of the disk the tariff is made of, so that a change is seen.
+    fn fingerprint(&self) -> BTreeMap<PathBuf, SystemTime> {
+        let mut files = self.folder_files();
+        let own = self.config.file.iter().cloned();
+        let own = own.chain(self.config.file.as_deref().and_then(document_of));
+        for file in own {
+            let changed = std::fs::metadata(&file).and_then(|about| about.modified());
+            files.extend(changed.ok().map(|changed| (file, changed)));
+        }
+        files
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::new(self.folder.join("prices"))
+    }
+}
+
+/// The document that a tariff's file names.
+fn document_of(file: &std::path::Path) -> Option<PathBuf> {
+    let table: toml::Table = toml_file::read(file).ok()?.parse().ok()?;
+    let named = table.get("source")?.get("file")?.as_str()?;
+    Some(crate::config::beside(file, std::path::Path::new(named)))
+}
+
+/// Keeps `out` at the present tariff until told to stop. `pushed` brings documents of MQTT.
+///
+/// # Errors
+/// The configuration cannot be used.
+pub async fn run(
+    settings: Settings,
+    out: watch::Sender<Option<Arc<Tariff>>>,
+    pushed: Arc<tokio::sync::Mutex<mpsc::Receiver<String>>>,
+    pulse: Pulse,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut pushed = pushed.lock().await;
+    let mut fetcher = fetch::Fetcher::new(&settings.config)?;
+    let mut known = settings.fingerprint();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut look_at, mut fetch_at) = (Instant::now() + LOOK_EVERY, Instant::now());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut renew = false;
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            document = pushed.recv() => match document {
+                Some(document) => renew = keep(&settings, document).await?,
+                None => return Ok(()),
+            },
+            _ = tick.tick() => {
+                pulse.beat();
+                let now = Instant::now();
+                if now >= look_at {
+                    look_at = now + LOOK_EVERY;
+                    let present = settings.fingerprint();
+                    renew = present != known;
+                    known = present;
+                }
+                if !settings.config.urls.is_empty() && now >= fetch_at {
+                    let today = settings.clock.now().to_zoned(settings.zone.clone());
+                    let fetched = tokio::select! {
+                        () = stop.cancelled() => return Ok(()),
+                        fetched = fetcher.fetch_all(&settings.config.urls, &today, &pulse) => fetched,
+                    };
+                    fetch_at = now + if fetched.failed {
+                        let wait = pause;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        wait
+                    } else {
+                        pause = FIRST_PAUSE;
+                        Duration::from_secs(u64::from(settings.config.every_s))
+                    };
+                    for document in fetched.documents {
+                        renew |= keep(&settings, document).await?;
+                    }
+                }
+            }
+        }
+        if renew {
+            let own = settings.clone();
+            match tokio::task::spawn_blocking(move || own.load()).await? {
+                Ok(tariff) => {
+                    out.send_replace(tariff.map(Arc::new));
+                }
+                Err(error) => tracing::error!(%error, "the tariff stays as it was"),
+            }
+        }
+    }
+}
+
+/// Puts a document into the cache if it is one of the tariff's form; true when it was.
+async fn keep(settings: &Settings, document: String) -> anyhow::Result<bool> {
+    let (settings, now) = (settings.clone(), settings.clock.now());
+    let work = move || {
+        let Some(file) = &settings.config.file else {
+            return false;
+        };
+        let tariff = match settings.with_document(file, &document) {
+            Ok(tariff) => tariff,
+            Err(error) => {
+                tracing::warn!(%error, "a price document is passed over");
+                return false;
+            }
+        };
+        let start = tariff.published_from().map(|(start, _)| start);
+        match settings.cache().keep(start, &document, now) {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::warn!(%error, "a price document could not be kept");
+                false
+            }
+        }
+    };
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use jiff::Timestamp;
+    use rust_decimal::Decimal;
+
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_second(1_772_323_200).unwrap()
+        }
+    }
+
+    const TARIFF: &str = "version = 1\nname = \"t\"\ncurrency = \"EUR\"\nzone = \"UTC\"\n[source]\nformat = \"awattar\"\nfile = \"now.json\"\n";
+
+    fn document(hour: i64, price: i64) -> String {
+        let at = |hour: i64| (1_772_323_200 + hour * 3600) * 1000;
+        format!(
+            r#"{{"data":[{{"start_timestamp":{},"end_timestamp":{},"marketprice":{price},"unit":"Eur/MWh"}}]}}"#,
+            at(hour),
+            at(hour + 1)
+        )
+    }
+
+    fn per_kwh(tariff: &Tariff, hour: i64) -> Option<Decimal> {
+        tariff.per_kwh(Timestamp::from_second(1_772_323_200 + hour * 3600).unwrap())
+    }
+
+    fn settings(folder: &std::path::Path, config: TariffConfig) -> Settings {
+        std::fs::write(folder.join("tariff.toml"), TARIFF).unwrap();
+        Settings {
+            config: TariffConfig {
+                file: Some(folder.join("tariff.toml")),
+                ..config
+            },
+            folder: folder.to_path_buf(),
+            zone: TimeZone::UTC,
+            clock: Arc::new(Fixed),
+        }
+    }
+
+    #[test]
+    fn documents_of_a_folder_add_up_and_bad_ones_are_passed_over() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("in");
+        std::fs::create_dir(&folder).unwrap();
+        let own = settings(
+            home.path(),
+            TariffConfig {
+                folder: Some(folder.clone()),
+                ..TariffConfig::default()
+            },
+        );
+        assert!(own.load().unwrap().is_none());
+        let before = own.fingerprint();
+        std::fs::write(folder.join("a.json"), document(0, 100)).unwrap();
+        std::fs::write(folder.join("b.json"), document(1, 200)).unwrap();
+        std::fs::write(folder.join("c.json"), "{").unwrap();
+        assert_ne!(own.fingerprint(), before);
+        let tariff = own.load().unwrap().unwrap();
+        assert_eq!(per_kwh(&tariff, 0), Some(Decimal::new(1, 1)));
+        assert_eq!(per_kwh(&tariff, 1), Some(Decimal::new(2, 1)));
+        assert_eq!(per_kwh(&tariff, 2), None);
+    }
+
+    #[tokio::test]
+    async fn pushed_documents_are_followed_and_outlive_a_restart() {
+        let home = tempfile::tempdir().unwrap();
+        let own = settings(
+            home.path(),
+            TariffConfig {
+                topic: Some("prices".to_owned()),
+                ..TariffConfig::default()
+            },
+        );
+        assert!(keep(&own, document(0, 100)).await.unwrap());
+        assert!(!keep(&own, document(0, 100)).await.unwrap());
+        assert!(!keep(&own, "nonsense".to_owned()).await.unwrap());
+        assert!(keep(&own, document(1, 300)).await.unwrap());
+        assert!(keep(&own, document(0, 150)).await.unwrap());
+        let tariff = own.load().unwrap().unwrap();
+        assert_eq!(per_kwh(&tariff, 0), Some(Decimal::new(15, 2)));
+        assert_eq!(per_kwh(&tariff, 1), Some(Decimal::new(3, 1)));
+    }
+}

@@ -1,0 +1,311 @@
+//! What the management messages carry (HomePlug AV 1.1, 11.5; Green PHY 1.1, 11.5; ISO 15118-3,
+//! annex A; the vendor's messages as his published tools read them).
+
+use super::mme::{Mme, MmeError, OUI_QUALCOMM};
+use super::mmtype::{ATTEN_CHAR, MmType};
+use crate::layout::{Count, Field, Kind, Reader, Unwritable, When, write};
+use crate::value::Record;
+
+/// The fields of a message, in order; `None` when its layout is not known.
+///
+/// # Errors
+/// When the frame ends before its fields do.
+pub fn fields(mme: &Mme<'_>) -> Result<Option<Record>, MmeError> {
+    let layout = match mme.oui {
+        None => standard(mme.mmtype),
+        Some(oui) => vendor(mme.mmtype, mme.mmv, oui),
+    };
+    let read = layout.map(|layout| Reader::new(mme.payload).record(layout));
+    Ok(read.transpose()?)
+}
+
+/// The payload of a message of the standard with these fields.
+///
+/// # Errors
+/// When a field is missing or does not fit, or the layout of that type is not known.
+pub fn write_fields(mmtype: MmType, fields: &Record) -> Result<Vec<u8>, Unwritable> {
+    let layout = standard(mmtype).ok_or(Unwritable { field: "mmtype" })?;
+    let mut payload = Vec::new();
+    write(layout, fields, &mut payload)?;
+    Ok(payload)
+}
+
+fn standard(mmtype: MmType) -> Option<&'static [Field]> {
+    Some(match mmtype.0 {
+        0x6002 => UNASSOCIATED_STA_IND,
+        0x6007 => ENCRYPTED_PAYLOAD_RSP,
+        0x6008 => SET_KEY_REQ,
+        0x6009 => SET_KEY_CNF,
+        0x600C => GET_KEY_REQ,
+        0x600D => GET_KEY_CNF,
+        0x6021 => BRG_INFO_CNF,
+        0x6039 => CM_NW_INFO_CNF,
+        0x6049 => NW_STATS_CNF,
+        0x6064 => SLAC_PARAM_REQ,
+        0x6065 => SLAC_PARAM_CNF,
+        0x606A => START_ATTEN_CHAR_IND,
+        0x606E => ATTEN_CHAR_IND,
+        0x606F => ATTEN_CHAR_RSP,
+        0x6076 => MNBC_SOUND_IND,
+        0x6078 => VALIDATE_REQ,
+        0x6079 => VALIDATE_CNF,
+        0x607C => SLAC_MATCH_REQ,
+        0x607D => SLAC_MATCH_CNF,
+        0x6086 => ATTEN_PROFILE_IND,
+        _ => return None,
+    })
+}
+
+fn vendor(mmtype: MmType, mmv: u8, oui: [u8; 3]) -> Option<&'static [Field]> {
+    Some(match (mmtype.0, mmv, oui) {
+        (0xA001, _, OUI_QUALCOMM) => SW_VER_CNF,
+        (0xA039, 1.., OUI_QUALCOMM) => NW_INFO_CNF,
+        (0xA06D, _, OUI_QUALCOMM) => ENET_SETTINGS_CNF,
+        (_, _, OUI_QUALCOMM | [0, 0, 0]) if mmtype.0 == ATTEN_CHAR | 2 => VS_ATTEN_CHAR_IND,
+        _ => return None,
+    })
+}
+
+const fn u8(name: &'static str) -> Field {
+    Field::new(name, Kind::Unsigned(1))
+}
+
+const fn u16(name: &'static str) -> Field {
+    Field::new(name, Kind::Unsigned(2))
+}
+
+const fn octets(name: &'static str, count: u8) -> Field {
+    Field::new(name, Kind::Octets(count))
+}
+
+const fn mac(name: &'static str) -> Field {
+    Field::new(name, Kind::Mac)
+}
+
+const fn reserved(count: u8) -> Field {
+    Field::new("", Kind::Reserved(count))
+}
+
+const AAG: Field = Field::new(
+    "aag",
+    Kind::Each(Count::Field("num_groups"), &Kind::Unsigned(1)),
+);
+
+const UNASSOCIATED_STA_IND: &[Field] = &[octets("nid", 7), u8("cco_capability")];
+
+const CM_NW_INFO_CNF: &[Field] = &[Field::new(
+    "networks",
+    Kind::Groups(Count::Prefix(1), CM_NETWORK),
+)];
+
+const CM_NETWORK: &[Field] = &[
+    octets("nid", 7),
+    u8("snid"),
+    u8("tei"),
+    u8("role"),
+    mac("cco_mac"),
+    u8("access"),
+    u8("coordinating_networks"),
+];
+
+const NW_STATS_CNF: &[Field] = &[Field::new(
+    "stations",
+    Kind::Groups(Count::Prefix(1), STATION_RATES),
+)];
+
+const STATION_RATES: &[Field] = &[mac("mac"), u8("tx_rate"), u8("rx_rate")];
+
+const VALIDATE_REQ: &[Field] = &[u8("signal_type"), u8("timer"), u8("result")];
+
+const VALIDATE_CNF: &[Field] = &[u8("signal_type"), u8("toggle_num"), u8("result")];
+
+const ENCRYPTED_PAYLOAD_RSP: &[Field] = &[u8("result"), u8("pid"), u16("prn")];
+
+const SET_KEY_REQ: &[Field] = &[
+    u8("key_type"),
+    octets("my_nonce", 4),
+    octets("your_nonce", 4),
+    u8("pid"),
+    u16("prn"),
+    u8("pmn"),
+    u8("cco_capability"),
+    octets("nid", 7),
+    u8("new_eks"),
+    octets("new_key", 16),
+];
+
+const SET_KEY_CNF: &[Field] = &[
+    u8("result"),
+    octets("my_nonce", 4),
+    octets("your_nonce", 4),
+    u8("pid"),
+    u16("prn"),
+    u8("pmn"),
+    u8("cco_capability"),
+];
+
+const GET_KEY_REQ: &[Field] = &[
+    u8("request_type"),
+    u8("key_type"),
+    octets("nid", 7),
+    octets("my_nonce", 4),
+    u8("pid"),
+    u16("prn"),
+    u8("pmn"),
+];
+
+const GET_KEY_CNF: &[Field] = &[
+    u8("result"),
+    u8("key_type"),
+    octets("my_nonce", 4),
+    octets("your_nonce", 4),
+    octets("nid", 7),
+    u8("eks"),
+    u8("pid"),
+    u16("prn"),
+    u8("pmn"),
+    octets("key", 16).when(When::Equals("result", 0)),
+];
+
+const BRG_INFO_CNF: &[Field] = &[
+    u8("bridging"),
+    u8("bridge_tei").when(When::Equals("bridging", 1)),
+    Field::new("macs", Kind::Each(Count::Prefix(1), &Kind::Mac)).when(When::Equals("bridging", 1)),
+];
+
+const SLAC_PARAM_REQ: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    octets("run_id", 8),
+];
+
+const SLAC_PARAM_CNF: &[Field] = &[
+    mac("sound_target"),
+    u8("num_sounds"),
+    u8("time_out"),
+    u8("resp_type"),
+    mac("forwarding_sta"),
+    u8("application_type"),
+    u8("security_type"),
+    octets("run_id", 8),
+];
+
+const START_ATTEN_CHAR_IND: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    u8("num_sounds"),
+    u8("time_out"),
+    u8("resp_type"),
+    mac("forwarding_sta"),
+    octets("run_id", 8),
+];
+
+const ATTEN_CHAR_IND: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    mac("source_address"),
+    octets("run_id", 8),
+    octets("source_id", 17),
+    octets("resp_id", 17),
+    u8("num_sounds"),
+    u8("num_groups"),
+    AAG,
+];
+
+const ATTEN_CHAR_RSP: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    mac("source_address"),
+    octets("run_id", 8),
+    octets("source_id", 17),
+    octets("resp_id", 17),
+    u8("result"),
+];
+
+const MNBC_SOUND_IND: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    octets("sender_id", 17),
+    u8("countdown"),
+    octets("run_id", 8),
+    reserved(8),
+    octets("rnd", 16),
+];
+
+const SLAC_MATCH_REQ: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    u16("length"),
+    octets("pev_id", 17),
+    mac("pev_mac"),
+    octets("evse_id", 17),
+    mac("evse_mac"),
+    octets("run_id", 8),
+    reserved(8).when(When::Given),
+];
+
+const SLAC_MATCH_CNF: &[Field] = &[
+    u8("application_type"),
+    u8("security_type"),
+    u16("length"),
+    octets("pev_id", 17),
+    mac("pev_mac"),
+    octets("evse_id", 17),
+    mac("evse_mac"),
+    octets("run_id", 8),
+    reserved(8),
+    octets("nid", 7),
+    reserved(1),
+    octets("nmk", 16),
+];
+
+const ATTEN_PROFILE_IND: &[Field] = &[mac("pev_mac"), u8("num_groups"), reserved(1), AAG];
+
+const SW_VER_CNF: &[Field] = &[
+    u8("status"),
+    u8("device_id"),
+    Field::new("version", Kind::CharString),
+];
+
+const NW_INFO_CNF: &[Field] = &[
+    u8("sub_version"),
+    reserved(1),
+    // The length of what follows.
+    reserved(2),
+    reserved(1),
+    Field::new("networks", Kind::Groups(Count::Prefix(1), NETWORK)),
+];
+
+const NETWORK: &[Field] = &[
+    octets("nid", 7),
+    reserved(2),
+    u8("snid"),
+    u8("tei"),
+    reserved(4),
+    u8("role"),
+    mac("cco_mac"),
+    u8("cco_tei"),
+    reserved(3),
+    // The number of stations stands five octets before them.
+    u8("num_stations"),
+    reserved(5),
+    Field::new(
+        "stations",
+        Kind::Groups(Count::Field("num_stations"), STATION),
+    ),
+];
+
+const STATION: &[Field] = &[
+    mac("mac"),
+    u8("tei"),
+    reserved(3),
+    mac("bridged_mac"),
+    u16("tx_rate"),
+    reserved(2),
+    u16("rx_rate"),
+    reserved(2),
+];
+
+const ENET_SETTINGS_CNF: &[Field] = &[u8("status"), u8("speed"), u8("duplex")];
+
+const VS_ATTEN_CHAR_IND: &[Field] = &[mac("pev_mac"), u8("num_groups")];

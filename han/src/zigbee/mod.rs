@@ -1,0 +1,19 @@
+//! Zigbee: the traffic with a radio coprocessor, and what devices say.
+//!
+//! - [`ash`] and [`ezsp`]: Silicon Labs' coprocessors; [`znp`]: Texas Instruments'.
+//! - [`zcl`]: the Zigbee Cluster Library with the Smart Energy profile; [`zdo`]: the device
+//!   objects.
+//! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files.
+//!
+//! Left out: the radio's own layers (IEEE 802.15.4, NWK, APS), which the coprocessor does.
+
+pub mod ash;
+pub mod ezsp;
+pub mod install_code;
+mod mmo;
+pub mod ota;
+pub mod zcl;
+pub mod zdo;
+pub mod znp;
+
+pub use mmo::matyas_meyer_oseas;

@@ -1,0 +1,483 @@
+//! Reads a meter again and again: a [`Session`] for the driver of a serial port.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::client::{self, Client, Event, FORGET};
+use super::interpret::{Assignments, Entry};
+use super::modem::{Dialling, GUARD, HANG_UP, Modem, Step};
+use super::service::{Request, ResponseCode, table_data};
+use super::table::{Clock, ProfileRow, Table, TableError, Tables};
+use crate::model::{Check, MeterId, MeterTime, RegisterValue, Telegram, Value};
+use crate::session::{Action, Line, Rejected, Session};
+
+/// How a meter is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How a session is opened.
+    pub client: client::Config,
+    /// Line at the start of a session, 9600 8N1 by the standard.
+    pub line: Line,
+    /// From the start of one session to the start of the next.
+    pub period: Duration,
+    /// What sources measure, where the meter does not tell.
+    pub assignments: Assignments,
+    /// C12.21: how the meter is called; `None` for a line that is up.
+    pub modem: Option<Modem>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            client: client::Config::default(),
+            line: Line::eight_none(9_600),
+            period: Duration::from_secs(60),
+            assignments: Assignments::new(),
+            modem: None,
+        }
+    }
+}
+
+/// Tables that say what the others mean; they are read again after [`REFRESH`].
+const MEANING: [u16; 9] = [1, 5, 11, 12, 15, 16, 21, 22, 27];
+/// Tables that are read each time.
+const READINGS: [u16; 4] = [3, 52, 23, 28];
+/// How long it is believed that a meter is configured as before.
+const REFRESH: Duration = Duration::from_secs(3_600);
+/// Octets of a telegram that are kept for the raw ring.
+const MAX_RAW: usize = 64 * 1024;
+
+#[derive(Debug)]
+enum State {
+    /// Nothing to do before this instant.
+    Resting(Option<Instant>),
+    /// The modem is called.
+    Dialling(Dialling),
+    /// The client is at work.
+    Reading,
+    /// The telegram is told; the client takes its leave.
+    Leaving,
+    /// The modem is taken out of its call: what was sent of [`HANG_UP`], and when more is due.
+    HangingUp {
+        sent: usize,
+        due: Instant,
+        next: Instant,
+    },
+}
+
+/// A [`Session`] that reads a meter, again and again. [`Session::restart`] starts it.
+#[derive(Debug)]
+pub struct MeterReader {
+    config: Config,
+    client: Client,
+    state: State,
+    actions: VecDeque<Action>,
+    tables: Tables,
+    /// Tables to be read in this session.
+    due: VecDeque<u16>,
+    meaning_read: Option<Instant>,
+    next: Option<Instant>,
+    raw: Vec<u8>,
+}
+
+impl MeterReader {
+    /// A reader that does nothing until [`Session::restart`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            client: Client::new(config.client.clone()),
+            config,
+            state: State::Resting(None),
+            actions: VecDeque::new(),
+            tables: Tables::new(),
+            due: VecDeque::new(),
+            meaning_read: None,
+            next: None,
+            raw: Vec::new(),
+        }
+    }
+
+    /// The tables read last.
+    #[must_use]
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.next = Some(now + self.config.period);
+        self.raw.clear();
+        self.actions.push_back(Action::SetLine(self.config.line));
+        match &self.config.modem {
+            Some(modem) => self.state = State::Dialling(Dialling::start(modem, now)),
+            None => self.open(now),
+        }
+        self.pump(now);
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.state = State::Reading;
+        // What is not read now must not be told as if it were.
+        for table in READINGS {
+            self.tables.remove(table);
+        }
+        let fresh = self.meaning_read.is_some_and(|read| now < read + REFRESH);
+        self.due = if fresh {
+            self.readings()
+        } else {
+            self.tables = Tables::new();
+            self.meaning_read = None;
+            VecDeque::from([0])
+        };
+        self.client.open(now);
+    }
+
+    /// Those of the tables that the meter has.
+    fn known<const N: usize>(&self, tables: [u16; N]) -> impl Iterator<Item = u16> + use<N> {
+        let general = self.tables.general().ok();
+        let used = general.map(|general| general.std_tables_used);
+        tables
+            .into_iter()
+            .filter(move |table| used.as_ref().is_some_and(|used| used.contains(table)))
+    }
+
+    fn readings(&self) -> VecDeque<u16> {
+        self.known(READINGS).collect()
+    }
+
+    fn pump(&mut self, now: Instant) {
+        if let State::Dialling(dialling) = &mut self.state {
+            match dialling.poll() {
+                Some(Step::Send(octets)) => self.actions.push_back(Action::Send(octets)),
+                Some(Step::Connected) => self.open(now),
+                Some(Step::Failed(reason)) => self.failed(&reason, now),
+                None => return,
+            }
+            return self.pump(now);
+        }
+        while let Some(event) = self.client.poll() {
+            match event {
+                Event::Send(octets) => self.actions.push_back(Action::Send(octets)),
+                Event::SetBaud(baud) => {
+                    let line = Line {
+                        baud,
+                        ..self.config.line
+                    };
+                    self.actions.push_back(Action::SetLine(line));
+                }
+                Event::Opened(_) => self.ask(now),
+                Event::Answer {
+                    request,
+                    code,
+                    payload,
+                } => {
+                    self.answered(&request, code, &payload, now);
+                }
+                Event::Closed => self.rest(now),
+                Event::Failed(_) if matches!(self.state, State::Leaving) => self.rest(now),
+                Event::Failed(error) => self.failed(&error.to_string(), now),
+            }
+        }
+    }
+
+    /// Asks for the next table, or tells what was read and leaves.
+    fn ask(&mut self, now: Instant) {
+        if let Some(table) = self.due.pop_front() {
+            self.client.request(Request::Read { table }, now);
+            return;
+        }
+        match self.telegram() {
+            Ok(telegram) => self.actions.push_back(Action::Telegram(Box::new(telegram))),
+            Err(reason) => {
+                // Perhaps the meter was configured anew.
+                self.meaning_read = None;
+                self.reject(&reason);
+            }
+        }
+        self.state = State::Leaving;
+        self.client.close(now);
+    }
+
+    fn answered(&mut self, request: &Request, code: ResponseCode, payload: &[u8], now: Instant) {
+        let Request::Read { table } = *request else {
+            return self.ask(now);
+        };
+        if code == ResponseCode::OK {
+            match table_data(payload) {
+                Ok(data) => {
+                    self.tables.insert(table, data.to_vec());
+                }
+                Err(error) => self.reject(&format!("table {table}: {error}")),
+            }
+        } else if table == 0 {
+            // Without it nothing else can be read; others may be missing or locked.
+            self.reject(&format!("table 0: {}", code.reason()));
+        }
+        if table == 0 && self.tables.octets(0).is_some() {
+            self.due = self.known(MEANING).collect();
+            self.due.extend(self.readings());
+            self.meaning_read = Some(now);
+        }
+        self.ask(now);
+    }
+
+    fn telegram(&self) -> Result<Telegram, String> {
+        self.tables.general().map_err(|error| error.to_string())?;
+        let assigned = &self.config.assignments;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut reason = None;
+        for table in self.known([23, 28]) {
+            match self.tables.registers_of(table, assigned) {
+                Ok(found) => {
+                    for entry in found {
+                        // A present value may be one of the sums.
+                        if !entries.iter().any(|other| other.register == entry.register) {
+                            entries.push(entry);
+                        }
+                    }
+                }
+                Err(TableError::NotRead(_)) => {}
+                Err(error) => reason = Some(error.to_string()),
+            }
+        }
+        if entries.is_empty() {
+            return Err(reason.unwrap_or_else(|| "the meter gave no registers".to_owned()));
+        }
+        let (serial, manufacturer) = match self.tables.decode(1).map(|found| found.table) {
+            Ok(Table::ManufacturerIdentification(found)) => {
+                (Some(found.serial_no), Some(found.manufacturer))
+            }
+            _ => (None, None),
+        };
+        let device = match self.tables.decode(5).map(|found| found.table) {
+            Ok(Table::DeviceIdentification(found)) => Some(found.device_id),
+            _ => None,
+        };
+        let id = |text: Option<String>| MeterId::new(&text?);
+        Ok(Telegram {
+            meter: id(serial).or_else(|| id(device)),
+            manufacturer: manufacturer.filter(|name| !name.is_empty()),
+            time: self.clock(),
+            values: entries.iter().map(register).collect(),
+            check: Check::Crc,
+            raw: self.raw.clone(),
+            ..Telegram::default()
+        })
+    }
+
+    fn clock(&self) -> Option<MeterTime> {
+        match self.tables.decode(52).ok()?.table {
+            Table::Clock(clock) => meter_time(&clock),
+            _ => None,
+        }
+    }
+
+    fn reject(&mut self, reason: &str) {
+        self.actions.push_back(Action::Rejected(Rejected {
+            reason: reason.to_owned(),
+            length: 0,
+        }));
+    }
+
+    fn failed(&mut self, reason: &str, now: Instant) {
+        self.reject(reason);
+        let earliest = now + FORGET;
+        let next = self
+            .next
+            .map_or(earliest, |next| next.min(now + 4 * FORGET).max(earliest));
+        self.rest_until(next, now);
+    }
+
+    fn rest(&mut self, now: Instant) {
+        self.rest_until(self.next.unwrap_or(now).max(now), now);
+    }
+
+    fn rest_until(&mut self, next: Instant, now: Instant) {
+        self.state = if self.config.modem.is_some() {
+            State::HangingUp {
+                sent: 0,
+                due: now + GUARD,
+                next,
+            }
+        } else {
+            State::Resting(Some(next))
+        };
+    }
+
+    /// Sends the next part of what ends a call; the modem's answers do not matter.
+    fn hang_up(&mut self, now: Instant) {
+        let State::HangingUp { sent, due, next } = &mut self.state else {
+            return;
+        };
+        if *due > now {
+            return;
+        }
+        if let Some(octets) = HANG_UP.get(*sent) {
+            self.actions.push_back(Action::Send(octets.to_vec()));
+            *sent += 1;
+            *due = now + GUARD;
+        } else {
+            self.state = State::Resting(Some((*next).max(now)));
+        }
+    }
+}
+
+/// The time of a meter's clock.
+fn meter_time(clock: &Clock) -> Option<MeterTime> {
+    let at = clock.at?;
+    if clock.gmt_flag {
+        let utc = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        return Some(MeterTime::Utc(utc.timestamp()));
+    }
+    Some(MeterTime::Wall {
+        at,
+        dst: Some(clock.dst_flag),
+    })
+}
+
+fn register(entry: &Entry) -> RegisterValue {
+    RegisterValue {
+        register: entry.register,
+        value: Value::Number(entry.value),
+        unit: entry.unit,
+        status: None,
+        captured_at: entry
+            .captured_at
+            .map(|at| MeterTime::Wall { at, dst: None }),
+        quirk: None,
+    }
+}
+
+impl Session for MeterReader {
+    fn line(&self) -> Line {
+        self.config.line
+    }
+
+    fn handle_input(&mut self, bytes: &[u8], now: Instant) {
+        match &mut self.state {
+            State::Resting(_) | State::HangingUp { .. } => return,
+            State::Dialling(dialling) => dialling.handle_input(bytes, now),
+            State::Reading | State::Leaving => {
+                let room = MAX_RAW.saturating_sub(self.raw.len());
+                self.raw.extend(bytes.iter().take(room));
+                self.client.handle_input(bytes, now);
+            }
+        }
+        self.pump(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Resting(Some(due)) if *due <= now => return self.start(now),
+            State::Resting(_) => return,
+            State::HangingUp { .. } => return self.hang_up(now),
+            State::Dialling(dialling) => dialling.handle_timeout(now),
+            State::Reading | State::Leaving => self.client.handle_timeout(now),
+        }
+        self.pump(now);
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Resting(due) => *due,
+            State::HangingUp { due, .. } => Some(*due),
+            State::Dialling(dialling) => dialling.poll_timeout(),
+            State::Reading | State::Leaving => self.client.poll_timeout(),
+        }
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.actions.clear();
+        self.client = Client::new(self.config.client.clone());
+        self.state = State::Resting(Some(now));
+    }
+}
+
+/// Reads the load profile of one data table, 64 to 67, with a client whose session is open: it
+/// says what to ask and takes the answers. Data is asked for in whole blocks, as many as fit an
+/// answer.
+#[derive(Debug)]
+pub struct ProfileReader {
+    table: u16,
+    tables: Tables,
+    due: VecDeque<u16>,
+    data: Vec<u8>,
+    /// Octets of a block and of all of them, once they are known.
+    size: Option<(usize, usize)>,
+    done: bool,
+}
+
+impl ProfileReader {
+    /// A reader of `table`, 64 to 67.
+    #[must_use]
+    pub fn new(table: u16) -> Self {
+        Self {
+            table,
+            tables: Tables::new(),
+            due: VecDeque::from([0, 61, 62, 63]),
+            data: Vec::new(),
+            size: None,
+            done: false,
+        }
+    }
+
+    /// The next request; `None` when all was asked. `max_message` is the longest answer.
+    pub fn next_request(&mut self, max_message: usize) -> Option<Request> {
+        if let Some(table) = self.due.front() {
+            return Some(Request::Read { table: *table });
+        }
+        let (block, total) = self.size?;
+        if self.done || self.data.len() >= total {
+            return None;
+        }
+        // Code, count and checksum of the answer take four octets.
+        let fitting = max_message.saturating_sub(4).min(0xFFFF) / block.max(1) * block;
+        let left = total - self.data.len();
+        let count = left.min(if fitting == 0 {
+            max_message.saturating_sub(4)
+        } else {
+            fitting
+        });
+        Some(Request::ReadOffset {
+            table: self.table,
+            offset: u32::try_from(self.data.len()).ok()?,
+            count: u16::try_from(count.max(1)).ok()?,
+        })
+    }
+
+    /// Takes an answer.
+    ///
+    /// # Errors
+    /// The meter refused, or the answer is not understood; in words.
+    pub fn answer(&mut self, code: ResponseCode, payload: &[u8]) -> Result<(), String> {
+        if code != ResponseCode::OK {
+            self.done = true;
+            return Err(format!("the meter answered: {}", code.reason()));
+        }
+        let data = table_data(payload).map_err(|error| error.to_string())?;
+        match self.due.pop_front() {
+            Some(table) => {
+                self.tables.insert(table, data.to_vec());
+                if self.due.is_empty() {
+                    let size = self.tables.profile_size(self.table);
+                    self.size = Some(size.map_err(|error| error.to_string())?);
+                }
+            }
+            None if data.is_empty() => self.done = true,
+            None => self.data.extend_from_slice(data),
+        }
+        Ok(())
+    }
+
+    /// The rows, oldest first, once there is nothing more to ask.
+    ///
+    /// # Errors
+    /// A table is missing or does not follow its layout.
+    pub fn rows(mut self) -> Result<Vec<ProfileRow>, TableError> {
+        self.tables.insert(self.table, self.data);
+        self.tables.profile_rows(self.table)
+    }
+}

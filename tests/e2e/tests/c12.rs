@@ -1,0 +1,165 @@
+//! A simulated meter of the American standards, from its optical port to the store and the API,
+//! and a recorded session of it through the command line.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use e2e::daemon::Daemon;
+use e2e::eventually;
+use meter_link::c12::reader::{Config as ReaderConfig, MeterReader};
+use meter_link::session::{Action, Session};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use wattle_sim::c12::{Config, Dialogue, Faults, Meter, Step};
+use wattle_sim::household::{Curve, INSTALLED, Kind};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const POWER_W: i32 = 2_520;
+
+/// A meter with its most significant octet first, on a line that damages packets; the readings
+/// that arrive are those it told.
+#[test]
+fn registers_arrive_from_an_optical_port() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("ansi0");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "SECRET\n")?;
+    let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
+    let config = Config {
+        big_endian: true,
+        faults: Faults {
+            damage_every: 9,
+            ..Faults::default()
+        },
+        ..Config::new(load)
+    };
+    let meter = Meter::start(&link, config)?;
+    let config = format!(
+        "[[meter]]\nname = \"house\"\nprotocol = \"c12.18\"\nport = {link:?}\nperiod_s = 10\n\
+         [meter.c12]\nfast_baud = 9600\npassword = \"file:{}\"\n",
+        password.display()
+    );
+    let daemon = Daemon::start(folder.path(), &config)?;
+    let read = eventually("two sessions are read", PATIENCE, || {
+        let meters = daemon.state()?.meters;
+        Ok(meters.into_iter().find(|meter| meter.telegrams >= 2))
+    })?;
+    assert_eq!(read.id.as_deref(), Some("1234567890"));
+    let of = |obis: &str| {
+        let found = read.registers.iter().find(|register| register.obis == obis);
+        found.with_context(|| format!("{obis} in {:?}", read.registers))
+    };
+    let import = of("1-0:1.8.0*255")?;
+    assert_eq!((import.unit.as_str(), import.check.as_str()), ("Wh", "crc"));
+    let truth = meter.sent();
+    let told = |value: Decimal| {
+        let same = |reading: &wattle_sim::c12::Reading| Decimal::from(reading.import_wh) == value;
+        truth.iter().any(same)
+    };
+    assert!(told(import.value), "{} is not in {truth:?}", import.value);
+    assert_eq!(of("1-0:16.7.0*255")?.value, Decimal::from(POWER_W));
+    assert_eq!(of("1-0:32.7.0*255")?.value.to_string(), "230.40");
+    daemon.stop()?;
+    Ok(())
+}
+
+/// A session on a bad line, packet by packet, as JSON Lines.
+fn recorded(config: Config, unix_s: u64) -> anyhow::Result<String> {
+    let mut now = Instant::now();
+    let mut reader = MeterReader::new(ReaderConfig::default());
+    let mut meter = Dialogue::new(config);
+    let mut text = String::new();
+    let mut note = |dir: &str, octets: &[u8]| {
+        let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        text.push_str(&json!({ "dir": dir, "hex": hex }).to_string());
+        text.push('\n');
+    };
+    reader.restart(now);
+    let mut told = false;
+    for _ in 0..100_000 {
+        let Some(action) = reader.poll_action() else {
+            if told && reader.poll_timeout() > Some(now + Duration::from_secs(20)) {
+                return Ok(text);
+            }
+            let dues = [reader.poll_timeout(), meter.waits_until()];
+            now = dues
+                .into_iter()
+                .flatten()
+                .min()
+                .context("it stands still")?
+                .max(now);
+            reader.handle_timeout(now);
+            for step in meter.time_out(now, unix_s) {
+                if let Step::Send(octets) = step {
+                    note("meter", &octets);
+                    reader.handle_input(&octets, now);
+                }
+            }
+            continue;
+        };
+        match action {
+            Action::Send(octets) => {
+                note("host", &octets);
+                for step in meter.hear(&octets, now, unix_s) {
+                    if let Step::Send(octets) = step {
+                        note("meter", &octets);
+                        reader.handle_input(&octets, now);
+                    }
+                }
+            }
+            Action::Telegram(_) => told = true,
+            _ => {}
+        }
+    }
+    anyhow::bail!("the session does not end")
+}
+
+#[test]
+fn a_recorded_session_is_decoded() -> anyhow::Result<()> {
+    let unix_s = INSTALLED + 40 * 86_400 + 7_000;
+    for (big_endian, damage_every) in [(false, 0), (true, 6)] {
+        let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
+        let config = Config {
+            big_endian,
+            packet_size: 64,
+            faults: Faults {
+                damage_every,
+                ..Faults::default()
+            },
+            ..Config::new(load)
+        };
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("session.jsonl");
+        std::fs::write(&file, recorded(config, unix_s)?)?;
+        let wattle = e2e::program("wattle")?;
+        let run = Command::new(wattle)
+            .args(["decode", "c12"])
+            .arg(&file)
+            .output()?;
+        assert!(run.status.success());
+        let lines = String::from_utf8(run.stdout)?;
+        let objects: Vec<Value> = lines
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
+        // An acknowledgement that was damaged is told as an octet that belongs to nothing.
+        let right = |object: &Value| object["status"] == "ok" || object["length"] == 1;
+        assert!(objects.iter().all(right), "{lines}");
+        let table = |number: u16| {
+            let mut found = objects.iter().filter(|object| object["table"] == number);
+            found
+                .next()
+                .with_context(|| format!("table {number} in {lines}"))
+        };
+        let order = if big_endian { "big" } else { "little" };
+        assert_eq!(table(0)?["decoded"]["data_order"], order);
+        assert_eq!(table(1)?["decoded"]["serial_no"], "1234567890");
+        let wh = u64::try_from(POWER_W)? * (unix_s - INSTALLED) / 3_600;
+        let want = json!({ "obis": "1-0:1.8.0*255", "value": wh.to_string(), "unit": "Wh", "scaler": 0, "raw": wh.to_string(), "source": 0 });
+        assert_eq!(table(23)?["decoded"]["values"][0], want);
+        assert_eq!(table(23)?["values"][0], want);
+        assert_eq!(table(28)?["values"][2]["value"], "230.40");
+    }
+    Ok(())
+}
