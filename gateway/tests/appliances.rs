@@ -78,6 +78,7 @@ impl House {
                     ..Telegram::default()
                 };
                 let incoming = Incoming {
+                    fields: Vec::new(),
                     name: "house".to_owned(),
                     serial: SERIAL.to_owned(),
                     received_at: at,
