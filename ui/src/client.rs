@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wattle_api::{EVENTS_PATH, State};
 
+use crate::bind::Answers;
+
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/wattle/api.sock";
 
@@ -35,6 +37,8 @@ pub struct News {
     pub connected: bool,
     /// Why not, in words for a log.
     pub trouble: Option<String>,
+    /// What was answered to requests.
+    pub answers: Answers,
 }
 
 impl Mailbox {

@@ -4,7 +4,8 @@
 use crate::bind::{self, Link, View};
 use crate::client::{Mailbox, News};
 use crate::format::Language;
-use crate::generated::{App, Nav};
+use crate::generated::{App, Choices, Nav};
+use crate::settings;
 use jiff::{SignedDuration, Timestamp};
 use slint::{ComponentHandle, Timer, TimerMode, Weak};
 use std::cell::{Cell, RefCell};
@@ -23,7 +24,7 @@ pub struct Live {
 struct Inner {
     app: Weak<App>,
     mailbox: Mailbox,
-    language: Language,
+    language: Cell<Language>,
     last: Cell<Option<Instant>>,
     lost: Cell<Option<Timestamp>>,
     told: RefCell<Option<String>>,
@@ -32,12 +33,13 @@ struct Inner {
 
 impl Live {
     /// Connects a window to a mailbox. The mailbox's filler calls [`wake`] after each change.
+    /// `chosen` is called when the household has changed a setting, which holds by then.
     #[must_use]
-    pub fn new(app: &App, mailbox: Mailbox, language: Language) -> Self {
+    pub fn new(app: &App, mailbox: Mailbox, chosen: impl Fn(&App) + 'static) -> Self {
         let inner = Rc::new(Inner {
             app: app.as_weak(),
             mailbox,
-            language,
+            language: Cell::new(settings::language(app)),
             last: Cell::new(None),
             lost: Cell::new(None),
             told: RefCell::new(None),
@@ -47,6 +49,16 @@ impl Live {
         app.global::<Nav>().on_news(move || {
             if let Some(inner) = on_news.upgrade() {
                 Inner::hurry(&inner);
+            }
+        });
+        let on_choice = Rc::downgrade(&inner);
+        app.global::<Choices>().on_changed(move || {
+            if let Some((inner, app)) = on_choice
+                .upgrade()
+                .and_then(|inner| inner.app.upgrade().map(|app| (inner, app)))
+            {
+                inner.follow_choice(&app);
+                chosen(&app);
             }
         });
         let ticks = Timer::default();
@@ -90,6 +102,14 @@ impl Inner {
         }
     }
 
+    fn follow_choice(&self, app: &App) {
+        if let Err(error) = settings::follow(app, jiff::Zoned::now().hour()) {
+            eprintln!("wattle-display: {error}");
+        }
+        self.language.set(settings::language(app));
+        self.update();
+    }
+
     fn update(&self) {
         let Some(app) = self.app.upgrade() else {
             return;
@@ -114,7 +134,8 @@ impl Inner {
                 state,
                 now,
                 link,
-                language: self.language,
+                language: self.language.get(),
+                answers: news.answers,
             },
         );
     }

@@ -3,6 +3,7 @@
 mod bill;
 mod history;
 mod home_network;
+mod usage;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -126,6 +127,7 @@ pub fn router(api: Api) -> Router {
         .merge(history::routes())
         .merge(bill::routes())
         .merge(home_network::routes())
+        .merge(usage::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })
