@@ -228,6 +228,24 @@ pub fn date(at: &Zoned, language: Language) -> String {
     }
 }
 
+/// The short name of a month: May, Mai.
+#[must_use]
+pub fn month(at: &Zoned, language: Language) -> &'static str {
+    let names = match language {
+        Language::English => [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ],
+        Language::German => [
+            "Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez",
+        ],
+    };
+    usize::try_from(at.month() - 1)
+        .ok()
+        .and_then(|index| names.get(index))
+        .copied()
+        .unwrap_or_default()
+}
+
 /// How long ago something was, in the one unit that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {

@@ -46,6 +46,8 @@ pub fn open(settings: Settings) -> Result<App, PlatformError> {
 
 /// Gives a window what it draws with.
 pub fn prepare(app: &App) {
+    app.global::<Prices>()
+        .on_hatching(|width, height| bind::hatching(width, height).into());
     app.global::<Now>()
         .on_ring_picture(|diameter, stroke, permille, backwards, track, fill| {
             let pixels = |length: i32| u32::try_from(length).unwrap_or(0);

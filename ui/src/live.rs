@@ -2,17 +2,20 @@
 //! nothing comes, so that ages go on. An update that changes no text draws nothing.
 
 use crate::bind::{self, Link, View};
-use crate::client::{Mailbox, News};
+use crate::client::{Mailbox, News, Question};
 use crate::format::Language;
-use crate::generated::{App, Choices, Nav};
+use crate::generated::{App, Choices, Nav, Page, Usage};
 use crate::settings;
 use jiff::{SignedDuration, Timestamp};
 use slint::{ComponentHandle, Timer, TimerMode, Weak};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 const BETWEEN_UPDATES: Duration = Duration::from_millis(500);
+/// How often a screen that is open asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs as long as it is kept.
@@ -24,6 +27,8 @@ pub struct Live {
 struct Inner {
     app: Weak<App>,
     mailbox: Mailbox,
+    questions: Sender<Question>,
+    asked: Cell<Option<Instant>>,
     language: Cell<Language>,
     last: Cell<Option<Instant>>,
     lost: Cell<Option<Timestamp>>,
@@ -33,12 +38,20 @@ struct Inner {
 
 impl Live {
     /// Connects a window to a mailbox. The mailbox's filler calls [`wake`] after each change.
+    /// What single screens want to know goes to `questions`; the answers come by the mailbox.
     /// `chosen` is called when the household has changed a setting, which holds by then.
     #[must_use]
-    pub fn new(app: &App, mailbox: Mailbox, chosen: impl Fn(&App) + 'static) -> Self {
+    pub fn new(
+        app: &App,
+        mailbox: Mailbox,
+        questions: Sender<Question>,
+        chosen: impl Fn(&App) + 'static,
+    ) -> Self {
         let inner = Rc::new(Inner {
             app: app.as_weak(),
             mailbox,
+            questions,
+            asked: Cell::new(None),
             language: Cell::new(settings::language(app)),
             last: Cell::new(None),
             lost: Cell::new(None),
@@ -49,6 +62,19 @@ impl Live {
         app.global::<Nav>().on_news(move || {
             if let Some(inner) = on_news.upgrade() {
                 Inner::hurry(&inner);
+            }
+        });
+        let on_open = Rc::downgrade(&inner);
+        app.global::<Nav>().on_opened(move || {
+            if let Some(inner) = on_open.upgrade() {
+                inner.ask();
+            }
+        });
+        let on_ask = Rc::downgrade(&inner);
+        app.global::<Usage>().on_asked(move || {
+            if let Some(inner) = on_ask.upgrade() {
+                inner.ask();
+                inner.update();
             }
         });
         let on_choice = Rc::downgrade(&inner);
@@ -65,6 +91,7 @@ impl Live {
         let on_tick = Rc::downgrade(&inner);
         ticks.start(TimerMode::Repeated, TICK, move || {
             if let Some(inner) = on_tick.upgrade() {
+                inner.ask_again();
                 inner.update();
             }
         });
@@ -99,6 +126,32 @@ impl Inner {
                         inner.update();
                     }
                 });
+        }
+    }
+
+    /// Asks for what the open screen shows besides the state.
+    fn ask(&self) {
+        let Some(app) = self.app.upgrade() else {
+            return;
+        };
+        let question = match app.global::<Nav>().get_page() {
+            Page::Usage => {
+                let (span, back) = bind::wanted(&app.global::<Usage>());
+                Question::Usage(span, back)
+            }
+            Page::Money => Question::Bill,
+            Page::More | Page::Network => Question::Powerline,
+            _ => return,
+        };
+        self.asked.set(Some(Instant::now()));
+        // The thread that answers ends only with the program.
+        let _ = self.questions.send(question);
+    }
+
+    fn ask_again(&self) {
+        if self.asked.get().is_some_and(|at| at.elapsed() >= ASK_AGAIN) {
+            self.asked.set(None);
+            self.ask();
         }
     }
 

@@ -16,7 +16,7 @@ use ui::{Nav, Page, ThemeChoice, client, settings};
 /// The display of a wattle gateway.
 ///
 /// Shows what the home uses now, what it costs and when power will be cheaper. It reads the
-/// gateway's socket and keeps no data of its own.
+/// gateway's socket and keeps nothing but what is chosen on its screen.
 #[derive(Parser)]
 #[command(name = "wattle-display", version, after_help = AFTER_HELP)]
 struct Arguments {
@@ -81,8 +81,10 @@ on directly, where this program was built with the feature `kms`. SLINT_KMS_ROTA
 #[derive(Clone, Copy, ValueEnum)]
 enum Shown {
     Now,
+    Usage,
     Prices,
     More,
+    Money,
     Supplies,
     Network,
     Settings,
@@ -92,6 +94,8 @@ impl From<Shown> for Page {
     fn from(shown: Shown) -> Self {
         match shown {
             Shown::Now => Self::Now,
+            Shown::Usage => Self::Usage,
+            Shown::Money => Self::Money,
             Shown::Prices => Self::Prices,
             Shown::More => Self::More,
             Shown::Supplies => Self::Supplies,
@@ -168,6 +172,9 @@ fn screenshot(arguments: &Arguments, file: &Path) -> Result<()> {
         view.now = at;
     }
     app.global::<Nav>().set_page(arguments.page.into());
+    if arguments.state.is_none() {
+        view.answers = client::answers(&arguments.socket);
+    }
     let (width, height) = arguments.size;
     bind::bind(&app, &view);
     screen.show(&app, width, height, arguments.scale.unwrap_or(1.0))?;
@@ -199,8 +206,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     let weak = app.as_weak();
     let mailbox = client::start(arguments.socket.clone(), move || live::wake(&weak))
         .context("cannot start reading the gateway")?;
+    let weak = app.as_weak();
+    let questions = client::answer(arguments.socket.clone(), mailbox.clone(), move || {
+        live::wake(&weak);
+    })
+    .context("cannot start asking the gateway")?;
     let file = arguments.settings.clone();
-    let live = Live::new(&app, mailbox, move |app| {
+    let live = Live::new(&app, mailbox, questions, move |app| {
         if let Some(file) = &file
             && let Err(error) = settings::save(app, file)
         {

@@ -15,7 +15,7 @@ use slint::platform::{PointerEventButton, WindowEvent};
 use slint::{ComponentHandle, LogicalPosition, LogicalSize};
 use ui::bind::{self, View};
 use ui::format::Language;
-use ui::{App, Choices, Nav, Page, Settings, Theme, ThemeChoice};
+use ui::{App, Choices, Nav, Page, Settings, Theme, ThemeChoice, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Box {
@@ -74,9 +74,53 @@ fn boxes_are_where_they_belong_and_say_what_they_are() {
     rail(&app);
     more(&app);
     other_screens(&app, language);
+    usage(&app, language);
 }
 
-const SCREENS: [(Page, &str); 5] = [
+/// A tap on a bar says its value; another stretch is asked for.
+fn usage(app: &App, language: Language) {
+    app.global::<Nav>().set_page(Page::Usage);
+    let mut view = View::of(fixture("normal"), language);
+    view.answers = common::answers("normal");
+    bind::bind(app, &view);
+    let said = || label(app, "UseChart");
+    assert!(said().starts_with("Total, 7.66 kWh"), "{}", said());
+    let screen = app.global::<Usage>();
+    screen.set_chosen(7);
+    assert_eq!(said(), "07:00, 0.61 kWh, £0.15");
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = asked.clone();
+    screen.on_asked(move || count.set(count.get() + 1));
+    touch(app, place(&button(app, "Earlier")));
+    assert_eq!(
+        (screen.get_back(), screen.get_chosen(), asked.get()),
+        (1, -1, 1)
+    );
+    bind::bind(app, &view);
+    assert_eq!(
+        said(),
+        "Total, –",
+        "an answer about another day is not shown"
+    );
+    touch(app, place(&button(app, "Later")));
+    bind::bind(app, &view);
+    touch(app, place(&of_type(app, "UseChart")[0]));
+    assert!(
+        (8..=14).contains(&screen.get_chosen()),
+        "{}",
+        screen.get_chosen()
+    );
+    touch(app, place(&button(app, "Year")));
+    assert_eq!(
+        (screen.get_span(), screen.get_chosen(), asked.get()),
+        (3, -1, 3)
+    );
+    screen.set_span(0);
+}
+
+const SCREENS: [(Page, &str); 7] = [
+    (Page::Usage, "UsageScreen"),
+    (Page::Money, "MoneyScreen"),
     (Page::Prices, "PricesScreen"),
     (Page::More, "MoreScreen"),
     (Page::Supplies, "SuppliesScreen"),
@@ -162,6 +206,7 @@ fn more(app: &App) {
             .unwrap()
     };
     for (word, page) in [
+        ("Money", Page::Money),
         ("Gas & water", Page::Supplies),
         ("Home network", Page::Network),
         ("Settings", Page::Settings),
@@ -340,7 +385,7 @@ fn touch(app: &App, at: Box) {
 }
 
 fn is_to_come(page: Page) -> bool {
-    matches!(page, Page::Usage | Page::Appliances | Page::Money)
+    page == Page::Appliances
 }
 
 /// Every item of the rail can be touched, and the page that is not built says so.

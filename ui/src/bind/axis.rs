@@ -18,18 +18,19 @@ impl Axis {
     pub(super) fn of(values: impl Iterator<Item = Decimal> + Clone) -> Self {
         let highest = values.clone().fold(Decimal::ZERO, Decimal::max);
         let lowest = values.fold(Decimal::ZERO, Decimal::min);
-        let (below, above) = match (lowest < Decimal::ZERO, highest > Decimal::ZERO) {
-            (true, true) => (1, 1),
-            (true, false) => (2, 0),
-            _ => (0, 2),
+        let half = |end: Decimal| end.checked_div(Decimal::TWO).unwrap_or_default();
+        // Two steps on the side of zero where all values are, or one round end on each side.
+        let lines: Vec<Decimal> = match (lowest < Decimal::ZERO, highest > Decimal::ZERO) {
+            (true, true) => vec![-step(-lowest), Decimal::ZERO, step(highest)],
+            (true, false) => {
+                let step = step(half(-lowest));
+                vec![-step - step, -step, Decimal::ZERO]
+            }
+            _ => {
+                let step = step(half(highest));
+                vec![Decimal::ZERO, step, step + step]
+            }
         };
-        let need = |value: Decimal, lines: i64| {
-            value.checked_div(Decimal::from(lines)).unwrap_or_default()
-        };
-        let step = step(need(highest, above).max(need(-lowest, below)));
-        let lines: Vec<Decimal> = (-below..=above)
-            .filter_map(|line| step.checked_mul(Decimal::from(line)))
-            .collect();
         let end = |line: Option<&Decimal>| line.copied().unwrap_or_default();
         Self {
             scale: Scale::between(end(lines.first()), end(lines.last())),
@@ -77,7 +78,7 @@ mod tests {
     #[test]
     fn lines_are_round() {
         assert_eq!(axis(&["0.342", "0.074"]), ["0.4", "0.2", "0"]);
-        assert_eq!(axis(&["0.28", "-0.05"]), ["0.3", "0", "-0.3"]);
+        assert_eq!(axis(&["0.28", "-0.05"]), ["0.3", "0", "-0.05"]);
         assert_eq!(axis(&["-0.07"]), ["0", "-0.04", "-0.08"]);
         assert_eq!(axis(&["7.1"]), ["8", "4", "0"]);
         assert_eq!(axis(&["1234.5"]), ["1600", "800", "0"]);

@@ -4,13 +4,18 @@
 //! what it shows differs, and models keep their rows, so that an unchanged state draws nothing.
 
 mod axis;
+mod money;
 mod more;
 mod prices;
 mod strip;
 mod tiles;
+mod usage;
+
+pub(crate) use prices::hatching;
+pub(crate) use usage::wanted;
 
 use crate::format::{self, Age, Language};
-use crate::generated::{App, Level, More, Now, Phrase, Prices, Say, Severity};
+use crate::generated::{App, Level, Money, More, Now, Phrase, Prices, Say, Severity, Usage};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use slint::{ComponentHandle, Model, ModelRc, VecModel};
 use wattle_api as api;
@@ -47,6 +52,10 @@ pub struct View {
 pub struct Answers {
     /// The powerline networks.
     pub powerline: Option<Vec<api::Powerline>>,
+    /// What was used, in the stretch that was asked for.
+    pub usage: Option<api::Usage>,
+    /// The bill of the month so far.
+    pub bill: Option<api::BillToDate>,
 }
 
 impl View {
@@ -108,6 +117,8 @@ pub fn bind(app: &App, view: &View) {
     strip::bind(&now, view);
     prices::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
+    usage::bind(&app.global::<Usage>(), view);
+    money::bind(&app.global::<Money>(), view);
 }
 
 fn bind_hero(now: &Now, view: &View) {

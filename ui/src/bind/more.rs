@@ -12,6 +12,13 @@ use wattle_api::{Medium, Meter};
 const ROOM: usize = 6;
 
 pub(super) fn bind(more: &More, view: &View) {
+    more.set_money_line(match month_cost(view) {
+        Some(cost) => phrase(
+            Say::Plain,
+            format::money(cost.amount, &cost.currency, view.language),
+        ),
+        None => phrase(Say::NoTariff, String::new()),
+    });
     let supplies = supplies(view);
     let today: Vec<&str> = supplies
         .iter()
@@ -28,7 +35,7 @@ pub(super) fn bind(more: &More, view: &View) {
     let devices = devices(view);
     let heard = devices
         .iter()
-        .filter(|device| matches!(device.heard, Heard::Live | Heard::Stale))
+        .filter(|device| matches!(device.heard, Heard::Live | Heard::Slow | Heard::Stale))
         .count();
     more.set_network_line(if devices.is_empty() {
         phrase(Say::NoMeters, String::new())
@@ -45,6 +52,10 @@ pub(super) fn bind(more: &More, view: &View) {
         None => format!("wattle {}", env!("CARGO_PKG_VERSION")).into(),
         Some(state) => format!("wattle {}, {}", state.gateway.version, state.gateway.id).into(),
     });
+}
+
+fn month_cost(view: &View) -> Option<&api::Money> {
+    view.state.as_ref()?.month.as_ref()?.cost.as_ref()
 }
 
 fn heard(view: &View, of: Option<api::Freshness>) -> Heard {
@@ -105,9 +116,10 @@ fn supply(
     SupplyData {
         kind,
         today: or_missing(today.map(|today| volume(today.volume_m3))),
-        cost: or_missing(
-            cost.map(|cost| format::money(cost.amount, &cost.currency, view.language)),
-        ),
+        cost: cost
+            .map(|cost| format::money(cost.amount, &cost.currency, view.language))
+            .unwrap_or_default()
+            .into(),
         reading: or_missing(meter.and_then(|meter| reading(view, meter))),
         age: age(view, at),
         heard: heard(view, freshness),
@@ -185,7 +197,7 @@ fn one(view: &View, adapter: &api::Adapter) -> DeviceRow {
         age: age(view, Some(adapter.seen_at)),
         heard: match (gone, slow) {
             (true, _) => Heard::Lost,
-            (false, true) => Heard::Stale,
+            (false, true) => Heard::Slow,
             (false, false) => Heard::Live,
         },
     }
@@ -223,7 +235,7 @@ mod tests {
         assert_eq!(gas.age.say, Say::MinutesAgo);
         view.state.as_mut().unwrap().gas = None;
         let gas = &supplies(&view)[0];
-        assert_eq!((gas.today.as_str(), gas.cost.as_str()), (MISSING, MISSING));
+        assert_eq!((gas.today.as_str(), gas.cost.as_str()), (MISSING, ""));
         view.state = None;
         assert!(supplies(&view).is_empty() && devices(&view).is_empty());
     }

@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::strip;
 use super::{View, phrase, rows};
 use crate::format::{self, MISSING};
-use crate::generated::{AxisMark, Bar, Phrase, Prices, Say, TileData, TileKind};
+use crate::generated::{AxisMark, Bar, Gap, Phrase, Prices, Say, TileData, TileKind};
 use jiff::{Timestamp, ToSpan, Zoned};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 use wattle_api as api;
@@ -35,6 +35,9 @@ pub(super) fn bind(prices: &Prices, view: &View) {
     bind_ends(prices, view, price, &hours);
     if let Some(model) = rows(&prices.get_bars(), bars) {
         prices.set_bars(model);
+    }
+    if let Some(model) = rows(&prices.get_gaps(), gaps(&hours)) {
+        prices.set_gaps(model);
     }
     if let Some(model) = rows(&prices.get_axis(), lines) {
         prices.set_axis(model);
@@ -96,6 +99,35 @@ fn hours<'a>(view: &View, price: &'a Price) -> Vec<Hour<'a>> {
         return Vec::new();
     }
     hours
+}
+
+/// Stretches without a price.
+fn gaps(hours: &[Hour<'_>]) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = Vec::new();
+    for (index, _) in (0..).zip(hours).filter(|(_, (_, slot))| slot.is_none()) {
+        match gaps.last_mut() {
+            Some(gap) if gap.from + gap.count == index => gap.count += 1,
+            _ => gaps.push(Gap {
+                from: index,
+                count: 1,
+            }),
+        }
+    }
+    gaps
+}
+
+/// Slanting lines over an area, as the commands of a path.
+pub(crate) fn hatching(width: i32, height: i32) -> String {
+    const APART: usize = 12;
+    let (width, height) = (width.clamp(0, 4_096), height.clamp(0, 4_096));
+    let mut commands = String::new();
+    for sum in (0..width + height).step_by(APART).skip(1) {
+        // From the left or the lower edge to the upper or the right one.
+        let (x0, y0) = ((sum - height).max(0), sum.min(height));
+        let (x1, y1) = (sum.min(width), (sum - width).max(0));
+        commands.push_str(&format!("M {x0} {y0} L {x1} {y1} "));
+    }
+    commands
 }
 
 /// Where now is, in bars.
@@ -261,4 +293,57 @@ fn announced(view: &View) -> Phrase {
     told.filter_map(say)
         .next()
         .map_or_else(Phrase::default, |say| phrase(say, String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Language;
+
+    fn view(text: &str) -> View {
+        View::of(serde_json::from_str(text).unwrap(), Language::English)
+    }
+
+    #[test]
+    fn two_days_by_the_home_s_clock() {
+        let mut view = view(include_str!("../../tests/fixtures/normal.json"));
+        let price = view.state.clone().unwrap().price.unwrap();
+        let known = |view: &View, price: &Price| {
+            let hours = hours(view, price);
+            let known = hours.iter().filter(|(_, slot)| slot.is_some()).count();
+            (hours.len(), known)
+        };
+        assert_eq!(known(&view, &price), (48, 48));
+        let told = hours(&view, &price);
+        assert_eq!(now_at(&view, &told), 17.5);
+        let names: Vec<(i32, Say)> = marks(&view, &told)
+            .iter()
+            .map(|mark| (mark.bar, mark.text.say))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (0, Say::Today),
+                (12, Say::Plain),
+                (24, Say::Tomorrow),
+                (36, Say::Plain)
+            ]
+        );
+        // A gateway that tells the coming day alone, and a day on which the clock goes back.
+        let older = Price {
+            days: Vec::new(),
+            ..price
+        };
+        assert_eq!(known(&view, &older), (48, 24));
+        let gap = |from, count| Gap { from, count };
+        assert_eq!(gaps(&hours(&view, &older)), [gap(0, 17), gap(41, 7)]);
+        view.now = "2026-10-24T12:00:00Z".parse().unwrap();
+        assert_eq!(hours(&view, &older).len(), 0, "none of them has a price");
+    }
+
+    #[test]
+    fn slanting_lines_stay_inside() {
+        assert_eq!(hatching(20, 10), "M 2 10 L 12 0 M 14 10 L 20 4 ");
+        assert_eq!(hatching(0, -5), "");
+    }
 }

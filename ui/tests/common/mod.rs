@@ -44,5 +44,7 @@ pub(crate) fn answers(name: &str) -> Answers {
     };
     Answers {
         powerline: read("powerline").map(|text| serde_json::from_str(&text).unwrap()),
+        usage: read("usage").map(|text| serde_json::from_str(&text).unwrap()),
+        bill: read("bill").map(|text| serde_json::from_str(&text).unwrap()),
     }
 }
