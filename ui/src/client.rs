@@ -5,6 +5,7 @@
 //! [`Mailbox`] at its own pace.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem::discriminant;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -118,13 +119,17 @@ pub fn answer(
     thread::Builder::new()
         .name("questions".into())
         .spawn(move || {
-            while let Ok(mut question) = questions.recv() {
-                // A finger is faster than a year of quarter-hours: only the last one counts.
+            while let Ok(first) = questions.recv() {
+                // A finger is faster than a year of quarter-hours: of a kind, the last counts.
+                let mut waiting = vec![first];
                 while let Ok(newer) = questions.try_recv() {
-                    question = newer;
+                    waiting.retain(|older| discriminant(older) != discriminant(&newer));
+                    waiting.push(newer);
                 }
-                take(&socket, &mailbox, question);
-                arrived();
+                for question in waiting {
+                    take(&socket, &mailbox, question);
+                    arrived();
+                }
             }
         })?;
     Ok(sender)

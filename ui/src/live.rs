@@ -134,18 +134,19 @@ impl Inner {
         let Some(app) = self.app.upgrade() else {
             return;
         };
-        let question = match app.global::<Nav>().get_page() {
-            Page::Usage => {
-                let (span, back) = bind::wanted(&app.global::<Usage>());
-                Question::Usage(span, back)
-            }
-            Page::Money => Question::Bill,
-            Page::More | Page::Network => Question::Powerline,
+        let (span, back) = bind::wanted(&app.global::<Usage>());
+        let questions: &[Question] = match app.global::<Nav>().get_page() {
+            Page::Usage => &[Question::Usage(span, back)],
+            Page::Money => &[Question::Bill],
+            Page::More => &[Question::Bill, Question::Powerline],
+            Page::Network => &[Question::Powerline],
             _ => return,
         };
         self.asked.set(Some(Instant::now()));
-        // The thread that answers ends only with the program.
-        let _ = self.questions.send(question);
+        for question in questions {
+            // The thread that answers ends only with the program.
+            let _ = self.questions.send(*question);
+        }
     }
 
     fn ask_again(&self) {

@@ -25,7 +25,7 @@ pub(super) fn bind(money: &Money, view: &View) {
         );
         since = Phrase {
             b: format::moment(told.until, &view.local(), view.language).into(),
-            ..phrase(Say::SinceDate, start)
+            ..phrase(Say::SoFar, start)
         };
         if let Some(expected) = &told.forecast {
             forecast = phrase(Say::Forecast, text(expected.total, &told.bill));

@@ -12,13 +12,14 @@ use wattle_api::{Medium, Meter};
 const ROOM: usize = 6;
 
 pub(super) fn bind(more: &More, view: &View) {
-    more.set_money_line(match month_cost(view) {
-        Some(cost) => phrase(
+    let bill = view.answers.bill.as_ref().map(|told| &told.bill);
+    let total = bill.and_then(|bill| Some((bill.total?, bill)));
+    more.set_money_line(total.map_or_else(Phrase::default, |(total, bill)| {
+        phrase(
             Say::Plain,
-            format::money(cost.amount, &cost.currency, view.language),
-        ),
-        None => phrase(Say::NoTariff, String::new()),
-    });
+            format::money(total, &bill.currency, view.language),
+        )
+    }));
     let supplies = supplies(view);
     let today: Vec<&str> = supplies
         .iter()
@@ -52,10 +53,6 @@ pub(super) fn bind(more: &More, view: &View) {
         None => format!("wattle {}", env!("CARGO_PKG_VERSION")).into(),
         Some(state) => format!("wattle {}, {}", state.gateway.version, state.gateway.id).into(),
     });
-}
-
-fn month_cost(view: &View) -> Option<&api::Money> {
-    view.state.as_ref()?.month.as_ref()?.cost.as_ref()
 }
 
 fn heard(view: &View, of: Option<api::Freshness>) -> Heard {

@@ -47,8 +47,9 @@ pub(super) fn bind(prices: &Prices, view: &View) {
     }
     bind_now(prices, view, price);
     let runs: Vec<TileData> = price.map_or_else(Vec::new, |price| runs(view, price));
+    let bands = prices.get_has_bands() || prices.get_has_paid();
     prices.set_no_runs(match price {
-        Some(_) if hours.is_empty() || !has_gap(&hours) => phrase(Say::FlatPrice, String::new()),
+        Some(_) if slots.len() > 1 && !bands => phrase(Say::FlatPrice, String::new()),
         Some(_) => phrase(Say::RunsUnknown, String::new()),
         None => Phrase::default(),
     });
@@ -63,11 +64,6 @@ type Hour<'a> = (Timestamp, Option<&'a Slot>);
 
 fn has(slots: &[&Slot], band: api::Band) -> bool {
     slots.iter().any(|slot| slot.band == band)
-}
-
-/// True when fewer than two hours have a price.
-fn has_gap(hours: &[Hour<'_>]) -> bool {
-    hours.iter().filter(|(_, slot)| slot.is_some()).count() < 2
 }
 
 /// Every hour of today and tomorrow by the home's clock. Empty when none of them has a price.

@@ -37,8 +37,8 @@ pub(super) fn bind(screen: &Usage, view: &View) {
     let bars = answer.map_or_else(Vec::new, |usage| bars(view, usage));
     let lines = answer.map_or_else(Vec::new, |usage| {
         axis(usage).lines(|value| match value.is_zero() {
-            true => "0".to_owned(),
-            false => format::energy(value, view.language),
+            true => "0\u{a0}kWh".to_owned(),
+            false => format::figures(value, view.language),
         })
     });
     screen.set_title(answer.map_or_else(Phrase::default, |usage| title(view, usage)));
