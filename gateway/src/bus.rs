@@ -38,6 +38,15 @@ pub enum Event {
         /// All that hold now.
         hints: Vec<meter_link::model::Hint>,
     },
+    /// A receiver's state has changed.
+    Receiver {
+        /// Name of the receiver in the configuration.
+        name: String,
+        /// What is wrong with it; `None` when nothing is.
+        trouble: Option<String>,
+    },
+    /// A meter was taken on while running.
+    Adopted(Arc<crate::config::MeterConfig>),
     /// The MQTT broker was reached (`None`) or lost (the reason).
     Broker(Option<String>),
     /// All that is wrong with the powerline at an interface.

@@ -1,13 +1,16 @@
 //! Collecting: one part of the daemon per meter, from its port to the store.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use meter_link::c12::reader::MeterReader;
-use meter_link::driver::{self, ModbusMeter, PortEvent, SerialPort};
+use meter_link::dlms::client::job::Outcome;
+use meter_link::dlms::listener;
+use meter_link::driver::{self, ModbusMeter, Place, PortEvent};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
@@ -19,8 +22,9 @@ use crate::bus::{Bus, Event};
 use crate::buses::Buses;
 use crate::channel;
 use crate::clock::SharedClock;
-use crate::config::{MeterConfig, Protocol};
-use crate::store::Incoming;
+use crate::config::{Framing, MeterConfig, Protocol};
+use crate::dlms;
+use crate::store::{Incoming, Profiles};
 use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
@@ -37,6 +41,10 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub struct Sink {
     /// Into the store.
     pub store: mpsc::Sender<Incoming>,
+    /// The load profiles.
+    pub profiles: Profiles,
+    /// Folder of what outlives the daemon, such as invocation counters.
+    pub state_dir: PathBuf,
     /// To everyone who wants to know.
     pub bus: Bus,
     /// The wall clock.
@@ -55,7 +63,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (events, mut from_driver) = mpsc::channel(QUEUE);
-    let drive = drive(&meter, &buses, events, stop.clone())?;
+    let drive = drive(&meter, &sink, &buses, events, stop.clone())?;
     let mut collector = Collector {
         meter: &meter,
         sink,
@@ -85,6 +93,7 @@ pub async fn run(
 /// What reads the meter and tells `events` of it.
 fn drive<'a>(
     meter: &'a MeterConfig,
+    sink: &Sink,
     buses: &Buses,
     events: mpsc::Sender<PortEvent>,
     stop: CancellationToken,
@@ -103,12 +112,14 @@ fn drive<'a>(
         };
         return Ok(async move { driver::run_modbus(&meter, events, stop).await }.boxed());
     }
-    let mut session = session(meter)?;
-    let port = SerialPort {
-        path: meter.port.clone(),
-        power: meter.head_power,
+    let mut session = match meter.protocol {
+        Protocol::Dlms => dlms_session(meter, sink)?,
+        _ => session(meter)?,
     };
-    Ok(async move { driver::run(&port, session.as_mut(), events, stop).await }.boxed())
+    let place: Place = meter.port.to_string_lossy().parse()?;
+    let power = meter.head_power;
+    let drive = async move { driver::run_at(&place, power, session.as_mut(), events, stop).await };
+    Ok(drive.boxed())
 }
 
 fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
@@ -137,14 +148,17 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
+        Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
+        Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
         Protocol::Modbus => anyhow::bail!("a Modbus meter has no session"),
         Protocol::P1 => {
-            let keys = meter.p1_keys()?;
+            let keys = meter.keys()?;
             Box::new(match p1_line(meter) {
                 Some(line) => p1::Listener::new(line, keys),
                 None => p1::Listener::searching(keys),
             })
         }
+        Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
         Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
 }
@@ -161,6 +175,26 @@ fn p1_line(meter: &MeterConfig) -> Option<Line> {
         (Some(baud), None) => Some(usual(baud)),
         (baud, Some(framing)) => Some(framing.at(baud.unwrap_or(115_200))),
     }
+}
+
+fn dlms_push(meter: &MeterConfig) -> anyhow::Result<listener::Config> {
+    let framing = meter.framing.unwrap_or(Framing::EightEven);
+    Ok(listener::Config {
+        line: framing.at(meter.baud.unwrap_or(2400)),
+        find_parity: meter.framing.is_none(),
+        keys: meter.keys()?,
+        profiles: meter.profiles()?,
+    })
+}
+
+/// A DLMS/COSEM meter goes on behind the last row of its profile that is stored.
+fn dlms_session(meter: &MeterConfig, sink: &Sink) -> anyhow::Result<Box<dyn Session>> {
+    let profile = meter.dlms.as_ref().and_then(|dlms| dlms.profile);
+    let since = profile.map(|profile| sink.profiles.last(&meter.name, profile));
+    let since = since.transpose()?.flatten();
+    let clock = sink.clock.clone();
+    let reader = dlms::reader(meter, &sink.state_dir, clock, since)?;
+    Ok(Box::new(reader))
 }
 
 struct Collector<'a> {
@@ -220,6 +254,7 @@ impl Collector<'_> {
                     received_at: self.sink.clock.now(),
                     port: self.meter.port.display().to_string(),
                     telegram: *telegram,
+                    fields: Vec::new(),
                 };
                 self.sink
                     .store
@@ -227,6 +262,44 @@ impl Collector<'_> {
                     .await
                     .map_err(|_| anyhow::anyhow!("the store has ended"))?;
             }
+            PortEvent::Dlms(outcome) => self.dlms(*outcome).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn dlms(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+        let name = self.meter.name.clone();
+        match outcome {
+            Outcome::Profile(rows) => {
+                for gap in &rows.gaps {
+                    tracing::warn!(
+                        meter = name,
+                        profile = %rows.profile,
+                        after = gap.after.iso(),
+                        before = gap.before.iso(),
+                        missing = gap.missing,
+                        clock_changed = gap.clock_changed,
+                        status = gap.status,
+                        "the load profile has a gap"
+                    );
+                }
+                let profiles = self.sink.profiles.clone();
+                let stored = {
+                    let name = name.clone();
+                    tokio::task::spawn_blocking(move || profiles.store(&name, &rows))
+                };
+                // What could not be stored is read again after the restart.
+                let new = stored.await??;
+                tracing::info!(meter = name, rows = new, "rows of the load profile stored");
+            }
+            Outcome::Clock(clock) => tracing::info!(
+                meter = name,
+                ahead_s = clock.ahead_s,
+                set = clock.set,
+                ahead_after_s = clock.ahead_after_s,
+                "the meter's clock"
+            ),
             _ => {}
         }
         Ok(())
@@ -273,7 +346,24 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use meter_link::session::Parity;
+
     use super::*;
+
+    #[test]
+    fn the_line_of_a_dlms_meter_that_pushes() {
+        let line = |more: &str| {
+            let text = format!(
+                "[[meter]]\nname = \"house\"\nprotocol = \"dlms-push\"\nport = \"/dev/null\"\n{more}"
+            );
+            let config: crate::config::Config = toml::from_str(&text).unwrap();
+            let made = dlms_push(&config.meters[0]).unwrap();
+            (made.line.baud, made.line.parity, made.find_parity)
+        };
+        assert_eq!(line(""), (2400, Parity::Even, true));
+        let fixed = (115_200, Parity::None, false);
+        assert_eq!(line("baud = 115200\nframing = \"8N1\"\n"), fixed);
+    }
 
     #[test]
     fn the_line_of_a_p1_meter_follows_its_speed() {

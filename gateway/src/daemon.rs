@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -14,10 +15,11 @@ use crate::bus::Bus;
 use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
-use crate::config::Config;
+use crate::config::{Config, MeterConfig, Protocol};
 use crate::http::{self, Api};
 use crate::mqtt;
 use crate::powerline;
+use crate::radio::{self, Radio};
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
@@ -50,7 +52,7 @@ pub async fn run(
 
 /// Runs with one configuration; returns the one to go on with.
 async fn run_once(
-    config: Config,
+    mut config: Config,
     reread: &impl Fn() -> anyhow::Result<Config>,
     signals: &mut Signals,
 ) -> anyhow::Result<Option<Config>> {
@@ -78,6 +80,7 @@ async fn run_once(
         started_at: clock.now(),
     };
     let mut supervisor = Supervisor::default();
+    let radio = start_radio(&mut supervisor, &mut config, &store, &bus, &clock, &zone)?;
     let grid = |meter: &&crate::config::MeterConfig| {
         meter.medium == wattle_api::Medium::Electricity && meter.role == crate::config::Role::Grid
     };
@@ -123,6 +126,7 @@ async fn run_once(
         home,
     );
     api.powerline = powerlines;
+    api.radio.clone_from(&radio);
     start_api(&mut supervisor, &config, api);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     if !config.mqtt.host.is_empty() {
@@ -134,16 +138,21 @@ async fn run_once(
             readers: store.readers(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
+            radio: radio.clone(),
+            receivers: config.receivers.clone(),
         };
         supervisor.start("mqtt", WITHIN, move |pulse, stop| {
             mqtt::run(settings.clone(), pulse, stop)
         });
     }
+    let wired = |meter: &MeterConfig| meter.protocol != Protocol::Wmbus;
     let buses = Buses::default();
-    for meter in config.meters {
+    for meter in config.meters.into_iter().filter(wired) {
         let buses = buses.clone();
         let sink = Sink {
             store: store.queue(),
+            profiles: store.profiles(),
+            state_dir: config.gateway.state_dir.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
@@ -166,6 +175,57 @@ async fn run_once(
     // The collectors are gone, so that the writer ends once it has committed what was waiting.
     tokio::task::spawn_blocking(move || store.close()).await?;
     Ok(next)
+}
+
+/// Starts the receivers and what stands behind them, if there are any. Meters that were taken on
+/// join those that are configured.
+fn start_radio(
+    supervisor: &mut Supervisor,
+    config: &mut Config,
+    store: &Store,
+    bus: &Bus,
+    clock: &SharedClock,
+    zone: &TimeZone,
+) -> anyhow::Result<Option<radio::Handle>> {
+    if config.receivers.is_empty() {
+        return Ok(None);
+    }
+    let folder = config.gateway.state_dir.clone();
+    let radio = Radio::open(
+        folder,
+        zone.clone(),
+        &config.meters,
+        &config.receivers,
+        &config.gateway.drivers_dir,
+    )?;
+    for adopted in &radio.adopted {
+        let same = |meter: &MeterConfig| meter.name == adopted.name || meter.id == adopted.id;
+        if !config.meters.iter().any(same) {
+            config.meters.push(adopted.clone());
+        }
+    }
+    let handle = radio.handle.clone();
+    let (queue, bus) = (store.queue(), bus.clone());
+    supervisor.start("radio", WITHIN, move |pulse, stop| {
+        radio.clone().run(queue.clone(), bus.clone(), pulse, stop)
+    });
+    for receiver in &config.receivers {
+        let (receiver, hub, clock) = (receiver.clone(), handle.clone(), Arc::clone(clock));
+        supervisor.start(
+            format!("receiver {}", receiver.name),
+            WITHIN,
+            move |pulse, stop| {
+                radio::run_receiver(
+                    receiver.clone(),
+                    hub.clone(),
+                    Arc::clone(&clock),
+                    pulse,
+                    stop,
+                )
+            },
+        );
+    }
+    Ok(Some(handle))
 }
 
 fn start_view(

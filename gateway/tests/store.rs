@@ -62,6 +62,7 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             raw: vec![0x1B; 100],
             ..Telegram::default()
         },
+        fields: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A key of 16, 24 or 32 octets.
@@ -34,12 +35,27 @@ impl Key {
             .ok_or(KeyError)
     }
 
+    /// A key of 16, 24 or 32 octets; `None` for any other number.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        matches!(octets.len(), 16 | 24 | 32).then(|| Self(Zeroizing::new(octets.to_vec())))
+    }
+
     /// The octets.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         &self.0
     }
 }
+
+/// In a time that does not depend on where two keys differ.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +64,8 @@ impl fmt::Debug for Key {
 }
 
 /// Hex digits as octets; `None` for an odd number of them or anything else.
-pub(crate) fn octets(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn octets(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let octet = |[high, low]: &[u8; 2]| u8::try_from(16 * digit(*high)? + digit(*low)?).ok();

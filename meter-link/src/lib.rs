@@ -13,11 +13,13 @@
 
 pub mod c12;
 pub mod crc;
+pub mod dlms;
 #[cfg(feature = "driver")]
 pub mod driver;
 pub mod iec62056_21;
 pub mod key;
 pub mod line_search;
+pub mod mbus;
 pub mod modbus;
 pub mod model;
 pub mod osgp;
@@ -28,3 +30,4 @@ pub mod session;
 pub mod sml;
 pub mod tic;
 mod window;
+pub mod wmbus;

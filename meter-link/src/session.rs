@@ -12,7 +12,9 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
+use crate::wmbus::receiver::{Condition, RadioFrame};
 
 /// Parity of a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +82,7 @@ pub struct Rejected {
 }
 
 /// What a session wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Send these bytes, at the line settings in force, and wait until they have left.
     Send(Vec<u8>),
@@ -90,6 +92,14 @@ pub enum Action {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// What a DLMS/COSEM meter was found to hold beside its registers: rows of a profile, a clock.
+    Dlms(Box<Outcome>),
+    /// A radio frame of some meter, from a receiver that serves many.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
+    /// Close the port and open it again, for this reason.
+    Reopen(String),
 }
 
 /// A protocol's side of a conversation with one meter, without any input or output of its own.

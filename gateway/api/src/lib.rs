@@ -10,6 +10,7 @@
 //! - A client formats and translates; it computes neither energy nor money.
 
 mod powerline;
+mod radio;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ use serde::{Deserialize, Serialize};
 
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
+};
+pub use radio::{
+    ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
+    MeterKey, RECEIVERS_PATH, Receiver, SecretText,
 };
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 
@@ -278,6 +283,10 @@ pub struct Window {
 pub struct Supply {
     /// Volume in cubic metres.
     pub volume_m3: Decimal,
+    /// Gas: the energy of it in kWh, by calorific value and correction factor; absent where they
+    /// are not configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_kwh: Option<Decimal>,
     /// Cost; absent without a tariff.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
@@ -360,6 +369,8 @@ pub enum NoticeCode {
     RegisterFell,
     /// The MQTT broker cannot be reached.
     BrokerLost,
+    /// A radio receiver hears nothing or does not answer.
+    ReceiverSilent,
     /// The store cannot be written.
     StoreFailed,
     /// No powerline adapter answers, or its interface cannot be used.
@@ -402,6 +413,9 @@ pub struct Meter {
     pub rejected: u64,
     /// The last value of every register, in the order of their codes.
     pub registers: Vec<Register>,
+    /// Radio and bus meters: everything they told, by name, in the order told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
     /// The tariff in force by the meter's own word; absent when it does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff: Option<MeterTariff>,
@@ -443,6 +457,18 @@ pub struct Outage {
     pub ended_at: civil::DateTime,
     /// How long it was away.
     pub seconds: u64,
+}
+
+/// Something that a meter told, by the name it has in dashboards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The name; that of a number ends in its unit: `total_m3`, `flow_temperature_c`.
+    pub name: String,
+    /// The value: an exact number, a date, a text; absent when the meter says that it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// When the telegram came that told it.
+    pub received_at: Timestamp,
 }
 
 /// What a meter measures.

@@ -1,9 +1,11 @@
 //! The command line.
 
 pub mod decode;
+pub mod driver;
 mod han;
 pub mod probe;
 mod readings;
+pub mod service;
 mod tariff;
 
 use std::io::Write;
@@ -30,7 +32,9 @@ Examples:
   wattle run                             read the meters, as the system service does
   wattle probe /dev/ttyUSB0              which meter is at this port?
   wattle decode sml capture.bin          what do these recorded bytes say?
+  wattle meter heard                     which gas, water and heat meters are near?
   wattle tariff cost --tariff tariff.toml --usage usage.csv
+  wattle read house 1-0:1.8.0            read one register of a meter now
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -45,12 +49,15 @@ enum Command {
     /// Say whether the configuration is right, and if not, where and why
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
+    Driver(driver::DriverArgs),
     Probe(probe::ProbeArgs),
     Tariff(tariff::TariffArgs),
     Import(readings::import::ImportArgs),
     Export(readings::export::ExportArgs),
     Bill(readings::bill::BillArgs),
     Vee(readings::vee::VeeArgs),
+    Read(service::ReadArgs),
+    Meter(service::MeterArgs),
     Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -78,12 +85,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
+        Command::Driver(args) => driver::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Tariff(args) => tariff::run(&args),
         Command::Import(args) => readings::import::run(&args),
         Command::Export(args) => readings::export::run(&args),
         Command::Bill(args) => readings::bill::run(&args),
         Command::Vee(args) => readings::vee::run(&args),
+        Command::Read(args) => service::read(&args),
+        Command::Meter(args) => service::meter(&args),
         Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

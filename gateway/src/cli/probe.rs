@@ -196,6 +196,7 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
         Protocol::DlmsModeE if finding.meter.is_none() => return None,
         Protocol::Iec62056_21 | Protocol::Iec62056_21Push | Protocol::DlmsModeE => "iec62056-21",
         Protocol::ModbusRtu | Protocol::ModbusTcp => "modbus",
+        Protocol::C1218 => "c12.18",
         _ => return None,
     };
     let modbus = protocol == "modbus";
@@ -216,7 +217,7 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
         text.push_str("push = true\n");
     }
     let usual = match protocol {
-        "sml" => Some(Line::eight_none(9_600)),
+        "sml" | "c12.18" => Some(Line::eight_none(9_600)),
         "iec62056-21" if finding.protocol == Protocol::Iec62056_21Push => {
             Some(Line::seven_even(2_400))
         }
@@ -291,6 +292,7 @@ mod tests {
             finding(Protocol::Iec62056_21, Line::seven_even(300)),
             finding(Protocol::Iec62056_21Push, Line::seven_even(2_400)),
             finding(Protocol::DlmsModeE, Line::seven_even(300)),
+            finding(Protocol::C1218, Line::eight_none(9_600)),
             modbus,
         ] {
             let snippet = config(&args(), &finding).unwrap();

@@ -95,6 +95,12 @@ fn anchor_paths(table: &mut Table, file: &Path) {
             *path = beside(file, Path::new(path.as_str())).display().to_string();
         }
     }
+    let meters = table.get_mut("meter").and_then(Value::as_array_mut);
+    for meter in meters.into_iter().flatten() {
+        if let Some(Value::String(path)) = meter.get_mut("profile") {
+            *path = beside(file, Path::new(path.as_str())).display().to_string();
+        }
+    }
 }
 
 fn merge(into: &mut Table, from: Table) {
@@ -241,7 +247,7 @@ mod tests {
         let right =
             format!("{p1}key = {good}\nauth_key = {good}\nsystem_title = \"57534d3030303031\"\n");
         let config = load_text(&right, &[]).unwrap();
-        let keys = config.meters[0].p1_keys().unwrap();
+        let keys = config.meters[0].keys().unwrap();
         assert_eq!(keys.system_title, Some(*b"WSM00001"));
         assert!(!keys.encryption.is_empty() && !keys.authentication.is_empty());
         for (text, part) in [
@@ -262,6 +268,27 @@ mod tests {
             assert!(error.contains(part), "{part}: {error}");
             assert!(!error.contains("c0ffee"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dlms_meter_that_pushes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lists.toml");
+        let meter = METER.replace("sml", "dlms-push");
+        let named = format!("{meter}framing = \"8N1\"\nprofile = {file:?}\n");
+        let error = load_text(&named, &[]).unwrap_err().to_string();
+        assert!(error.contains("lists.toml"), "{error}");
+        let profile = "[[profile]]\nid = \"mine\"\nsource = \"the installer\"\nshape = \"positions\"\n\
+            elements = [1]\nplace = [{ at = 0, obis = \"1-0:1.7.0\", unit = \"W\" }]\n";
+        std::fs::write(&file, profile).unwrap();
+        let config = load_text(&named, &[]).unwrap();
+        assert_eq!(config.meters[0].protocol.name(), "dlms-push");
+        assert_eq!(config.meters[0].profiles().unwrap()[0].id, "mine");
+        std::fs::write(&file, profile.replace("\"W\"", "\"Watt\"")).unwrap();
+        let error = load_text(&named, &[]).unwrap_err().to_string();
+        assert!(error.contains("\"Watt\" is no unit"), "{error}");
+        let error = load_text(&format!("{METER}profile = {file:?}\n"), &[]).unwrap_err();
+        assert!(error.to_string().contains("dlms-push"), "{error}");
     }
 
     #[test]

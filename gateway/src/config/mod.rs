@@ -4,9 +4,11 @@
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
 mod c12;
+mod dlms;
 mod framing;
 mod load;
 mod modbus;
+mod receiver;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -14,17 +16,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
+use meter_link::dlms::security::{Keys, parse_title};
 use meter_link::driver::HeadPower;
 use meter_link::key::Key;
+use meter_link::mbus;
 use meter_link::modbus::RegisterMap;
-use meter_link::p1;
+use meter_link::profile::dlms::{self as profile, Profile};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
 pub use c12::{C12Config, SourceConfig};
+pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
+pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 
 /// Where the configuration is looked for when none is named.
@@ -44,6 +51,9 @@ pub struct Config {
     /// The powerline adapters, by the Ethernet interface at which they are.
     #[serde(rename = "powerline")]
     pub powerlines: Vec<PowerlineConfig>,
+    /// The receivers of wireless meters.
+    #[serde(rename = "receiver")]
+    pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
     /// The MQTT broker.
@@ -60,6 +70,8 @@ pub struct GatewayConfig {
     pub time_zone: Option<String>,
     /// Folder of the store.
     pub state_dir: PathBuf,
+    /// Folder of the installer's own drivers of M-Bus meters, `*.toml`; it need not be there.
+    pub drivers_dir: PathBuf,
 }
 
 impl Default for GatewayConfig {
@@ -67,6 +79,7 @@ impl Default for GatewayConfig {
         Self {
             time_zone: None,
             state_dir: PathBuf::from("/var/lib/wattle"),
+            drivers_dir: PathBuf::from("/etc/wattle/drivers"),
         }
     }
 }
@@ -129,7 +142,9 @@ pub struct MeterConfig {
     pub medium: Medium,
     /// How it is read.
     pub protocol: Protocol,
-    /// The serial port's device file; with Modbus also `tcp:host:port`.
+    /// The serial port's device file, with Modbus and DLMS/COSEM also `tcp:host:port`; none for a
+    /// wireless meter, which any receiver may hear.
+    #[serde(default)]
     pub port: PathBuf,
     /// Speed in bits per second, where the protocol's own does not fit. TIC: the speed tried
     /// first, 1200 or 9600; the other follows by itself.
@@ -162,17 +177,33 @@ pub struct MeterConfig {
     pub map: Option<String>,
     /// Modbus: a register map of the installer's own.
     pub own_map: Option<Box<RegisterMap>>,
-    /// P1: encryption key of a ciphered meter, 32 hex digits, as `file:/path` or
+    /// P1, DLMS pushes and wireless M-Bus: encryption key of a ciphered meter, 32 hex digits, as
+    /// `file:/path` or
     /// `credential:name`.
     pub key: Option<Secret>,
-    /// P1: its authentication key, likewise.
+    /// P1 and DLMS pushes: its authentication key, likewise.
     pub auth_key: Option<Secret>,
-    /// P1: take ciphered telegrams whose tag is wrong or cannot be checked, if their CRC is
-    /// right: some grid operators do not tell the authentication key.
+    /// P1 and DLMS pushes: take ciphered telegrams whose tag is wrong or cannot be checked, if
+    /// what is inside is whole: some grid operators do not tell the authentication key.
     #[serde(default)]
     pub no_auth: bool,
-    /// P1: system title of a ciphered meter that does not send it, 16 hex digits.
+    /// P1 and DLMS pushes: system title of a ciphered meter that does not send it, 16 hex digits.
     pub system_title: Option<String>,
+    /// DLMS pushes: a file that says what the meter's lists mean, in the form of
+    /// `meter-link/src/profile/dlms.toml`, relative to the file that names it.
+    pub profile: Option<PathBuf>,
+    /// DLMS/COSEM: everything else about it.
+    pub dlms: Option<Box<DlmsConfig>>,
+    /// Wireless M-Bus: the meter's number, eight digits.
+    pub id: Option<String>,
+    /// Wireless M-Bus: the driver that reads it; chosen by its address when left out.
+    pub driver: Option<String>,
+    /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub calorific_value: Option<Decimal>,
+    /// Gas: the correction factor from the bill, as a text; 1 when left out.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub correction: Option<Decimal>,
     /// C12.18 and C12.21: how the meter is entered.
     pub c12: Option<C12Config>,
 }
@@ -200,6 +231,16 @@ pub enum Protocol {
     /// P1, the customer port, pushed by the meter.
     #[serde(rename = "p1")]
     P1,
+    /// DLMS messages that the meter pushes through its customer port, in HDLC frames or over
+    /// wired M-Bus.
+    #[serde(rename = "dlms-push")]
+    DlmsPush,
+    /// DLMS/COSEM, asked through HDLC, mode E or the wrapper.
+    #[serde(rename = "dlms")]
+    Dlms,
+    /// Wireless M-Bus, heard by any `[[receiver]]`.
+    #[serde(rename = "wmbus")]
+    Wmbus,
     /// ANSI C12.18, through an optical head of type 2.
     #[serde(rename = "c12.18")]
     C12_18,
@@ -220,6 +261,9 @@ impl Protocol {
             Self::Iec62056_21 => "iec62056-21",
             Self::Tic => "tic",
             Self::P1 => "p1",
+            Self::DlmsPush => "dlms-push",
+            Self::Dlms => "dlms",
+            Self::Wmbus => "wmbus",
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
             Self::Modbus => "modbus",
@@ -406,16 +450,36 @@ impl Config {
                     meter.name, other.name
                 ));
             }
-            let same_port = self
-                .meters
-                .iter()
-                .take(index)
-                .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
+            let same_port = meter.protocol != Protocol::Wmbus
+                && self
+                    .meters
+                    .iter()
+                    .take(index)
+                    .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
                     meter.name,
                     meter.port.display()
+                ));
+            }
+        }
+        for (index, receiver) in self.receivers.iter().enumerate() {
+            receiver.check(index, &mut found);
+            let others = || self.receivers.iter().take(index);
+            if others().any(|other| other.name == receiver.name) {
+                found.push(format!(
+                    "receiver {:?}: the name is used twice",
+                    receiver.name
+                ));
+            }
+            let port = PathBuf::from(&receiver.port);
+            if others().any(|other| other.port == receiver.port)
+                || self.meters.iter().any(|meter| meter.port == port)
+            {
+                found.push(format!(
+                    "receiver {:?}: port {} is used twice",
+                    receiver.name, receiver.port
                 ));
             }
         }
@@ -461,8 +525,21 @@ impl MeterConfig {
         if self.name.is_empty() || self.name.len() > 40 {
             found.push(format!("{at}: a name has 1 to 40 characters"));
         }
-        if self.port.as_os_str().is_empty() {
+        if self.protocol == Protocol::Wmbus {
+            self.check_wireless(&at, found);
+        } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
+        }
+        let factors = [self.calorific_value, self.correction];
+        if factors.iter().any(Option::is_some) && self.medium != Medium::Gas {
+            found.push(format!("{at}: calorific_value and correction are for gas"));
+        }
+        if factors
+            .iter()
+            .flatten()
+            .any(|factor| *factor <= Decimal::ZERO)
+        {
+            found.push(format!("{at}: calorific_value and correction are above 0"));
         }
         if let Some(baud) = self.baud {
             in_range(&format!("{at}: baud"), u64::from(baud), 300, 921_600, found);
@@ -494,18 +571,48 @@ impl MeterConfig {
                 ));
             }
         }
+        dlms::check(self, &at, found);
         self.check_c12(&at, found);
         modbus::check(self, &at, found);
         self.check_keys(&at, found);
     }
 
+    fn check_wireless(&self, at: &str, found: &mut Vec<String>) {
+        if !self.port.as_os_str().is_empty() {
+            found.push(format!(
+                "{at}: a wireless meter has no port; name the receiver in a [[receiver]]"
+            ));
+        }
+        if self.number().is_none() {
+            found.push(format!(
+                "{at}: id must be the eight digits on the meter, \"12345678\""
+            ));
+        }
+        match self.key.as_ref().map(Secret::reveal) {
+            Some(Err(error)) => found.push(format!("{at}: key: {error}")),
+            Some(Ok(text)) if meter_link::wmbus::MeterKey::from_hex(&text).is_err() => {
+                found.push(format!("{at}: key: it has 32 hex digits (AES) or 16 (DES)"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The number of a wireless meter.
+    #[must_use]
+    pub fn number(&self) -> Option<mbus::Identification> {
+        mbus::Identification::from_digits(self.id.as_deref()?)
+    }
+
     fn check_keys(&self, at: &str, found: &mut Vec<String>) {
+        if self.protocol == Protocol::Wmbus {
+            return;
+        }
         let ciphered = self.key.is_some();
         let any =
             ciphered || self.auth_key.is_some() || self.no_auth || self.system_title.is_some();
-        if any && self.protocol != Protocol::P1 {
+        if any && !matches!(self.protocol, Protocol::P1 | Protocol::DlmsPush) {
             found.push(format!(
-                "{at}: key, auth_key, no_auth and system_title are for protocol = \"p1\""
+                "{at}: key, auth_key, no_auth and system_title are for protocol = \"p1\" and \"dlms-push\""
             ));
         } else if any && !ciphered {
             found.push(format!(
@@ -516,19 +623,40 @@ impl MeterConfig {
                 "{at}: beside key there must be auth_key, or no_auth = true where the grid operator does not tell it"
             ));
         }
-        if let Err(error) = self.p1_keys() {
+        if let Err(error) = self.keys() {
             found.push(format!("{at}: {error:#}"));
+        }
+        if self.protocol != Protocol::DlmsPush && self.profile.is_some() {
+            found.push(format!("{at}: profile is for protocol = \"dlms-push\""));
+        }
+        if let Err(error) = self.profiles() {
+            found.push(format!("{at}: profile: {error:#}"));
         }
     }
 
-    /// The keys of a ciphered P1 meter.
+    /// What the lists of a meter that pushes mean: its own file first, then what is known.
+    ///
+    /// # Errors
+    /// The file cannot be read or has another form.
+    pub fn profiles(&self) -> anyhow::Result<Vec<Profile>> {
+        let mut profiles = Vec::new();
+        if let Some(path) = &self.profile {
+            let name = || path.display().to_string();
+            let text = std::fs::read_to_string(path).with_context(name)?;
+            profiles = profile::parse(&text).with_context(name)?;
+        }
+        profiles.extend_from_slice(profile::profiles());
+        Ok(profiles)
+    }
+
+    /// The keys of a ciphered meter that pushes.
     ///
     /// # Errors
     /// A key cannot be read or is none, or the title is none. The key is not repeated.
-    pub fn p1_keys(&self) -> anyhow::Result<p1::Keys> {
-        let mut keys = p1::Keys {
+    pub fn keys(&self) -> anyhow::Result<Keys> {
+        let mut keys = Keys {
             no_auth: self.no_auth,
-            ..p1::Keys::default()
+            ..Keys::default()
         };
         let read = |name: &'static str, secret: &Secret| {
             let text = secret.reveal().context(name)?;
@@ -541,7 +669,7 @@ impl MeterConfig {
             keys.authentication.insert(None, read("auth_key", secret)?);
         }
         if let Some(text) = &self.system_title {
-            let title = p1::parse_title(text).context("system_title: it has 16 hex digits")?;
+            let title = parse_title(text).context("system_title: it has 16 hex digits")?;
             keys.system_title = Some(title);
         }
         Ok(keys)

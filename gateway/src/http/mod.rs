@@ -3,6 +3,7 @@
 mod bill;
 mod history;
 mod home_network;
+mod radio;
 mod usage;
 
 use std::convert::Infallible;
@@ -47,6 +48,8 @@ pub struct Api {
     pub powerline: crate::powerline::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
+    /// The receivers and the meters they hear, if there are receivers.
+    pub radio: Option<crate::radio::Handle>,
     /// Whose bill is made, and by which tariff.
     pub home: Home,
     /// Places for followers.
@@ -82,6 +85,7 @@ impl Api {
             health,
             powerline: crate::powerline::Board::default(),
             stop,
+            radio: None,
             home,
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
@@ -127,6 +131,7 @@ pub fn router(api: Api) -> Router {
         .merge(history::routes())
         .merge(bill::routes())
         .merge(home_network::routes())
+        .merge(radio::routes())
         .merge(usage::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

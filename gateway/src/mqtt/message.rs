@@ -36,7 +36,12 @@ impl Topics {
         format!("{}/status", self.discovery_prefix)
     }
 
-    fn meter(&self, serial: &str, leaf: &str) -> String {
+    /// A topic of the radio part.
+    pub(super) fn radio(&self, leaf: &str) -> String {
+        format!("{}/{}/radio/{leaf}", self.topic_prefix, self.gateway)
+    }
+
+    pub(super) fn meter(&self, serial: &str, leaf: &str) -> String {
         format!(
             "{}/{}/meter/{}/{leaf}",
             self.topic_prefix,
@@ -255,7 +260,7 @@ fn level(serial: &str) -> String {
 }
 
 /// A text as part of an identifier: letters, digits and underscores.
-fn identifier(text: &str) -> String {
+pub(super) fn identifier(text: &str) -> String {
     let kept = |c: char| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_lowercase()

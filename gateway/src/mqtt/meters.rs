@@ -198,7 +198,7 @@ impl Known {
 }
 
 /// A configured name as a title: its first letter large.
-fn title(name: &str) -> String {
+pub(super) fn title(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
@@ -249,6 +249,7 @@ mod tests {
             ],
             indications: Indications::default(),
             closed_interval: false,
+            fields: Vec::new(),
         }
     }
 

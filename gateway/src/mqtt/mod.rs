@@ -8,9 +8,11 @@
 //! a meter is online only when it is heard.
 
 mod entity;
+mod fields;
 mod indication;
 mod message;
 mod meters;
+mod radio;
 mod rhythm;
 
 use std::time::Duration;
@@ -26,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
-use crate::config::{MeterConfig, MqttConfig};
-use crate::store::{LastReading, Readers};
+use crate::config::{MeterConfig, MqttConfig, ReceiverConfig};
+use crate::radio::Handle;
+use crate::store::{LastField, LastReading, Readers, StoreError};
 use crate::supervisor::Pulse;
+use fields::FieldMeters;
 use message::{Message, Topics};
 use meters::Meters;
 
@@ -55,6 +59,10 @@ pub struct Settings {
     pub bus: Bus,
     /// The wall clock.
     pub clock: SharedClock,
+    /// The radio part, if there are receivers.
+    pub radio: Option<Handle>,
+    /// The receivers, of which some may be topics.
+    pub receivers: Vec<ReceiverConfig>,
     /// Topic on which price documents come, and where they go.
     pub prices: Option<(String, mpsc::Sender<String>)>,
 }
@@ -72,18 +80,30 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     };
     let mut events = settings.bus.listen();
     let mut meters = Meters::new(topics.clone(), &settings.meters);
-    let readings = last_readings(settings.readers.clone()).await?;
+    let mut fields = FieldMeters::new(topics.clone(), &settings.meters);
+    let (mut readings, last_fields) = last_known(settings.readers.clone()).await?;
+    readings.retain(|reading| {
+        !reading
+            .name
+            .as_ref()
+            .is_some_and(|name| fields.is_ours(name))
+    });
+    fields.recall(last_fields, settings.clock.now(), Instant::now());
     meters.recall(&readings, settings.clock.now(), Instant::now());
     meters.recall_indications(last_indications(settings.readers.clone()).await?);
     let (client, link) = AsyncClient::new(options(&settings.config, &topics)?, QUEUE);
     let (link_events, mut from_link) = mpsc::channel(QUEUE);
     let prices = settings.prices.clone();
     let pump = tokio::spawn(pump(link, link_events, prices, stop.clone()));
+    let handle = settings.radio.clone();
+    let radio = handle.map(|handle| radio::Radio::new(handle, &settings.receivers));
     let mut publisher = Publisher {
         client,
         settings,
         topics,
         meters,
+        fields,
+        radio,
         connected: false,
         birth: None,
     };
@@ -93,9 +113,14 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             () = stop.cancelled() => break,
             event = events.recv() => match event {
                 Ok(Event::Stored(telegram)) => {
-                    let messages = publisher.meters.take(&telegram, Instant::now());
+                    let messages = if publisher.fields.is_ours(&telegram.name) {
+                        publisher.fields.take(&telegram, Instant::now())
+                    } else {
+                        publisher.meters.take(&telegram, Instant::now())
+                    };
                     publisher.publish(messages).await?;
                 }
+                Ok(Event::Adopted(meter)) => publisher.fields.configure(&meter),
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },
@@ -119,7 +144,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
 enum Linked {
     Connected,
     Lost(String),
-    HomeAssistantStarted,
+    Published { topic: String, payload: Vec<u8> },
 }
 
 /// Drives the link and reconnects for ever. A task of its own, since the link must not be dropped
@@ -150,7 +175,13 @@ async fn pump(
                     }
                     continue;
                 }
-                (publish.payload.as_ref() == b"online").then_some(Linked::HomeAssistantStarted)
+                // What the broker has kept from before was not said to this connection.
+                (!publish.retain || publish.payload.as_ref() == b"online").then(|| {
+                    Linked::Published {
+                        topic: publish.topic.clone(),
+                        payload: publish.payload.to_vec(),
+                    }
+                })
             }
             Ok(LinkEvent::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
             Ok(_) => None,
@@ -185,6 +216,8 @@ struct Publisher {
     settings: Settings,
     topics: Topics,
     meters: Meters,
+    fields: FieldMeters,
+    radio: Option<radio::Radio>,
     connected: bool,
     /// When Home Assistant's start is to be answered.
     birth: Option<Instant>,
@@ -202,7 +235,13 @@ impl Publisher {
                 if let Some((topic, _)) = &self.settings.prices {
                     self.client.try_subscribe(topic.clone(), QoS::AtLeastOnce)?;
                 }
-                self.publish(self.meters.everything()).await
+                if let Some(radio) = &mut self.radio {
+                    for topic in radio.subscriptions(&self.topics) {
+                        self.client.try_subscribe(topic, QoS::AtLeastOnce)?;
+                    }
+                    radio.forget();
+                }
+                self.publish(self.everything()).await
             }
             Linked::Lost(reason) => {
                 tracing::warn!(
@@ -220,7 +259,20 @@ impl Publisher {
                 self.connected = false;
                 Ok(())
             }
-            Linked::HomeAssistantStarted => {
+            Linked::Published { topic, payload } if topic != self.topics.birth() => {
+                let Some(radio) = &self.radio else {
+                    return Ok(());
+                };
+                let clock = &self.settings.clock;
+                let answer = radio.take(&self.topics, &topic, &payload, clock).await;
+                if let (Some(Message { topic, payload }), true) = (answer, self.connected) {
+                    let sent = self.client.publish(topic, QoS::AtLeastOnce, false, payload);
+                    sent.await.context("the link to the broker ended")?;
+                }
+                Ok(())
+            }
+            Linked::Published { payload, .. } if payload != b"online" => Ok(()),
+            Linked::Published { .. } => {
                 let spread = self.settings.gateway.bytes().map(u64::from).sum::<u64>() * 997
                     % BIRTH_DELAY_MS;
                 self.birth = Some(Instant::now() + Duration::from_millis(spread));
@@ -231,13 +283,24 @@ impl Publisher {
 
     async fn tick(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        let silent = self.meters.fall_silent(now);
-        self.publish(silent).await?;
+        let mut messages = self.meters.fall_silent(now);
+        messages.extend(self.fields.fall_silent(now));
+        if let Some(radio) = self.radio.as_mut().filter(|_| self.connected) {
+            messages.extend(radio.list(&self.topics));
+        }
+        self.publish(messages).await?;
         if self.connected && self.birth.is_some_and(|at| at <= now) {
             self.birth = None;
-            self.publish(self.meters.everything()).await?;
+            self.publish(self.everything()).await?;
         }
         Ok(())
+    }
+
+    fn everything(&self) -> Vec<Message> {
+        // The gateway's own status stands at the end of the meters'.
+        let mut messages = self.fields.everything();
+        messages.extend(self.meters.everything());
+        messages
     }
 
     /// Hands messages to the link; without one they are dropped, since everything is published
@@ -269,8 +332,11 @@ impl Publisher {
 }
 
 /// What the store knows from before the start.
-async fn last_readings(readers: Readers) -> anyhow::Result<Vec<LastReading>> {
-    let read = tokio::task::spawn_blocking(move || readers.open()?.last_readings());
+async fn last_known(readers: Readers) -> anyhow::Result<(Vec<LastReading>, Vec<LastField>)> {
+    let read = tokio::task::spawn_blocking(move || {
+        let reader = readers.open()?;
+        Ok::<_, StoreError>((reader.last_readings()?, reader.last_fields()?))
+    });
     Ok(read.await??)
 }
 

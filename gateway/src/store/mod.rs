@@ -8,6 +8,7 @@
 //! Readers open connections of their own ([`Reader`]); WAL lets them work beside the writer.
 
 mod accumulate;
+mod profile;
 mod reader;
 mod schema;
 mod writer;
@@ -18,6 +19,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
 
+pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
 pub use writer::{Incoming, Settings, Store};
 pub(crate) use writer::{check_name, quality_name};
@@ -106,6 +108,36 @@ pub struct StoredTelegram {
     pub indications: Indications,
     /// True when a quarter-hour was closed with it.
     pub closed_interval: bool,
+    /// Everything it tells by name, of meters that name what they tell.
+    pub fields: Vec<Field>,
+}
+
+/// Something that a meter tells, by the name it has in dashboards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name; that of a number ends in its unit.
+    pub name: String,
+    /// The value as text; `None` when the meter says that it has none.
+    pub value: Option<String>,
+    /// True for an exact decimal.
+    pub is_number: bool,
+    /// True for a total that only rises: the meter's main index, or what is made of it.
+    pub is_index: bool,
+}
+
+/// The last of a field that was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastField {
+    /// The meter's serial number.
+    pub serial: String,
+    /// Name of the meter in the configuration.
+    pub name: Option<String>,
+    /// The maker's three letters.
+    pub manufacturer: Option<String>,
+    /// The field.
+    pub field: Field,
+    /// When the telegram came that told it.
+    pub received_at: Timestamp,
 }
 
 /// Start of the quarter-hour that holds an instant. Quarter-hours of every time zone in use

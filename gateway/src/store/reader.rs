@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 
 use super::accumulate::Point;
-use super::{RegisterKey, StoreError, schema};
+use super::{Field, LastField, RegisterKey, StoreError, schema};
 
 /// Opens connections for reading.
 #[derive(Clone, Debug)]
@@ -163,6 +163,40 @@ impl Reader {
                 quality,
                 check,
                 received_at: at,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The last of every field of every meter, in the order of its telegram.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_fields(&self) -> Result<Vec<LastField>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT serial, meter.name, manufacturer, field.name, value, is_number, is_index, at_us
+             FROM field JOIN meter ON meter.id = field.meter_id ORDER BY serial, place, field.name",
+        )?;
+        let mut rows = select.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let at_us: i64 = row.get(7)?;
+            let received_at =
+                Timestamp::from_microsecond(at_us).map_err(|_| StoreError::Content {
+                    what: "instant",
+                    text: at_us.to_string(),
+                })?;
+            found.push(LastField {
+                serial: row.get(0)?,
+                name: row.get(1)?,
+                manufacturer: row.get(2)?,
+                field: Field {
+                    name: row.get(3)?,
+                    value: row.get(4)?,
+                    is_number: row.get(5)?,
+                    is_index: row.get(6)?,
+                },
+                received_at,
             });
         }
         Ok(found)

@@ -13,7 +13,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
-use super::{Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of, schema};
+use super::{
+    Field, Profiles, Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of,
+    schema,
+};
 use crate::bus::{Bus, Event};
 
 /// How many telegrams may wait for the writer; a collector waits when it is full.
@@ -41,6 +44,8 @@ pub struct Incoming {
     pub port: String,
     /// The telegram.
     pub telegram: Telegram,
+    /// Everything it tells by name, of meters that name what they tell.
+    pub fields: Vec<Field>,
 }
 
 /// What the writer needs to know.
@@ -111,6 +116,12 @@ impl Store {
     #[must_use]
     pub fn readers(&self) -> Readers {
         Readers(self.path.clone())
+    }
+
+    /// The load profiles.
+    #[must_use]
+    pub fn profiles(&self) -> Profiles {
+        Profiles(self.path.clone())
     }
 
     /// True while the writer works.
@@ -357,6 +368,7 @@ impl Step<'_> {
             closed_interval |= closed;
             values.push(value);
         }
+        self.fields(meter_id, &incoming.fields, at_us)?;
         self.indications(meter_id, at_us, &telegram.indications)?;
         Ok(StoredTelegram {
             name: incoming.name.clone(),
@@ -368,7 +380,33 @@ impl Step<'_> {
             values,
             indications: telegram.indications.clone(),
             closed_interval,
+            fields: incoming.fields.clone(),
         })
+    }
+
+    /// Keeps the newest of every field. One from before, read late, takes the place of none.
+    fn fields(&self, meter_id: i64, fields: &[Field], at_us: i64) -> Result<(), StoreError> {
+        for (place, field) in (0u32..).zip(fields) {
+            self.db
+                .prepare_cached(
+                    "INSERT INTO field VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (meter_id, name) DO UPDATE
+                     SET place = excluded.place, value = excluded.value,
+                         is_number = excluded.is_number, is_index = excluded.is_index,
+                         at_us = excluded.at_us
+                     WHERE excluded.at_us >= at_us",
+                )?
+                .execute(params![
+                    meter_id,
+                    place,
+                    field.name,
+                    field.value,
+                    field.is_number,
+                    field.is_index,
+                    at_us
+                ])?;
+        }
+        Ok(())
     }
 
     /// Stores what a telegram tells beside its numbers, when it has changed.

@@ -8,11 +8,16 @@ use rust_decimal::Decimal;
 use wattle_api::{Freshness, Medium, Meter, MeterTariff, Outage, Register};
 
 use crate::channel;
-use crate::config::{MeterConfig, Role};
-use crate::store::{LastReading, RegisterKey, StoredTelegram, check_name, quality_name};
+use crate::config::{MeterConfig, Protocol, Role};
+use crate::store::{
+    Field, LastField, LastReading, RegisterKey, StoredTelegram, check_name, quality_name,
+};
 
 const LIVE: SignedDuration = SignedDuration::from_secs(15);
 const LOST: SignedDuration = SignedDuration::from_mins(5);
+/// A radio meter sends every few seconds or twice a day, and some telegrams are lost on the air.
+const RADIO_LIVE: SignedDuration = SignedDuration::from_hours(1);
+const RADIO_LOST: SignedDuration = SignedDuration::from_hours(24);
 
 /// All configured meters, and behind them those that report through them, as they are heard.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(super) struct MeterView {
     pub(super) through: Option<String>,
     role: Role,
     values: BTreeMap<(ObisCode, Unit), Last>,
+    /// Gas: kWh per cubic metre, correction included.
+    gas_kwh_per_m3: Option<Decimal>,
     period: Option<SignedDuration>,
 }
 
@@ -39,16 +46,20 @@ struct Last {
 
 impl Meters {
     pub(super) fn new(configured: &[MeterConfig]) -> Self {
-        let view = |meter: &MeterConfig| MeterView {
-            role: meter.role,
-            ..MeterView::new(
-                &meter.name,
-                meter.medium,
-                meter.protocol.name(),
-                &meter.port.display().to_string(),
-            )
+        Self(configured.iter().map(MeterView::configured).collect())
+    }
+
+    /// Adds a meter that was taken on; it is the home's of its medium where no other is.
+    pub(super) fn adopt(&mut self, meter: &MeterConfig) {
+        let role = match self.of(meter.medium) {
+            Some(other) if other.api.name != meter.name => Role::Submeter,
+            _ => Role::Grid,
         };
-        Self(configured.iter().map(view).collect())
+        self.0.retain(|other| other.api.name != meter.name);
+        self.0.push(MeterView {
+            role,
+            ..MeterView::configured(meter)
+        });
     }
 
     /// The electricity meter at the grid connection.
@@ -104,6 +115,7 @@ impl Meters {
         if meter.api.id.as_deref() != Some(telegram.serial.as_str()) {
             meter.api.id = Some(telegram.serial.clone());
             meter.values.clear();
+            meter.api.fields.clear();
             meter.api.tariff = None;
             meter.api.states.clear();
             meter.api.outages.clear();
@@ -127,8 +139,21 @@ impl Meters {
             };
             meter.values.insert(key, last);
         }
+        meter.take_fields(&telegram.fields, telegram.received_at);
         meter.indicate(&telegram.indications);
         meter.show();
+    }
+
+    /// Takes a field from the store, as known from before the start.
+    pub(super) fn recall_field(&mut self, last: &LastField) {
+        let name = last.name.as_deref();
+        let Some(meter) = name.and_then(|name| self.known_or_adopted(name)) else {
+            return;
+        };
+        meter.api.id = Some(last.serial.clone());
+        meter.api.manufacturer.clone_from(&last.manufacturer);
+        meter.api.received_at = meter.api.received_at.max(Some(last.received_at));
+        meter.take_fields(std::slice::from_ref(&last.field), last.received_at);
     }
 
     /// Takes a reading from the store, as known from before the start.
@@ -207,6 +232,47 @@ impl Meters {
 }
 
 impl MeterView {
+    fn configured(meter: &MeterConfig) -> Self {
+        let correction = meter.correction.unwrap_or(Decimal::ONE);
+        let factor = meter.calorific_value.map(|value| value * correction);
+        Self {
+            role: meter.role,
+            gas_kwh_per_m3: factor,
+            ..Self::new(
+                &meter.name,
+                meter.medium,
+                meter.protocol.name(),
+                &meter.port.display().to_string(),
+            )
+        }
+    }
+
+    /// Energy of a volume of gas in kWh, where the factors are known.
+    pub(super) fn gas_kwh(&self, volume_m3: Decimal) -> Option<Decimal> {
+        volume_m3.checked_mul(self.gas_kwh_per_m3?)
+    }
+
+    /// True for a meter that is heard by radio.
+    pub(super) fn is_radio(&self) -> bool {
+        self.api.protocol == Protocol::Wmbus.name()
+    }
+
+    fn take_fields(&mut self, fields: &[Field], at: Timestamp) {
+        for field in fields {
+            let told = wattle_api::Field {
+                name: field.name.clone(),
+                value: field.value.clone(),
+                received_at: at,
+            };
+            let known = self.api.fields.iter_mut();
+            match known.into_iter().find(|known| known.name == field.name) {
+                Some(known) if known.received_at <= at => *known = told,
+                Some(_) => {}
+                None => self.api.fields.push(told),
+            }
+        }
+    }
+
     fn new(name: &str, medium: Medium, protocol: &str, port: &str) -> Self {
         Self {
             api: Meter {
@@ -221,6 +287,7 @@ impl MeterView {
                 telegrams: 0,
                 rejected: 0,
                 registers: Vec::new(),
+                fields: Vec::new(),
                 tariff: None,
                 states: BTreeMap::new(),
                 outages: Vec::new(),
@@ -228,6 +295,7 @@ impl MeterView {
             through: None,
             role: Role::default(),
             values: BTreeMap::new(),
+            gas_kwh_per_m3: None,
             period: None,
         }
     }
@@ -235,9 +303,14 @@ impl MeterView {
     /// How old a value received at `at` is, by the meter's usual period.
     pub(super) fn freshness(&self, at: Timestamp, now: Timestamp) -> Freshness {
         let age = now.duration_since(at);
-        if age <= LIVE.max(self.period.unwrap_or_default() * 3) {
+        let (live, lost) = match self.period {
+            _ if !self.is_radio() => (LIVE, LOST),
+            None => (RADIO_LIVE, RADIO_LOST),
+            Some(period) => (LOST, RADIO_LIVE.max(period * 12)),
+        };
+        if age <= live.max(self.period.unwrap_or_default() * 3) {
             Freshness::Live
-        } else if age <= LOST {
+        } else if age <= lost {
             Freshness::Stale
         } else {
             Freshness::Lost
@@ -359,6 +432,7 @@ mod tests {
             }],
             indications: Indications::default(),
             closed_interval: false,
+            fields: Vec::new(),
         }
     }
 

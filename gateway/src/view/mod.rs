@@ -148,6 +148,10 @@ impl View {
                 self.meters.take(telegram);
             }
             Event::Rejected { name, .. } => self.meters.rejected(name),
+            Event::Adopted(meter) => {
+                self.meters.adopt(meter);
+                self.figures_stale = true;
+            }
             _ => {}
         }
     }
@@ -183,6 +187,10 @@ impl View {
         let last = blocking(reader, Reader::last_readings).await?;
         for reading in &last {
             self.meters.recall(reading);
+        }
+        let fields = blocking(reader, Reader::last_fields).await?;
+        for field in &fields {
+            self.meters.recall_field(field);
         }
         let told = blocking(reader, Reader::last_indications).await?;
         for (name, indications) in &told {
@@ -347,8 +355,10 @@ impl View {
             return None;
         }
         let freshness = meter.freshness(received_at, at);
+        let volume_m3 = (last - *opening).max(Decimal::ZERO);
         Some(Supply {
-            volume_m3: (last - *opening).max(Decimal::ZERO),
+            volume_m3,
+            energy_kwh: meter.gas_kwh(volume_m3),
             cost: None,
             received_at,
             freshness,

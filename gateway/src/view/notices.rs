@@ -11,12 +11,15 @@ use crate::bus::Event;
 
 /// A meter that was never heard is given this long after the start.
 const FIRST_WORD: SignedDuration = SignedDuration::from_secs(60);
+/// Likewise a radio meter, of which some send a few times a day.
+const FIRST_RADIO_WORD: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything that is wrong at present.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     lost_ports: BTreeMap<String, (String, Timestamp)>,
     locked: BTreeMap<String, Timestamp>,
+    receivers: BTreeMap<String, (String, Timestamp)>,
     fallen: BTreeMap<String, (String, Timestamp)>,
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
@@ -65,6 +68,19 @@ impl Troubles {
                     self.locked.remove(name);
                 }
             }
+            Event::Receiver {
+                name,
+                trouble: Some(trouble),
+            } => {
+                let known = self.receivers.entry(name.clone());
+                let known = known.or_insert_with(|| (trouble.clone(), now));
+                known.0.clone_from(trouble);
+            }
+            Event::Receiver {
+                name,
+                trouble: None,
+            } => drop(self.receivers.remove(name)),
+            Event::Adopted(_) => {}
             Event::Broker(Some(reason)) => {
                 self.broker.get_or_insert((reason.clone(), now));
             }
@@ -126,6 +142,7 @@ impl Troubles {
             }
             let silent = match meter.api.freshness {
                 Some(freshness) => freshness != Freshness::Live,
+                None if meter.is_radio() => now.duration_since(began) > FIRST_RADIO_WORD,
                 None => now.duration_since(began) > FIRST_WORD,
             };
             if !silent {
@@ -145,6 +162,9 @@ impl Troubles {
                 }
                 _ => {
                     let text = match through {
+                        None if meter.is_radio() => {
+                            format!("{name}: nothing was heard; is a receiver near enough?")
+                        }
                         None => format!(
                             "{name}: nothing was heard; check that the reading head sits straight"
                         ),
@@ -182,6 +202,11 @@ impl Troubles {
                 text,
                 *since,
             );
+        }
+        for (name, (trouble, since)) in &self.receivers {
+            let text = format!("receiver {name}: {trouble}");
+            let code = NoticeCode::ReceiverSilent;
+            note(Severity::Warning, code, Some(name), text, *since);
         }
         if let Some((reason, since)) = &self.broker {
             note(

@@ -2,26 +2,59 @@
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
 mod bus;
+mod counters;
 mod modbus;
 mod place;
 mod probe;
 mod replay;
 mod serial;
+mod stream;
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::dlms::client::job::Outcome;
 use crate::model::Telegram;
-use crate::session::Rejected;
+use crate::session::{Rejected, Session};
+use crate::wmbus::receiver::{Condition, RadioFrame};
 
 pub use bus::{Bus, Receipt, Stream, Turn};
+pub use counters::FileCounters;
 pub use modbus::{ModbusMeter, run_modbus};
 pub use place::{ParsePlaceError, Place};
 pub use probe::run_probe;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
+pub use stream::{Endpoint, run_stream};
+
+/// Keeps the port of a meter open and pumps `session`: a device file, or a TCP connection for
+/// `tcp:host:port`.
+pub async fn run_at(
+    place: &Place,
+    power: HeadPower,
+    session: &mut dyn Session,
+    events: mpsc::Sender<PortEvent>,
+    stop: CancellationToken,
+) {
+    match place {
+        Place::Tcp(address) => {
+            let endpoint = Endpoint::Tcp(address.clone());
+            run_stream(&endpoint, session, events, stop).await;
+        }
+        Place::Serial(path) => {
+            let port = SerialPort {
+                path: path.clone(),
+                power,
+            };
+            run(&port, session, events, stop).await;
+        }
+    }
+}
 
 /// What a driver tells the one who started it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PortEvent {
     /// The port was opened.
@@ -37,4 +70,10 @@ pub enum PortEvent {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// What a DLMS/COSEM meter was found to hold beside its registers.
+    Dlms(Box<Outcome>),
+    /// A radio frame of some meter.
+    Frame(Box<RadioFrame>),
+    /// A receiver's condition has changed.
+    Condition(Condition),
 }

@@ -59,6 +59,7 @@ async fn act(turn: &mut Turn, action: Action) -> io::Result<()> {
     match action {
         Action::Send(bytes) => turn.send(&bytes).await,
         Action::SetLine(line) => turn.set_line(line),
-        Action::Telegram(_) | Action::Rejected(_) => Ok(()),
+        // A search sends and listens; what a session finds is none of its business.
+        _ => Ok(()),
     }
 }

@@ -46,7 +46,10 @@ pub async fn replay(
             let event = match action {
                 Action::Telegram(telegram) => PortEvent::Telegram(telegram),
                 Action::Rejected(rejected) => PortEvent::Rejected(rejected),
-                Action::Send(_) | Action::SetLine(_) => continue,
+                Action::Dlms(outcome) => PortEvent::Dlms(outcome),
+                Action::Frame(frame) => PortEvent::Frame(frame),
+                Action::Condition(condition) => PortEvent::Condition(condition),
+                Action::Send(_) | Action::SetLine(_) | Action::Reopen(_) => continue,
             };
             let sent = tokio::select! {
                 () = stop.cancelled() => return Ok(()),

@@ -307,6 +307,12 @@ impl Open<'_> {
             Action::Rejected(rejected) => {
                 tell(PortEvent::Rejected(rejected), self.events, self.stop).await
             }
+            Action::Dlms(outcome) => tell(PortEvent::Dlms(outcome), self.events, self.stop).await,
+            Action::Frame(frame) => tell(PortEvent::Frame(frame), self.events, self.stop).await,
+            Action::Condition(condition) => {
+                tell(PortEvent::Condition(condition), self.events, self.stop).await
+            }
+            Action::Reopen(reason) => Err(End::Lost(reason)),
             Action::SetLine(wanted) if wanted == *line => Ok(()),
             Action::SetLine(wanted) => {
                 *line = wanted;

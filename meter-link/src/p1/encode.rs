@@ -1,7 +1,8 @@
 //! What a meter sends: telegrams, and frames around them.
 
-use super::cipher::{CipherError, CipheredFrame, SystemTitle, nonce, seal};
+use super::cipher::{CipheredFrame, SystemTitle};
 use crate::crc;
+use crate::dlms::security::{Cipher, CipherError, SecurityControl};
 use crate::key::Key;
 
 /// A telegram with its CRC. `identification` stands behind the `/`; `lines` are the data lines
@@ -42,24 +43,14 @@ pub struct Ciphering<'a> {
 /// # Errors
 /// The key does not fit the suite, or the text is longer than a frame can be.
 pub fn ciphered(plaintext: &[u8], with: &Ciphering<'_>) -> Result<Vec<u8>, CipherError> {
-    let control = with.security_control;
-    let nonce = nonce(with.title, with.invocation_counter);
-    let mut aad = vec![control];
-    aad.extend_from_slice(with.auth_key.octets());
-    let mut text = plaintext.to_vec();
-    let encrypted = control & 0x20 != 0;
-    let tag = if encrypted {
-        seal(control & 0x0F, with.key, &nonce, &aad, &mut text)?
-    } else {
-        aad.extend_from_slice(plaintext);
-        seal(control & 0x0F, with.key, &nonce, &aad, &mut [])?
+    let cipher = Cipher {
+        encryption: with.key,
+        authentication: with.auth_key,
     };
-    let mut body = vec![control];
-    body.extend_from_slice(&with.invocation_counter.to_be_bytes());
-    body.extend_from_slice(&text);
-    if control & 0x10 != 0 {
-        body.extend_from_slice(&tag);
-    }
+    let control = SecurityControl(with.security_control);
+    let body = cipher
+        .seal(control, with.title, with.invocation_counter, plaintext)?
+        .to_vec();
     let mut frame = vec![CipheredFrame::TAG];
     if with.in_frame {
         frame.push(8);

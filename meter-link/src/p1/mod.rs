@@ -35,7 +35,7 @@ mod splitter;
 mod telegram;
 
 pub use cipher::{
-    CipherError, CipheredFrame, KeyChain, Keys, Opened, SystemTitle, Verdict, parse_title,
+    CipheredFrame, KeyChain, Keys, OpenError, Opened, SystemTitle, Verdict, parse_title,
 };
 pub use lines::{Entry, WallTime};
 pub use registers::readings;

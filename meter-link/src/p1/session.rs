@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::cipher::{CipherError, CipheredFrame, Keys, SystemTitle, Verdict};
+use super::cipher::{CipheredFrame, Keys, Verdict};
 use super::registers::readings;
 use super::splitter::{Event, Message, Splitter};
 use super::telegram::{LineCheck, Telegram};
+use crate::dlms::security::{CipherError, ReplayWindow};
 use crate::line_search::{LineSearch, Look, Turn};
 use crate::model::{RegisterValue, Telegram as Reading};
 use crate::session::{Action, Line, Parity, Rejected, Session};
@@ -53,7 +54,7 @@ pub struct Listener {
     actions: VecDeque<Action>,
     deadline: Option<Instant>,
     seen_crc: bool,
-    counters: BTreeMap<Option<SystemTitle>, u32>,
+    counters: ReplayWindow,
     channels: BTreeMap<u8, (Vec<RegisterValue>, Instant)>,
 }
 
@@ -84,7 +85,7 @@ impl Listener {
             actions: VecDeque::new(),
             deadline: None,
             seen_crc: false,
-            counters: BTreeMap::new(),
+            counters: ReplayWindow::default(),
             channels: BTreeMap::new(),
         }
     }
@@ -121,16 +122,13 @@ impl Listener {
         let opened = frame.open(&self.keys).map_err(|error| error.to_string())?;
         let authentic = opened.verdict == Verdict::Authenticated;
         if authentic {
-            let last = self.counters.get(&frame.system_title);
-            if last.is_some_and(|last| frame.invocation_counter <= *last) {
+            // Nobody but the meter can make a new title here, since the tag is right.
+            let counter = frame.invocation_counter;
+            if !self.counters.accept(frame.system_title, counter) {
                 return Err(format!(
-                    "the invocation counter {} does not rise: a frame was sent again",
-                    frame.invocation_counter
+                    "the invocation counter {counter} does not rise: a frame was sent again"
                 ));
             }
-            // Nobody but the meter can make a new title here, since the tag is right.
-            self.counters
-                .insert(frame.system_title, frame.invocation_counter);
         }
         let mut found = readings(&opened.telegram, authentic);
         if let Some(own) = found.first_mut() {

@@ -2,6 +2,8 @@
 
 use super::finding::{Finding, Missing, Protocol};
 use super::links::{self, Link};
+use crate::c12::packet::{self, Element, Packet};
+use crate::c12::service::{Identification as Identification12, Request as Request12};
 use crate::crc;
 use crate::iec62056_21::{self, Identification, Mode};
 use crate::modbus::RegisterMap;
@@ -82,11 +84,13 @@ impl Ask {
             Self::SignOn => iec62056_21::encode::request(""),
             Self::Snrm(width) => hdlc(width, 0x93),
             Self::Disconnect(width) => hdlc(width, 0x53),
-            Self::Identify => {
-                let mut packet = vec![0xEE, 0, 0, 0, 0, 1, 0x20];
-                packet.extend(crc::x25(&packet).to_le_bytes());
-                packet
+            Self::Identify => Packet {
+                identity: 0,
+                control: 0,
+                sequence: 0,
+                data: Request12::Identify.to_bytes(),
             }
+            .to_bytes(),
             Self::Rtu { unit, what } => {
                 let mut frame = vec![unit];
                 frame.extend(padded(what));
@@ -183,32 +187,32 @@ pub(super) fn of_sign_on(identification: &Identification, line: Line) -> Finding
     }
 }
 
-/// ACK, or a packet with a right CRC: EE, identity, control, sequence, length (2), data, CRC.
+/// A packet of the meter with a right answer to the identification.
 fn identified(heard: &[u8], line: Option<Line>) -> Option<Answer> {
     let own = Ask::Identify.bytes();
-    let heard = heard.strip_prefix(own.as_slice()).unwrap_or(heard);
-    let packet = (0..heard.len()).find_map(|at| {
-        let rest = heard.get(at..)?;
-        let [0xEE, _, _, _, high, low, ..] = rest else {
-            return None;
+    let mut input = heard.strip_prefix(own.as_slice()).unwrap_or(heard);
+    let mut splitter = packet::Splitter::new();
+    while let Some(event) = splitter.pull(&mut input) {
+        let Element::Packet(packet, _) = event.element else {
+            continue;
         };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let (covered, check) = rest.get(..6 + length + 2)?.split_at_checked(6 + length)?;
-        (crc::x25(covered).to_le_bytes() == *check).then(|| covered.get(6..))?
-    })?;
-    let [0, standard, version, revision, ..] = packet else {
-        return None;
-    };
-    let name = match standard {
-        0 => "C12.18",
-        2 => "C12.21",
-        3 => "C12.22",
-        _ => "C12",
-    };
-    Some(Answer::Meter(Finding {
-        model: Some(format!("{name} version {version}.{revision}")),
-        ..Finding::new(Protocol::C1218, line)
-    }))
+        let Some((0, payload)) = packet.data.split_first() else {
+            continue;
+        };
+        if let Some(found) = Identification12::parse(payload) {
+            let model = format!(
+                "{} version {}.{}",
+                found.standard_name().unwrap_or("C12"),
+                found.version,
+                found.revision
+            );
+            return Some(Answer::Meter(Finding {
+                model: Some(model),
+                ..Finding::new(Protocol::C1218, line)
+            }));
+        }
+    }
+    None
 }
 
 fn rtu(heard: &[u8], unit: u8, what: Registers) -> Option<Answer> {

@@ -16,12 +16,17 @@ const WINDOW: usize = 8 * 1024;
 /// Intact groups of a TIC frame that are no accident: each checksum has six bits.
 const TIC_GROUPS: usize = 4;
 
+/// Frames without an address after which a Linky is told without its number: the first one is cut
+/// where the listening began.
+const NAMELESS: u8 = 2;
+
 /// What listens on one line.
 pub(super) struct Ears {
     line: Line,
     sml: sml::Listener,
     p1: p1::Splitter,
     tic: tic::Splitter,
+    nameless: u8,
     text: iec62056_21::Splitter,
     window: Vec<u8>,
 }
@@ -33,6 +38,7 @@ impl Ears {
             sml: sml::Listener::new(line, QuirkSet::default()),
             p1: p1::Splitter::new(),
             tic: tic::Splitter::new(),
+            nameless: 0,
             text: iec62056_21::Splitter::new(),
             window: Vec::new(),
         }
@@ -132,6 +138,11 @@ impl Ears {
             if intact < TIC_GROUPS {
                 continue;
             }
+            let telegram = tic::telegram(&frame);
+            if telegram.meter.is_none() && self.nameless < NAMELESS {
+                self.nameless += 1;
+                continue;
+            }
             let mode = match frame.mode {
                 tic::Mode::Historic => "historic mode",
                 tic::Mode::Standard => "standard mode",
@@ -140,7 +151,7 @@ impl Ears {
                 // The port sends 7E1, whatever this end was set to.
                 line: Some(Line::seven_even(self.line.baud)),
                 model: Some(mode.to_owned()),
-                ..self.told(Protocol::Tic, tic::telegram(&frame))
+                ..self.told(Protocol::Tic, telegram)
             });
         }
         None

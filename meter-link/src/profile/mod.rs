@@ -4,6 +4,8 @@
 //! rules. Everything is on unless turned off, every corrected value says by which correction,
 //! and no correction guesses: real negative values of repaired firmware stay what they are.
 
+pub mod dlms;
+pub mod mbus;
 mod model;
 
 use std::sync::LazyLock;

@@ -147,6 +147,20 @@ impl Daemon {
         )?)?)
     }
 
+    /// The status line and the JSON its API answers to what is posted at a path.
+    ///
+    /// # Errors
+    /// It does not answer, or not with JSON.
+    pub fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<(String, serde_json::Value)> {
+        let line = format!("POST {path}");
+        let (status, answer) = request(&self.socket(), &line, &body.to_string())?;
+        Ok((status, serde_json::from_str(&answer)?))
+    }
+
     /// The JSON its API answers at a path.
     ///
     /// # Errors
@@ -193,15 +207,25 @@ fn command(folder: &Path) -> anyhow::Result<Command> {
 
 /// One request of HTTP/1.0 over the socket.
 fn get(socket: &Path, path: &str) -> anyhow::Result<String> {
+    let (status, body) = request(socket, &format!("GET {path}"), "")?;
+    anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
+    Ok(body)
+}
+
+fn request(socket: &Path, line: &str, body: &str) -> anyhow::Result<(String, String)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: wattle\r\n\r\n")?;
+    write!(
+        stream,
+        "{line} HTTP/1.0\r\nHost: wattle\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .context("an answer has a head and a body")?;
     let status = head.lines().next().unwrap_or_default();
-    anyhow::ensure!(status.contains(" 200 "), "{path}: {status}: {body}");
-    Ok(body.to_owned())
+    Ok((status.to_owned(), body.to_owned()))
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use wattle_sim::actor::{Handle, Pace};
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::uart::Framing;
-use wattle_sim::{iec62056_21, modbus, p1, sml, tic};
+use wattle_sim::{c12, iec62056_21, modbus, p1, sml, tic};
 
 fn load() -> Curve {
     Curve::new(Kind::Constant { power_w: 420 }, 1)
@@ -128,6 +128,21 @@ fn modbus_with_its_map() -> anyhow::Result<()> {
     assert_eq!(
         (&found["unit"], &found["map"]),
         (&2.into(), &"sdm630".into())
+    );
+    Ok(())
+}
+
+#[test]
+fn an_american_meter() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("ansi");
+    let _meter = c12::Meter::start(&link, c12::Config::new(load()))?;
+    let (found, seen) = found(&link)?;
+    assert_eq!(seen, "c1218 9600 -");
+    assert!(
+        found["config"]
+            .as_str()
+            .is_some_and(|text| text.contains("\"c12.18\""))
     );
     Ok(())
 }

@@ -8,6 +8,10 @@
 //! - [`iec62056_21::Meter`] answers requests in mode C of IEC 62056-21, with the change of speed.
 //! - [`tic::Meter`] pushes the frames of a French customer port, in historic or standard mode.
 //! - [`p1::P1Meter`] pushes P1 telegrams, plain or ciphered, with a gas meter behind it.
+//! - [`dlms::DlmsMeter`] answers DLMS/COSEM clients over HDLC, mode E and the wrapper.
+//! - [`dlms_push::DlmsMeter`] pushes DLMS lists in HDLC frames or over M-Bus, plain or ciphered.
+//! - [`radio::Air`] is full of wireless M-Bus meters, and [`receiver::Receiver`] is a stick that
+//!   hears them: an iM871A, an AMB8465 or a CUL.
 //! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
 //! - [`modbus::MeterLine`] is an RS-485 line with several Modbus meters.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
@@ -22,6 +26,8 @@
 
 pub mod actor;
 pub mod c12;
+pub mod dlms;
+pub mod dlms_push;
 pub mod household;
 pub mod iec62056_21;
 mod log;
@@ -30,6 +36,8 @@ pub mod p1;
 pub mod port;
 pub mod powerline;
 mod push;
+pub mod radio;
+pub mod receiver;
 pub mod replay;
 pub mod sml;
 pub mod tic;

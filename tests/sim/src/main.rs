@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use meter_link::key::Key;
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
 use wattle_sim::replay::{Recording, Replay};
-use wattle_sim::{c12, iec62056_21, modbus, p1, sml, tic, uart::Framing};
+use wattle_sim::{c12, dlms_push, iec62056_21, modbus, p1, sml, tic, uart::Framing};
 
 /// Simulated meters that speak the real protocols through ptys.
 ///
@@ -74,6 +75,27 @@ enum Command {
         /// Historic mode at 1,200 baud in place of the standard one.
         #[arg(long)]
         historic: bool,
+        /// A photovoltaic plant on the roof: the home also feeds in.
+        #[arg(long)]
+        pv: bool,
+        /// Another seed, another home.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// A meter that pushes a DLMS list every two seconds at 2,400 baud, 8N1, as in Norway or
+    /// Austria.
+    ///
+    /// The meter's name for `unplug` and `plug` is `dlms`.
+    DlmsPush {
+        /// Path of the link to the pty.
+        #[arg(long)]
+        pty: PathBuf,
+        /// Wired M-Bus in place of HDLC frames.
+        #[arg(long)]
+        mbus: bool,
+        /// Cipher with the keys 00 to 0F and D0 to DF under the system title WSM00001.
+        #[arg(long)]
+        ciphered: bool,
         /// A photovoltaic plant on the roof: the home also feeds in.
         #[arg(long)]
         pv: bool,
@@ -153,6 +175,7 @@ enum Running {
     P1(p1::P1Meter),
     Iec(iec62056_21::Meter),
     Tic(tic::Meter),
+    Dlms(dlms_push::DlmsMeter),
     C12(c12::Meter),
     Modbus(modbus::MeterLine),
     Replay(Replay),
@@ -165,6 +188,7 @@ impl Device {
             Running::P1(meter) => meter.handle(),
             Running::Iec(meter) => meter.handle(),
             Running::Tic(meter) => meter.handle(),
+            Running::Dlms(meter) => meter.handle(),
             Running::C12(meter) => meter.handle(),
             Running::Modbus(line) => line.handle(),
             Running::Replay(replay) => replay.handle(),
@@ -269,6 +293,18 @@ fn start(command: Command) -> anyhow::Result<Vec<Device>> {
                 ),
             }])
         }
+        Command::DlmsPush {
+            pty,
+            mbus,
+            ciphered,
+            pv,
+            seed,
+        } => Ok(vec![start_dlms(
+            &pty,
+            mbus,
+            ciphered,
+            Curve::new(Kind::Home { pv }, seed),
+        )?]),
         Command::Ansi {
             pty,
             modem,
@@ -378,6 +414,36 @@ fn start_p1(link: &Path, interval: Duration, load: Curve) -> anyhow::Result<Devi
         protocol: "p1",
         id,
         kind: Running::P1(meter.with_context(|| format!("cannot make {}", link.display()))?),
+    })
+}
+
+fn start_dlms(link: &Path, mbus: bool, ciphered: bool, load: Curve) -> anyhow::Result<Device> {
+    let key = |first: u8| -> anyhow::Result<Key> {
+        let octets: Vec<u8> = (first..first + 16).collect();
+        Key::from_octets(&octets).context("sixteen octets")
+    };
+    let cipher = dlms_push::Cipher {
+        title: *b"WSM00001",
+        security_control: 0x30,
+        key: key(0x00)?,
+        auth_key: key(0xD0)?,
+    };
+    let config = dlms_push::Config {
+        carrier: if mbus {
+            dlms_push::Carrier::Mbus
+        } else {
+            dlms_push::Carrier::Hdlc
+        },
+        cipher: ciphered.then_some(cipher),
+        ..dlms_push::Config::new(load)
+    };
+    let id = config.serial.clone();
+    let meter = dlms_push::DlmsMeter::start(link, config);
+    Ok(Device {
+        name: "dlms",
+        protocol: "dlms-push",
+        id,
+        kind: Running::Dlms(meter.with_context(|| format!("cannot make {}", link.display()))?),
     })
 }
 

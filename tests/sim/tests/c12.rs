@@ -90,6 +90,7 @@ impl Bench {
                     Action::SetLine(line) => self.lines.push(line),
                     Action::Telegram(telegram) => self.telegrams.push(*telegram),
                     Action::Rejected(rejected) => self.rejected.push(rejected.reason),
+                    other => panic!("this meter speaks C12: {other:?}"),
                 }
             }
             let unix_s = self.unix_s();

@@ -4,15 +4,18 @@
 //! What a document does not say is not made up: an instant without a published price has none,
 //! and a document that carries a price this code does not understand is refused by name.
 
+pub mod activity_calendar;
 mod awattar;
 mod duis;
 mod entsoe;
 mod list;
 mod nordpool;
+pub mod observed;
 mod octopus;
 mod openadr3;
 mod tibber;
 mod urdb;
+pub mod zigbee;
 
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;

@@ -9,8 +9,8 @@ use clap::Args;
 use meter_link::c12::net::Keys;
 use meter_link::key::Key;
 
+use super::keys::KeyText;
 use super::output::Output;
-use super::p1::KeyText;
 use super::{CommonArgs, Decoder};
 
 /// Decode ANSI C12.18 and C12.21 sessions and C12.22 messages with C12.19 tables

@@ -3,9 +3,12 @@
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
 mod c12;
+mod dlms;
 pub(super) mod han;
 mod iec62056_21;
 mod input;
+mod keys;
+mod mbus;
 pub(super) mod output;
 mod p1;
 mod sml;
@@ -51,6 +54,9 @@ enum Protocol {
     #[command(name = "iec62056-21")]
     Iec62056(iec62056_21::Iec62056Args),
     Tic(tic::TicArgs),
+    Dlms(Box<dlms::DlmsArgs>),
+    Wmbus(mbus::WmbusArgs),
+    Mbus(mbus::MbusArgs),
     C12(c12::C12Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
@@ -114,8 +120,17 @@ pub fn run(args: DecodeArgs) -> ExitCode {
                 ExitCode::from(EXIT_USAGE)
             }
         },
+        Protocol::Dlms(args) => match dlms::DlmsDecoder::new(&args) {
+            Ok(decoder) => decode(&args.common, decoder),
+            Err(wrong) => {
+                eprintln!("wattle decode dlms: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
         Protocol::Iec62056(args) => decode(&args.common, iec62056_21::Iec62056Decoder::default()),
         Protocol::Tic(args) => decode(&args.common, tic::TicDecoder::default()),
+        Protocol::Wmbus(args) => mbus::run_wmbus(&args),
+        Protocol::Mbus(args) => mbus::run_mbus(&args),
         Protocol::C12(args) => match c12::C12Decoder::new(&args) {
             Ok(decoder) => decode(&args.common, decoder),
             Err(wrong) => {

@@ -166,3 +166,8 @@ fn plain(value: &Value) -> String {
 pub(in crate::cli) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
+
+/// Hex digits as octets; white space around them is no part of them.
+pub(super) fn octets_of(text: &str) -> Option<Vec<u8>> {
+    meter_link::key::octets(text.trim())
+}

@@ -1,21 +1,17 @@
 //! `wattle decode p1`.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::fmt;
 use std::io;
-use std::str::FromStr;
 
 use clap::Args;
-use meter_link::key::Key;
+use meter_link::dlms::security::{CipherError, ReplayWindow};
 use meter_link::p1::{
-    Channel, CipherError, CipheredFrame, Entry, Event, Fault, KeyChain, Keys, LineCheck, Message,
-    Opened, Splitter, SystemTitle, Telegram, Verdict, WallTime,
+    Channel, CipheredFrame, Entry, Event, Fault, Keys, LineCheck, Message, OpenError, Opened,
+    Splitter, SystemTitle, Telegram, Verdict, WallTime,
 };
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
-use super::output::{Object, Output};
+use super::keys::{KeyArgs, WrongOption, cipher_status};
+use super::output::{Object, Output, hex};
 use super::{CommonArgs, Decoder};
 
 const PROTOCOL: &str = "p1";
@@ -37,84 +33,26 @@ const PROTOCOL: &str = "p1";
         wattle decode p1 --key $EK --no-auth --replay-check frames.hex"
 )]
 pub(super) struct P1Args {
-    /// Encryption key, 32 hex digits (64 for suite 2); with ID=, the system title in hex, only
-    /// for frames of this sender
-    #[arg(long, value_name = "[ID=]HEX")]
-    key: Vec<KeyText>,
-
-    /// Authentication key, likewise
-    #[arg(long, value_name = "[ID=]HEX")]
-    auth_key: Vec<KeyText>,
-
-    /// Take frames whose tag is wrong or cannot be checked, if the telegram inside passes its CRC
-    #[arg(long)]
-    no_auth: bool,
-
-    /// System title of frames that carry none, 16 hex digits
-    #[arg(long, value_name = "HEX")]
-    system_title: Option<String>,
-
-    /// Reject frames whose invocation counter does not rise
-    #[arg(long)]
-    replay_check: bool,
+    #[command(flatten)]
+    keys: KeyArgs,
 
     #[command(flatten)]
     pub(super) common: CommonArgs,
-}
-
-/// A key as it was given. clap repeats a value it refuses, so that this takes any text and a
-/// wrong one is found later.
-#[derive(Clone)]
-pub(super) struct KeyText(pub(super) Zeroizing<String>);
-
-impl FromStr for KeyText {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(Zeroizing::new(text.to_owned())))
-    }
-}
-
-impl fmt::Debug for KeyText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyText(..)")
-    }
-}
-
-/// What is wrong with an option.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WrongOption {
-    #[error("--{option}: {source}")]
-    Key {
-        option: &'static str,
-        source: meter_link::key::KeyError,
-    },
-    #[error("--{0}: a system title has 16 hex digits")]
-    Title(&'static str),
 }
 
 pub(super) struct P1Decoder {
     splitter: Splitter,
     keys: Keys,
     /// The last invocation counter of each sender, when they must rise.
-    counters: Option<BTreeMap<Option<SystemTitle>, u32>>,
+    counters: Option<ReplayWindow>,
 }
 
 impl P1Decoder {
     pub(super) fn new(args: &P1Args) -> Result<Self, WrongOption> {
-        let title = args.system_title.as_deref();
-        let keys = Keys {
-            encryption: chain("key", &args.key)?,
-            authentication: chain("auth-key", &args.auth_key)?,
-            no_auth: args.no_auth,
-            system_title: title
-                .map(|text| parse_title("system-title", text))
-                .transpose()?,
-        };
         Ok(Self {
             splitter: Splitter::new(),
-            keys,
-            counters: args.replay_check.then(BTreeMap::new),
+            keys: args.keys.keys()?,
+            counters: args.keys.replay_check.then(ReplayWindow::default),
         })
     }
 
@@ -154,16 +92,9 @@ impl P1Decoder {
     }
 
     fn is_replay(&mut self, frame: &CipheredFrame) -> bool {
-        let Some(counters) = &mut self.counters else {
-            return false;
-        };
         let title = frame.system_title.or(self.keys.system_title);
-        let last = counters.get(&title);
-        if last.is_some_and(|last| frame.invocation_counter <= *last) {
-            return true;
-        }
-        counters.insert(title, frame.invocation_counter);
-        false
+        let counters = self.counters.as_mut();
+        counters.is_some_and(|counters| !counters.accept(title, frame.invocation_counter))
     }
 }
 
@@ -183,23 +114,6 @@ impl Decoder for P1Decoder {
     }
 }
 
-fn chain(option: &'static str, texts: &[KeyText]) -> Result<KeyChain, WrongOption> {
-    let mut chain = KeyChain::default();
-    for KeyText(text) in texts {
-        let (title, digits) = match text.split_once('=') {
-            Some((title, digits)) => (Some(parse_title(option, title)?), digits),
-            None => (None, text.as_str()),
-        };
-        let key = Key::from_hex(digits).map_err(|source| WrongOption::Key { option, source })?;
-        chain.insert(title, key);
-    }
-    Ok(chain)
-}
-
-fn parse_title(option: &'static str, text: &str) -> Result<SystemTitle, WrongOption> {
-    meter_link::p1::parse_title(text).ok_or(WrongOption::Title(option))
-}
-
 const fn fault_status(fault: Fault) -> &'static str {
     match fault {
         Fault::Truncated => "truncated",
@@ -208,15 +122,10 @@ const fn fault_status(fault: Fault) -> &'static str {
     }
 }
 
-const fn error_status(error: &CipherError) -> &'static str {
+fn error_status(error: &OpenError) -> &'static str {
     match error {
-        // Without a title no key can be tried.
-        CipherError::NoKey | CipherError::NoTitle => "no_key",
-        CipherError::NoAuthKey => "no_auth_key",
-        CipherError::WrongKey(_) => "wrong_key",
-        CipherError::Unauthenticated => "unauthenticated",
-        CipherError::NotCiphered => "not_ciphered",
-        CipherError::Content(fault) => fault_status(*fault),
+        OpenError::Cipher(error) => cipher_status(*error),
+        OpenError::Content(fault) => fault_status(*fault),
         _ => "unsupported",
     }
 }
@@ -255,10 +164,6 @@ fn security(frame: &CipheredFrame, configured: Option<SystemTitle>) -> Value {
     set("encrypted", json!(frame.is_encrypted()));
     set("invocation_counter", json!(frame.invocation_counter));
     Value::Object(members)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Adds what a telegram says.
@@ -320,35 +225,4 @@ fn channel(channel: &Channel) -> Value {
         set("meter_id", json!(id));
     }
     Value::Object(members)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(given: &str) -> KeyText {
-        given.parse().unwrap()
-    }
-
-    #[test]
-    fn wrong_keys_are_refused_and_not_repeated() {
-        let digits = "c0ffee".repeat(6);
-        for given in [
-            digits.clone(),
-            format!("57534d3030303031={digits}"),
-            format!("57={digits}"),
-        ] {
-            let error = chain("key", &[text(&given)]).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("c0ffee"));
-        }
-        assert!(!format!("{:?}", text(&digits)).contains("c0ffee"));
-    }
-
-    #[test]
-    fn keys_by_sender() {
-        let own = format!("57534d3030303031={}", "11".repeat(16));
-        let chain = chain("key", &[text(&own), text(&"22".repeat(16))]).unwrap();
-        assert_eq!(chain.of(*b"WSM00001").unwrap().octets(), [0x11; 16]);
-        assert_eq!(chain.of(*b"WSM00002").unwrap().octets(), [0x22; 16]);
-    }
 }

@@ -96,6 +96,7 @@ fn run(reader: &mut ReadoutReader, meter: &mut Meter, until: Duration) -> Vec<(D
                 Action::Rejected(rejected) => {
                     told.push((now - start, Told::Rejected(rejected.reason)));
                 }
+                other => panic!("no part of this protocol: {other:?}"),
             }
         }
         let answer = meter.answer.as_ref().map(|(at, _)| *at);

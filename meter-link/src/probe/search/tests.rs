@@ -274,7 +274,7 @@ fn a_linky_in_both_modes() {
         let told = serial(&mut Pushes(
             Line::seven_even(mode.baud()),
             1,
-            frame.to_bytes().repeat(3),
+            frame.to_bytes().repeat(3).split_off(30),
         ));
         let finding = told.finding();
         assert_eq!(finding.protocol, Protocol::Tic);

@@ -78,7 +78,7 @@ impl Bench {
                     self.telegrams.push((meter, telegram.values.len()));
                 }
                 Action::Rejected(rejected) => self.rejected.push(rejected.reason),
-                Action::Send(bytes) => panic!("a listener sends nothing: {bytes:?}"),
+                other => panic!("a listener sends nothing: {other:?}"),
             }
         }
     }

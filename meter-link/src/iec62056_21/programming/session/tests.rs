@@ -154,7 +154,7 @@ fn run(session: &mut Programming, meter: &mut Meter) -> (Vec<Outcome>, Duration)
                     answer = Some((now + Duration::from_millis(300), heard));
                 }
                 Action::Rejected(_) => {}
-                Action::Telegram(telegram) => panic!("{telegram:?}"),
+                other => panic!("{other:?}"),
             }
         }
         outcomes.extend(std::iter::from_fn(|| session.poll_outcome()));

@@ -1,0 +1,249 @@
+//! The client of `meter-link` reads the simulated DLMS/COSEM meter in every way it can be asked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail"
+)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use meter_link::dlms::apdu::Conformance;
+use meter_link::dlms::client::job::{
+    Catalogue, ClockJob, ClockPolicy, Job, Outcome, ProfileJob, ProfileQuery, RegisterSpec,
+    RegistersJob, RelayCommand, RelayJob,
+};
+use meter_link::dlms::client::{
+    CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, HdlcConfig,
+    MemoryCounters, Opening, Password, Runner, RunnerEvent, WrapperConfig,
+};
+use meter_link::dlms::hdlc::{Address, Parameters};
+use meter_link::dlms::security::SecurityControl;
+use meter_link::model::{ObisCode, Value};
+use meter_link::session::Action;
+use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
+use wattle_sim::household::{Curve, Kind};
+
+const PROFILE: ObisCode = ObisCode([1, 0, 99, 1, 0, 255]);
+const RELAY: ObisCode = ObisCode([0, 0, 96, 3, 10, 255]);
+
+fn meter(carrier: Carrier, security: Security) -> Config {
+    let load = Curve::new(Kind::Constant { power_w: 700 }, 1);
+    Config::new(carrier, security, load)
+}
+
+fn client(meter: &DlmsMeter) -> ClientConfig {
+    let config = meter.config();
+    let hdlc = HdlcConfig {
+        opening: (config.carrier == Carrier::ModeE).then(Opening::default),
+        parameters: Parameters {
+            max_info_transmit: 256,
+            max_info_receive: 256,
+            window_transmit: 7,
+            window_receive: 7,
+        },
+        ..HdlcConfig::new(Address::server(1, Some(17), Some(4)).unwrap())
+    };
+    let carrier = match config.carrier {
+        Carrier::Wrapper => CarrierConfig::Wrapper(WrapperConfig::new(1)),
+        Carrier::Hdlc | Carrier::ModeE => CarrierConfig::Hdlc(hdlc),
+    };
+    let mut client = ClientConfig::new(carrier, 1);
+    match &config.security {
+        Security::None => {}
+        Security::Low(password) => {
+            client.authentication = ClientAuthentication::Low(Password::new(password.clone()));
+        }
+        Security::Gmac(suite) => {
+            client.authentication = ClientAuthentication::Gmac;
+            let ciphering = CipheringConfig::new(
+                *b"WTL\0\0\0\0\x07",
+                config.key.clone(),
+                config.auth_key.clone(),
+            );
+            client.ciphering = Some(CipheringConfig {
+                control: SecurityControl::AUTHENTICATED_ENCRYPTED.in_suite(*suite),
+                ..ciphering
+            });
+        }
+    }
+    client
+}
+
+fn run(meter: &DlmsMeter, client: ClientConfig, jobs: Vec<Box<dyn Job>>) -> Vec<RunnerEvent> {
+    let place = meter.place();
+    let mut stream = TcpStream::connect(place.strip_prefix("tcp:").unwrap()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut seed = 1u8;
+    let random = move |octets: &mut [u8]| {
+        for octet in octets {
+            seed = seed.wrapping_mul(5).wrapping_add(77);
+            *octet = seed;
+        }
+    };
+    let client = Client::new(
+        client,
+        Box::new(MemoryCounters::default()),
+        Box::new(random),
+    );
+    let mut runner = Runner::new(client, Box::new(|_| jiff::Timestamp::now()));
+    let mut events = Vec::new();
+    let mut buffer = vec![0; 4096];
+    runner.start(jobs, Instant::now());
+    loop {
+        while let Some(action) = runner.poll_action() {
+            if let Action::Send(bytes) = action {
+                stream.write_all(&bytes).unwrap();
+            }
+        }
+        events.extend(std::iter::from_fn(|| runner.poll_event()));
+        if !runner.is_running() {
+            return events;
+        }
+        let wait = runner.poll_timeout().unwrap();
+        let wait = wait.saturating_duration_since(Instant::now());
+        let wait = wait.max(Duration::from_micros(100));
+        stream.set_read_timeout(Some(wait)).unwrap();
+        match stream.read(&mut buffer) {
+            Ok(0) => panic!("the meter hung up"),
+            Ok(length) => runner.handle_input(&buffer[..length], Instant::now()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                runner.handle_timeout(Instant::now());
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Two days of quarter-hours.
+const ROWS: std::ops::Range<i64> = 1_968_000..1_968_192;
+
+fn everything(meter: &DlmsMeter, client: ClientConfig) {
+    meter.add_rows(ROWS.map(|quarter| (quarter, 0)));
+    meter.set_ahead(-100);
+    let specs = ["1-0:1.8.0", "1-0:16.7.0"].map(|spec| spec.parse::<RegisterSpec>().unwrap());
+    let jobs: Vec<Box<dyn Job>> = vec![
+        Box::new(RegistersJob::new(specs.into(), Catalogue::default())),
+        Box::new(ProfileJob::new(ProfileQuery::all(PROFILE))),
+        Box::new(ClockJob::new(ClockPolicy::Keep {
+            tolerance: SignedDuration::from_secs(5),
+            limit: SignedDuration::from_secs(600),
+        })),
+    ];
+    let events = run(meter, client, jobs);
+    let [
+        RunnerEvent::Outcome(Outcome::Registers(read)),
+        RunnerEvent::Outcome(Outcome::Profile(profile)),
+        RunnerEvent::Outcome(Outcome::Clock(clock)),
+        RunnerEvent::Finished(None),
+    ] = &events[..]
+    else {
+        panic!("{:?}: {events:?}", meter.config());
+    };
+    assert_eq!(read.values[1].value, Value::Number(700.into()));
+    assert_eq!(profile.rows.len(), 192);
+    for (quarter, row) in ROWS.zip(&profile.rows) {
+        let want = Value::Number(DlmsMeter::import_wh(quarter).into());
+        assert_eq!(row.values[2], Some(want));
+        assert_eq!(row.instant.unwrap().as_second(), quarter * 900);
+    }
+    assert!(clock.set && (-101..=-99).contains(&clock.ahead_s));
+    assert!((-1..=1).contains(&clock.ahead_after_s.unwrap()));
+    let seen = meter.seen();
+    let mut counters = seen.counters.clone();
+    counters.sort_unstable();
+    counters.dedup();
+    assert_eq!(counters.len(), seen.counters.len(), "a counter came twice");
+    // Each association is released, that of the public client as well.
+    assert_eq!(seen.releases, seen.associations);
+}
+
+#[test]
+fn every_carrier_and_security() {
+    for carrier in [Carrier::Hdlc, Carrier::ModeE, Carrier::Wrapper] {
+        for security in [
+            Security::None,
+            Security::Low(b"secret".to_vec()),
+            Security::Gmac(0),
+            Security::Gmac(1),
+            Security::Gmac(2),
+        ] {
+            let meter = DlmsMeter::at_tcp(meter(carrier, security)).unwrap();
+            everything(&meter, client(&meter));
+        }
+    }
+}
+
+#[test]
+fn windows_dedicated_keys_and_general_ciphering() {
+    for (window, dedicated, general) in [
+        (7, false, false),
+        (3, true, false),
+        (1, false, true),
+        (2, true, true),
+    ] {
+        for carrier in [Carrier::Hdlc, Carrier::Wrapper] {
+            let config = Config {
+                window,
+                ..meter(carrier, Security::Gmac(0))
+            };
+            let meter = DlmsMeter::at_tcp(config).unwrap();
+            let mut client = client(&meter);
+            let ciphering = client.ciphering.as_mut().unwrap();
+            ciphering.dedicated = dedicated;
+            ciphering.general = general;
+            everything(&meter, client);
+        }
+    }
+}
+
+#[test]
+fn answers_in_general_blocks() {
+    for security in [Security::None, Security::Gmac(0)] {
+        let config = Config {
+            general_blocks: true,
+            pdu: 256,
+            ..meter(Carrier::Wrapper, security)
+        };
+        let meter = DlmsMeter::at_tcp(config).unwrap();
+        let mut client = client(&meter);
+        client.conformance = client.conformance | Conformance::GENERAL_BLOCK_TRANSFER;
+        everything(&meter, client);
+    }
+}
+
+/// Messages so short that even setting the clock takes blocks.
+#[test]
+fn requests_in_blocks() {
+    let config = Config {
+        pdu: 80,
+        ..meter(Carrier::Wrapper, Security::Gmac(0))
+    };
+    let meter = DlmsMeter::at_tcp(config).unwrap();
+    everything(&meter, client(&meter));
+}
+
+#[test]
+fn the_relay() {
+    let switch = |command| vec![Box::new(RelayJob::new(RELAY, command)) as Box<dyn Job>];
+    let secured = DlmsMeter::at_tcp(meter(Carrier::Wrapper, Security::Gmac(0))).unwrap();
+    for (command, on) in [
+        (RelayCommand::Disconnect, false),
+        (RelayCommand::Reconnect, true),
+    ] {
+        let events = run(&secured, client(&secured), switch(command));
+        let RunnerEvent::Outcome(Outcome::Relay(report)) = &events[0] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(report.connected, on);
+    }
+    assert_eq!(secured.seen().relay, [false, true]);
+    let plain = DlmsMeter::at_tcp(meter(Carrier::Hdlc, Security::None)).unwrap();
+    let events = run(&plain, client(&plain), switch(RelayCommand::Disconnect));
+    assert!(matches!(events[0], RunnerEvent::JobFailed(_)));
+    assert!(plain.seen().relay.is_empty());
+}
