@@ -25,4 +25,5 @@ pub mod store;
 pub mod supervisor;
 pub mod tariff;
 mod tls;
+pub mod usage;
 pub mod view;

@@ -5,12 +5,15 @@
 //! [`Mailbox`] at its own pace.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem::discriminant;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use wattle_api::{EVENTS_PATH, State};
+use wattle_api::{BILL_PATH, EVENTS_PATH, POWERLINE_PATH, State, USAGE_PATH, UsageSpan};
+
+use crate::bind::Answers;
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/wattle/api.sock";
@@ -35,6 +38,8 @@ pub struct News {
     pub connected: bool,
     /// Why not, in words for a log.
     pub trouble: Option<String>,
+    /// What was answered to requests.
+    pub answers: Answers,
 }
 
 impl Mailbox {
@@ -87,6 +92,105 @@ pub fn start(socket: PathBuf, arrived: impl Fn() + Send + 'static) -> io::Result
             }
         })?;
     Ok(mailbox)
+}
+
+/// What a screen wants to know besides the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// What was used in a stretch, and how many of them before the present one.
+    Usage(UsageSpan, u16),
+    /// The bill of the month.
+    Bill,
+    /// The powerline networks.
+    Powerline,
+}
+
+/// Starts answering questions from `socket` into `mailbox`, one after the other. `arrived` is
+/// called on the asking thread after each answer. A question that gets none clears what was there.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn answer(
+    socket: PathBuf,
+    mailbox: Mailbox,
+    arrived: impl Fn() + Send + 'static,
+) -> io::Result<mpsc::Sender<Question>> {
+    let (sender, questions) = mpsc::channel();
+    thread::Builder::new()
+        .name("questions".into())
+        .spawn(move || {
+            while let Ok(first) = questions.recv() {
+                // A finger is faster than a year of quarter-hours: of a kind, the last counts.
+                let mut waiting = vec![first];
+                while let Ok(newer) = questions.try_recv() {
+                    waiting.retain(|older| discriminant(older) != discriminant(&newer));
+                    waiting.push(newer);
+                }
+                for question in waiting {
+                    take(&socket, &mailbox, question);
+                    arrived();
+                }
+            }
+        })?;
+    Ok(sender)
+}
+
+fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
+    match question {
+        Question::Usage(span, back) => {
+            let path = format!("{USAGE_PATH}?span={}&back={back}", span.name());
+            let usage = ask(socket, &path).ok();
+            mailbox.write(|news| news.answers.usage = usage);
+        }
+        Question::Bill => {
+            let bill = ask(socket, BILL_PATH).ok();
+            mailbox.write(|news| news.answers.bill = bill);
+        }
+        Question::Powerline => {
+            let powerline = ask(socket, POWERLINE_PATH).ok();
+            mailbox.write(|news| news.answers.powerline = powerline);
+        }
+    }
+}
+
+/// Everything that screens want to know, as far as it is answered: for a picture.
+#[must_use]
+pub fn answers(socket: &Path) -> Answers {
+    Answers {
+        powerline: ask(socket, POWERLINE_PATH).ok(),
+        usage: ask(socket, USAGE_PATH).ok(),
+        bill: ask(socket, BILL_PATH).ok(),
+    }
+}
+
+/// Asks for one document.
+///
+/// # Errors
+/// When the gateway cannot be reached or answers with something else.
+pub fn ask<T: serde::de::DeserializeOwned>(socket: &Path, path: &str) -> io::Result<T> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(HEAD_TIMEOUT))?;
+    stream.write_all(
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: wattle\r\nAccept: application/json\r\n\
+             Connection: close\r\n\r\n"
+        )
+        .as_bytes(),
+    )?;
+    let mut reader = BufReader::new(stream);
+    let mut body = Vec::new();
+    if read_head(&mut reader)? {
+        Chunked {
+            inner: reader,
+            left: 0,
+            first: true,
+        }
+        .take(LONGEST_LINE)
+        .read_to_end(&mut body)?;
+    } else {
+        reader.take(LONGEST_LINE).read_to_end(&mut body)?;
+    }
+    serde_json::from_slice(&body).map_err(|error| invalid(format!("not understood: {error}")))
 }
 
 /// Reads one connection's states until it ends.

@@ -157,6 +157,23 @@ pub fn unit_price(per_kwh: Decimal, currency: &str, language: Language) -> Strin
     )
 }
 
+/// A price per kWh as an axis names it, with no more decimals than it has: 40p, 2,5 ct.
+#[must_use]
+pub fn unit_tick(per_kwh: Decimal, currency: &str, language: Language) -> String {
+    let text = unit_price(per_kwh, currency, language);
+    if per_kwh.is_zero() {
+        return "0".to_owned();
+    }
+    let none = format!("{}0", language.decimal_separator());
+    match text.split_once(&none) {
+        // The only decimal is a nought.
+        Some((whole, unit)) if !unit.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("{whole}{unit}")
+        }
+        _ => text,
+    }
+}
+
 /// Energy with its unit: 7.84 kWh.
 #[must_use]
 pub fn energy(kwh: Decimal, language: Language) -> String {
@@ -211,6 +228,24 @@ pub fn date(at: &Zoned, language: Language) -> String {
     }
 }
 
+/// The short name of a month: May, Mai.
+#[must_use]
+pub fn month(at: &Zoned, language: Language) -> &'static str {
+    let names = match language {
+        Language::English => [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ],
+        Language::German => [
+            "Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez",
+        ],
+    };
+    usize::try_from(at.month() - 1)
+        .ok()
+        .and_then(|index| names.get(index))
+        .copied()
+        .unwrap_or_default()
+}
+
 /// How long ago something was, in the one unit that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
@@ -256,6 +291,14 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn ticks_have_no_idle_noughts() {
+        assert_eq!(unit_tick(decimal("0.4"), "GBP", EN), "40p");
+        assert_eq!(unit_tick(decimal("-0.025"), "EUR", DE), "−2,5\u{a0}ct");
+        assert_eq!(unit_tick(decimal("0.0"), "EUR", DE), "0");
+        assert_eq!(unit_tick(decimal("0.2"), "PLN", EN), "0.20\u{a0}PLN");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod format;
 pub mod headless;
 pub mod live;
 pub mod ring;
+pub mod settings;
 pub mod watchdog;
 
 pub use generated::*;
@@ -38,6 +39,15 @@ pub struct Settings {
 /// When there is nothing to draw on.
 pub fn open(settings: Settings) -> Result<App, PlatformError> {
     let app = App::new()?;
+    prepare(&app);
+    apply(&app, settings)?;
+    Ok(app)
+}
+
+/// Gives a window what it draws with.
+pub fn prepare(app: &App) {
+    app.global::<Prices>()
+        .on_hatching(|width, height| bind::hatching(width, height).into());
     app.global::<Now>()
         .on_ring_picture(|diameter, stroke, permille, backwards, track, fill| {
             let pixels = |length: i32| u32::try_from(length).unwrap_or(0);
@@ -51,8 +61,6 @@ pub fn open(settings: Settings) -> Result<App, PlatformError> {
                 fill,
             )
         });
-    apply(&app, settings)?;
-    Ok(app)
 }
 
 /// Changes the settings of a window that is open.

@@ -2,16 +2,20 @@
 //! nothing comes, so that ages go on. An update that changes no text draws nothing.
 
 use crate::bind::{self, Link, View};
-use crate::client::{Mailbox, News};
+use crate::client::{Mailbox, News, Question};
 use crate::format::Language;
-use crate::generated::{App, Nav};
+use crate::generated::{App, Choices, Nav, Page, Usage};
+use crate::settings;
 use jiff::{SignedDuration, Timestamp};
 use slint::{ComponentHandle, Timer, TimerMode, Weak};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 const BETWEEN_UPDATES: Duration = Duration::from_millis(500);
+/// How often a screen that is open asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs as long as it is kept.
@@ -23,7 +27,9 @@ pub struct Live {
 struct Inner {
     app: Weak<App>,
     mailbox: Mailbox,
-    language: Language,
+    questions: Sender<Question>,
+    asked: Cell<Option<Instant>>,
+    language: Cell<Language>,
     last: Cell<Option<Instant>>,
     lost: Cell<Option<Timestamp>>,
     told: RefCell<Option<String>>,
@@ -32,12 +38,21 @@ struct Inner {
 
 impl Live {
     /// Connects a window to a mailbox. The mailbox's filler calls [`wake`] after each change.
+    /// What single screens want to know goes to `questions`; the answers come by the mailbox.
+    /// `chosen` is called when the household has changed a setting, which holds by then.
     #[must_use]
-    pub fn new(app: &App, mailbox: Mailbox, language: Language) -> Self {
+    pub fn new(
+        app: &App,
+        mailbox: Mailbox,
+        questions: Sender<Question>,
+        chosen: impl Fn(&App) + 'static,
+    ) -> Self {
         let inner = Rc::new(Inner {
             app: app.as_weak(),
             mailbox,
-            language,
+            questions,
+            asked: Cell::new(None),
+            language: Cell::new(settings::language(app)),
             last: Cell::new(None),
             lost: Cell::new(None),
             told: RefCell::new(None),
@@ -49,10 +64,34 @@ impl Live {
                 Inner::hurry(&inner);
             }
         });
+        let on_open = Rc::downgrade(&inner);
+        app.global::<Nav>().on_opened(move || {
+            if let Some(inner) = on_open.upgrade() {
+                inner.ask();
+            }
+        });
+        let on_ask = Rc::downgrade(&inner);
+        app.global::<Usage>().on_asked(move || {
+            if let Some(inner) = on_ask.upgrade() {
+                inner.ask();
+                inner.update();
+            }
+        });
+        let on_choice = Rc::downgrade(&inner);
+        app.global::<Choices>().on_changed(move || {
+            if let Some((inner, app)) = on_choice
+                .upgrade()
+                .and_then(|inner| inner.app.upgrade().map(|app| (inner, app)))
+            {
+                inner.follow_choice(&app);
+                chosen(&app);
+            }
+        });
         let ticks = Timer::default();
         let on_tick = Rc::downgrade(&inner);
         ticks.start(TimerMode::Repeated, TICK, move || {
             if let Some(inner) = on_tick.upgrade() {
+                inner.ask_again();
                 inner.update();
             }
         });
@@ -90,6 +129,41 @@ impl Inner {
         }
     }
 
+    /// Asks for what the open screen shows besides the state.
+    fn ask(&self) {
+        let Some(app) = self.app.upgrade() else {
+            return;
+        };
+        let (span, back) = bind::wanted(&app.global::<Usage>());
+        let questions: &[Question] = match app.global::<Nav>().get_page() {
+            Page::Usage => &[Question::Usage(span, back)],
+            Page::Money => &[Question::Bill],
+            Page::More => &[Question::Bill, Question::Powerline],
+            Page::Network => &[Question::Powerline],
+            _ => return,
+        };
+        self.asked.set(Some(Instant::now()));
+        for question in questions {
+            // The thread that answers ends only with the program.
+            let _ = self.questions.send(*question);
+        }
+    }
+
+    fn ask_again(&self) {
+        if self.asked.get().is_some_and(|at| at.elapsed() >= ASK_AGAIN) {
+            self.asked.set(None);
+            self.ask();
+        }
+    }
+
+    fn follow_choice(&self, app: &App) {
+        if let Err(error) = settings::follow(app, jiff::Zoned::now().hour()) {
+            eprintln!("wattle-display: {error}");
+        }
+        self.language.set(settings::language(app));
+        self.update();
+    }
+
     fn update(&self) {
         let Some(app) = self.app.upgrade() else {
             return;
@@ -114,7 +188,8 @@ impl Inner {
                 state,
                 now,
                 link,
-                language: self.language,
+                language: self.language.get(),
+                answers: news.answers,
             },
         );
     }

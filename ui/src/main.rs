@@ -11,12 +11,12 @@ use ui::format::Language;
 use ui::headless::{self, Screen};
 use ui::live::{self, Live};
 use ui::watchdog::Watchdog;
-use ui::{Settings, Theme, client};
+use ui::{Nav, Page, ThemeChoice, client, settings};
 
 /// The display of a wattle gateway.
 ///
 /// Shows what the home uses now, what it costs and when power will be cheaper. It reads the
-/// gateway's socket and keeps no data of its own.
+/// gateway's socket and keeps nothing but what is chosen on its screen.
 #[derive(Parser)]
 #[command(name = "wattle-display", version, after_help = AFTER_HELP)]
 struct Arguments {
@@ -25,8 +25,8 @@ struct Arguments {
     socket: PathBuf,
 
     /// Colours; `auto` is night from 22:00 to 06:00 of this computer's clock and dark otherwise
-    #[arg(long, value_enum, default_value_t = ThemeChoice::Dark)]
-    theme: ThemeChoice,
+    #[arg(long, value_enum, default_value_t = Colours::Dark)]
+    theme: Colours,
 
     /// Size of the texts, in per cent
     #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = ["100", "125"])]
@@ -44,6 +44,10 @@ struct Arguments {
     #[arg(long, value_name = "FACTOR", value_parser = scale)]
     scale: Option<f32>,
 
+    /// Keep what is chosen on the screen in FILE; it then goes before the options above
+    #[arg(long, value_name = "FILE", env = "WATTLE_DISPLAY_SETTINGS")]
+    settings: Option<PathBuf>,
+
     /// Draw one picture into FILE (PNG) and end; needs no screen
     #[arg(long, value_name = "FILE")]
     screenshot: Option<PathBuf>,
@@ -51,6 +55,10 @@ struct Arguments {
     /// With --screenshot: draw a state from FILE, as `GET /api/v1/state` answers it
     #[arg(long, value_name = "FILE", requires = "screenshot")]
     state: Option<PathBuf>,
+
+    /// With --screenshot: the screen to draw
+    #[arg(long, value_enum, default_value_t = Shown::Now, requires = "screenshot")]
+    page: Shown,
 
     /// With --screenshot: what the clock shows, such as 2026-11-20T18:30:00Z [default: the state's]
     #[arg(long, value_name = "TIME", requires = "screenshot")]
@@ -71,23 +79,47 @@ Environment: WAYLAND_DISPLAY or DISPLAY choose a window on a desk; without them 
 on directly, where this program was built with the feature `kms`. SLINT_KMS_ROTATION=90 turns it.";
 
 #[derive(Clone, Copy, ValueEnum)]
-enum ThemeChoice {
+enum Shown {
+    Now,
+    Usage,
+    Prices,
+    More,
+    Money,
+    Supplies,
+    Network,
+    Settings,
+}
+
+impl From<Shown> for Page {
+    fn from(shown: Shown) -> Self {
+        match shown {
+            Shown::Now => Self::Now,
+            Shown::Usage => Self::Usage,
+            Shown::Money => Self::Money,
+            Shown::Prices => Self::Prices,
+            Shown::More => Self::More,
+            Shown::Supplies => Self::Supplies,
+            Shown::Network => Self::Network,
+            Shown::Settings => Self::Settings,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Colours {
     Dark,
     Light,
     Night,
     Auto,
 }
 
-impl ThemeChoice {
-    fn theme(self) -> Theme {
-        match self {
-            Self::Dark => Theme::Dark,
-            Self::Light => Theme::Light,
-            Self::Night => Theme::Night,
-            Self::Auto => match jiff::Zoned::now().hour() {
-                22.. | ..6 => Theme::Night,
-                _ => Theme::Dark,
-            },
+impl From<Colours> for ThemeChoice {
+    fn from(colours: Colours) -> Self {
+        match colours {
+            Colours::Dark => Self::Dark,
+            Colours::Light => Self::Light,
+            Colours::Night => Self::Night,
+            Colours::Auto => Self::Auto,
         }
     }
 }
@@ -108,12 +140,18 @@ fn main() -> ExitCode {
 }
 
 impl Arguments {
-    fn settings(&self) -> Settings {
-        Settings {
-            theme: self.theme.theme(),
-            text_scale: if self.text == "125" { 1.25 } else { 1.0 },
-            language: self.lang,
+    /// A window with what is chosen in force.
+    fn open(&self) -> Result<ui::App, slint::PlatformError> {
+        let app = ui::App::new()?;
+        settings::choose(&app, self.theme.into(), self.text == "125", self.lang);
+        if let Some(file) = &self.settings
+            && let Err(error) = settings::restore(&app, file)
+        {
+            eprintln!("wattle-display: {}: {error}; not used", file.display());
         }
+        ui::prepare(&app);
+        settings::follow(&app, jiff::Zoned::now().hour())?;
+        Ok(app)
     }
 }
 
@@ -127,12 +165,16 @@ fn screenshot(arguments: &Arguments, file: &Path) -> Result<()> {
             )
         })?,
     };
-    let mut view = View::of(state, arguments.lang);
+    let screen = Screen::new()?;
+    let app = arguments.open()?;
+    let mut view = View::of(state, settings::language(&app));
     if let Some(at) = arguments.at {
         view.now = at;
     }
-    let screen = Screen::new()?;
-    let app = ui::open(arguments.settings())?;
+    app.global::<Nav>().set_page(arguments.page.into());
+    if arguments.state.is_none() {
+        view.answers = client::answers(&arguments.socket);
+    }
     let (width, height) = arguments.size;
     bind::bind(&app, &view);
     screen.show(&app, width, height, arguments.scale.unwrap_or(1.0))?;
@@ -155,7 +197,8 @@ fn read_state(path: &Path) -> Result<wattle_api::State> {
 
 fn run(arguments: &Arguments) -> Result<()> {
     choose_backend(arguments)?;
-    let app = ui::open(arguments.settings())
+    let app = arguments
+        .open()
         .context("cannot open a window; `--screenshot FILE` draws a picture without one")?;
     let (width, height) = arguments.size;
     app.window()
@@ -163,27 +206,38 @@ fn run(arguments: &Arguments) -> Result<()> {
     let weak = app.as_weak();
     let mailbox = client::start(arguments.socket.clone(), move || live::wake(&weak))
         .context("cannot start reading the gateway")?;
-    let live = Live::new(&app, mailbox, arguments.lang);
-    let themes = follow_the_clock(&app, arguments);
+    let weak = app.as_weak();
+    let questions = client::answer(arguments.socket.clone(), mailbox.clone(), move || {
+        live::wake(&weak);
+    })
+    .context("cannot start asking the gateway")?;
+    let file = arguments.settings.clone();
+    let live = Live::new(&app, mailbox, questions, move |app| {
+        if let Some(file) = &file
+            && let Err(error) = settings::save(app, file)
+        {
+            eprintln!("wattle-display: {}: {error}", file.display());
+        }
+    });
+    let themes = follow_the_clock(&app);
     let watchdog = Watchdog::start();
     app.run().context("the window failed")?;
     drop((live, themes, watchdog));
     Ok(())
 }
 
-/// With `--theme auto`, looks at the clock once a minute.
-fn follow_the_clock(app: &ui::App, arguments: &Arguments) -> slint::Timer {
+/// Looks at the clock once a minute: night comes by itself where that is chosen.
+fn follow_the_clock(app: &ui::App) -> slint::Timer {
     let timer = slint::Timer::default();
-    if matches!(arguments.theme, ThemeChoice::Auto) {
-        let weak = app.as_weak();
-        let minute = std::time::Duration::from_secs(60);
-        timer.start(slint::TimerMode::Repeated, minute, move || {
-            if let Some(app) = weak.upgrade() {
-                app.global::<ui::Tokens>()
-                    .set_theme(ThemeChoice::Auto.theme());
-            }
-        });
-    }
+    let weak = app.as_weak();
+    let minute = std::time::Duration::from_secs(60);
+    timer.start(slint::TimerMode::Repeated, minute, move || {
+        if let Some(app) = weak.upgrade() {
+            let choice = app.global::<ui::Choices>().get_theme();
+            app.global::<ui::Tokens>()
+                .set_theme(settings::theme(choice, jiff::Zoned::now().hour()));
+        }
+    });
     timer
 }
 

@@ -93,3 +93,42 @@ fn it_reads_states_and_connects_again_for_ever() {
     assert!(news.connected && news.trouble.is_none());
     assert_eq!(news.state.unwrap().0, fixture("stale"));
 }
+
+#[test]
+fn a_question_is_asked_once_and_answered_into_the_mailbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("api.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (sender, arrived) = mpsc::channel();
+    let mailbox = client::Mailbox::default();
+    let questions =
+        client::answer(socket, mailbox.clone(), move || sender.send(()).unwrap()).unwrap();
+    let answers = common::answers("normal");
+
+    questions
+        .send(client::Question::Usage(wattle_api::UsageSpan::Week, 2))
+        .unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    assert_eq!(
+        request(&stream),
+        "GET /api/v1/usage?span=week&back=2 HTTP/1.1"
+    );
+    let body = serde_json::to_string(&answers.usage).unwrap();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk(&body)
+    )
+    .unwrap();
+    drop(stream);
+    arrived.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(mailbox.read().answers.usage, answers.usage);
+
+    questions.send(client::Question::Bill).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    assert_eq!(request(&stream), "GET /api/v1/bill HTTP/1.1");
+    write!(stream, "HTTP/1.1 404 Not Found\r\n\r\n{{}}").unwrap();
+    drop(stream);
+    arrived.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(mailbox.read().answers.bill, None);
+}

@@ -15,7 +15,7 @@ use slint::platform::{PointerEventButton, WindowEvent};
 use slint::{ComponentHandle, LogicalPosition, LogicalSize};
 use ui::bind::{self, View};
 use ui::format::Language;
-use ui::{App, Nav, Page, Settings, Theme};
+use ui::{App, Choices, Nav, Page, Settings, Theme, ThemeChoice, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Box {
@@ -72,6 +72,190 @@ fn boxes_are_where_they_belong_and_say_what_they_are() {
     }
     names(&app, language);
     rail(&app);
+    more(&app);
+    other_screens(&app, language);
+    usage(&app, language);
+}
+
+/// A tap on a bar says its value; another stretch is asked for.
+fn usage(app: &App, language: Language) {
+    app.global::<Nav>().set_page(Page::Usage);
+    let mut view = View::of(fixture("normal"), language);
+    view.answers = common::answers("normal");
+    bind::bind(app, &view);
+    let said = || label(app, "UseChart");
+    assert!(said().starts_with("Total, 7.66 kWh"), "{}", said());
+    let screen = app.global::<Usage>();
+    screen.set_chosen(7);
+    assert_eq!(said(), "07:00, 0.61 kWh, £0.15");
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = asked.clone();
+    screen.on_asked(move || count.set(count.get() + 1));
+    touch(app, place(&button(app, "Earlier")));
+    assert_eq!(
+        (screen.get_back(), screen.get_chosen(), asked.get()),
+        (1, -1, 1)
+    );
+    bind::bind(app, &view);
+    assert_eq!(
+        said(),
+        "Total, –",
+        "an answer about another day is not shown"
+    );
+    touch(app, place(&button(app, "Later")));
+    bind::bind(app, &view);
+    touch(app, place(&of_type(app, "UseChart")[0]));
+    assert!(
+        (8..=14).contains(&screen.get_chosen()),
+        "{}",
+        screen.get_chosen()
+    );
+    touch(app, place(&button(app, "Year")));
+    assert_eq!(
+        (screen.get_span(), screen.get_chosen(), asked.get()),
+        (3, -1, 3)
+    );
+    screen.set_span(0);
+}
+
+const SCREENS: [(Page, &str); 7] = [
+    (Page::Usage, "UsageScreen"),
+    (Page::Money, "MoneyScreen"),
+    (Page::Prices, "PricesScreen"),
+    (Page::More, "MoreScreen"),
+    (Page::Supplies, "SuppliesScreen"),
+    (Page::Network, "NetworkScreen"),
+    (Page::Settings, "SettingsScreen"),
+];
+
+/// Every box that can be touched is large enough, on the screen, clear of the others and named.
+fn other_screens(app: &App, language: Language) {
+    for (width, height) in [(800.0, 480.0), (819.2, 480.0), (1024.0, 600.0)] {
+        app.window().set_size(LogicalSize::new(width, height));
+        i_slint_backend_testing::mock_elapsed_time(std::time::Duration::from_millis(20));
+        for (page, screen) in SCREENS {
+            for name in FIXTURES {
+                app.global::<Nav>().set_page(page);
+                let mut view = View::of(fixture(name), language);
+                view.answers = common::answers(name);
+                bind::bind(app, &view);
+                assert_eq!(of_type(app, screen).len(), 1, "{screen}");
+                check_touch(app, width, height, &format!("{screen} {name}"));
+            }
+        }
+    }
+}
+
+fn check_touch(app: &App, width: f32, height: f32, place_name: &str) {
+    let areas: Vec<Box> = ElementQuery::from_root(app)
+        .match_inherits("TouchArea")
+        .find_all()
+        .iter()
+        .map(place)
+        .collect();
+    assert!(areas.len() >= 5, "{place_name}");
+    for (index, area) in areas.iter().enumerate() {
+        assert!(
+            area.width >= 64.0 && area.height >= 64.0,
+            "{place_name}: {area:?}"
+        );
+        assert!(
+            area.x >= 0.0
+                && area.y >= 0.0
+                && area.x + area.width <= width + 0.01
+                && area.y + area.height <= height + 0.01,
+            "{place_name}: {area:?}"
+        );
+        for other in &areas[..index] {
+            assert!(!overlap(*area, *other), "{place_name}: {area:?} {other:?}");
+        }
+    }
+    for role in [AccessibleRole::Button, AccessibleRole::Tab] {
+        for element in ElementQuery::from_root(app)
+            .match_accessible_role(role)
+            .find_all()
+        {
+            let label = element.accessible_label().unwrap_or_default();
+            assert!(!label.is_empty(), "{place_name}: a nameless {role:?}");
+        }
+    }
+}
+
+fn button(app: &App, starts: &str) -> ElementHandle {
+    ElementQuery::from_root(app)
+        .match_accessible_role(AccessibleRole::Button)
+        .find_all()
+        .into_iter()
+        .find(|button| {
+            button
+                .accessible_label()
+                .is_some_and(|label| label.starts_with(starts))
+        })
+        .unwrap_or_else(|| panic!("no button {starts}"))
+}
+
+/// The menu leads to its screens, the rail leads back, and what is chosen is told.
+fn more(app: &App) {
+    let nav = app.global::<Nav>();
+    let rail = |word: &str| {
+        ElementQuery::from_root(app)
+            .match_accessible_role(AccessibleRole::Tab)
+            .find_all()
+            .into_iter()
+            .find(|tab| tab.accessible_label().as_deref() == Some(word))
+            .unwrap()
+    };
+    for (word, page) in [
+        ("Money", Page::Money),
+        ("Gas & water", Page::Supplies),
+        ("Home network", Page::Network),
+        ("Settings", Page::Settings),
+    ] {
+        nav.set_page(Page::More);
+        touch(app, place(&button(app, word)));
+        assert_eq!(nav.get_page(), page);
+        assert_eq!(rail("More").accessible_item_selected(), Some(true));
+        touch(app, place(&rail("More")));
+        assert_eq!(nav.get_page(), Page::More);
+    }
+    // A touch within a screen puts off the return to Now.
+    nav.set_page(Page::Settings);
+    i_slint_backend_testing::mock_elapsed_time(std::time::Duration::from_secs(45));
+    let changed = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = changed.clone();
+    let choices = app.global::<Choices>();
+    choices.on_changed(move || count.set(count.get() + 1));
+    for (word, wanted) in [("Deutsch", 1), ("125 %", 2), ("Light", 3), ("Automatic", 4)] {
+        touch(app, place(&button(app, word)));
+        assert_eq!(changed.get(), wanted);
+        assert_eq!(button(app, word).accessible_checked(), Some(true));
+    }
+    assert_eq!(choices.get_theme(), ThemeChoice::Auto);
+    assert!(choices.get_large_text() && ui::settings::language(app) == Language::German);
+    i_slint_backend_testing::mock_elapsed_time(std::time::Duration::from_secs(45));
+    assert_eq!(nav.get_page(), Page::Settings);
+
+    // It takes effect at once, and outlives a restart.
+    ui::settings::follow(app, 12).unwrap();
+    assert_eq!(
+        of_type(app, "SettingsScreen")[0]
+            .accessible_label()
+            .unwrap(),
+        "Einstellungen"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.json");
+    ui::settings::restore(app, &file).unwrap();
+    ui::settings::save(app, &file).unwrap();
+    ui::settings::choose(app, ThemeChoice::Dark, false, Language::English);
+    ui::settings::follow(app, 12).unwrap();
+    ui::settings::restore(app, &file).unwrap();
+    assert_eq!(choices.get_theme(), ThemeChoice::Auto);
+    assert!(choices.get_large_text() && ui::settings::language(app) == Language::German);
+    std::fs::write(&file, "{").unwrap();
+    assert!(ui::settings::restore(app, &file).is_err());
+    ui::settings::choose(app, ThemeChoice::Dark, false, Language::English);
+    ui::settings::follow(app, 12).unwrap();
 }
 
 fn check_boxes(app: &App, screen: Box, fixture: &str) {
@@ -200,6 +384,10 @@ fn touch(app: &App, at: Box) {
         .dispatch_event(WindowEvent::PointerReleased { position, button });
 }
 
+fn is_to_come(page: Page) -> bool {
+    page == Page::Appliances
+}
+
 /// Every item of the rail can be touched, and the page that is not built says so.
 fn rail(app: &App) {
     for (word, page) in [
@@ -219,7 +407,7 @@ fn rail(app: &App) {
         assert_eq!(app.global::<Nav>().get_page(), page);
         assert_eq!(tab.accessible_item_selected(), Some(true));
         let to_come = of_type(app, "ToComeScreen");
-        assert_eq!(to_come.len(), usize::from(page != Page::Now));
+        assert_eq!(to_come.len(), usize::from(is_to_come(page)), "{word}");
         if let Some(screen) = to_come.first() {
             let said = screen.accessible_label().unwrap_or_default();
             assert!(

@@ -13,13 +13,13 @@
 
 mod common;
 
-use common::{FIXTURES, fixture, folder};
+use common::{FIXTURES, answers, fixture, folder};
 use slint::{ComponentHandle, Rgb8Pixel, SharedPixelBuffer};
 use std::path::Path;
 use ui::bind::{self, Link, View};
 use ui::format::Language;
 use ui::headless::{self, Screen};
-use ui::{Nav, Page, Settings, Theme};
+use ui::{Choices, Nav, Page, Settings, Theme};
 
 type Picture = SharedPixelBuffer<Rgb8Pixel>;
 
@@ -37,6 +37,34 @@ const THEMES: [(&str, Theme); 3] = [
     ("light", Theme::Light),
     ("night", Theme::Night),
 ];
+
+/// The other screens, with the states that change what is on them.
+const PAGES: [(&str, Page, &[&str]); 7] = [
+    (
+        "prices",
+        Page::Prices,
+        &["normal", "negative_price", "prices_unknown", "no_tariff"],
+    ),
+    ("usage", Page::Usage, &["normal", "absent"]),
+    ("more", Page::More, &["normal", "absent"]),
+    ("money", Page::Money, &["normal", "absent"]),
+    ("supplies", Page::Supplies, &["normal", "stale", "absent"]),
+    ("network", Page::Network, &["normal", "absent"]),
+    ("settings", Page::Settings, &["normal"]),
+];
+
+/// The pictures of other screens that are kept: each state once, the normal one in every theme, in
+/// the larger size, and in German with large text.
+fn is_page_kept(fixture: &str, size: &str, theme: &str, text: u32, language: Language) -> bool {
+    let plain = text == 100 && language == Language::English;
+    let german = text == 125 && language == Language::German;
+    match (fixture, size) {
+        (_, "800") if plain && theme == "dark" => true,
+        ("normal", "800") => plain || (german && theme == "dark"),
+        ("normal", "1024") => plain && theme == "dark",
+        _ => false,
+    }
+}
 
 /// The pictures that are kept: every state once, and the normal and the fullest one in every way.
 fn is_kept(fixture: &str, size: &str, theme: &str, text: u32, language: Language) -> bool {
@@ -105,7 +133,43 @@ fn every_state_is_drawn_and_the_kept_pictures_are_the_same() {
     }
     assert_eq!(drawn, SIZES.len() * THEMES.len() * 4 * FIXTURES.len());
 
+    for (size, width, height, scale) in SIZES {
+        for (theme_name, theme) in THEMES {
+            for (text, text_scale) in [(100, 1.0), (125, 1.25)] {
+                for (code, language) in Language::ALL {
+                    let settings = Settings {
+                        theme,
+                        text_scale,
+                        language,
+                    };
+                    ui::apply(&app, settings).unwrap();
+                    let index = i32::from(language == Language::German);
+                    app.global::<Choices>().set_language(index);
+                    app.global::<Choices>().set_large_text(text == 125);
+                    for (page_name, page, states) in PAGES {
+                        app.global::<Nav>().set_page(page);
+                        for name in states
+                            .iter()
+                            .filter(|name| is_page_kept(name, size, theme_name, text, language))
+                        {
+                            let mut view = View::of(fixture(name), language);
+                            view.answers = answers(name);
+                            bind::bind(&app, &view);
+                            screen.show(&app, width, height, scale).unwrap();
+                            screen.draw().expect("a frame");
+                            let picture = screen.picture();
+                            let file =
+                                format!("{page_name}-{name}-{size}-{theme_name}-{text}-{code}.png");
+                            differences.extend(compare(&picture, &file));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     ui::apply(&app, start).unwrap();
+    app.global::<Choices>().set_language(0);
     screen.show(&app, 800, 480, 1.0).unwrap();
     app.global::<Nav>().set_page(Page::Appliances);
     screen.draw().expect("a frame");

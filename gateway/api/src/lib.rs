@@ -12,6 +12,7 @@
 mod appliances;
 mod powerline;
 mod radio;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use radio::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
     MeterKey, RECEIVERS_PATH, Receiver, SecretText,
 };
+pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 
 /// Where the types below are served. `GET` answers one [`State`].
 pub const STATE_PATH: &str = "/api/v1/state";
@@ -222,6 +224,43 @@ pub struct Price {
     /// nearly equal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cheapest: Option<Window>,
+    /// Today and tomorrow by the home's clock, in the bands of `slots`. A day of which no hour has
+    /// a published price is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<PriceDay>,
+    /// When a run of one, two, three or four hours is cheapest, the shortest first; empty when all
+    /// prices are nearly equal. A run that does not fit into the known prices is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
+}
+
+/// The prices of a local day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceDay {
+    /// The local date.
+    pub date: civil::Date,
+    /// Its midnight.
+    pub start: Timestamp,
+    /// The next midnight: 23, 24 or 25 hours later.
+    pub end: Timestamp,
+    /// Hourly slots in order. An hour without a published price is missing.
+    pub slots: Vec<Slot>,
+}
+
+/// The cheapest time within the next 24 hours for something that runs without a break.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How long it runs.
+    pub hours: u8,
+    /// When it is cheapest; a start at once is among the choices. Ties go to the earliest.
+    pub best: Window,
+    /// Mean price per kWh when it starts now; absent where that is not wholly published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_per_kwh: Option<Decimal>,
+    /// What waiting saves per kWh against starting now; absent below 0.05, where it is not worth
+    /// the wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saving_per_kwh: Option<Decimal>,
 }
 
 /// A stretch of time with one price, half-open.

@@ -5,6 +5,7 @@ mod bill;
 mod history;
 mod home_network;
 mod radio;
+mod usage;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -136,6 +137,7 @@ pub fn router(api: Api) -> Router {
         .merge(home_network::routes())
         .merge(radio::routes())
         .merge(appliances::routes())
+        .merge(usage::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })

@@ -1,9 +1,11 @@
 //! The prices of the coming day: slots, their bands, and the cheapest stretch.
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
-use wattle_api::{Band, Price, Slot, Window};
-use wattle_billing::time::Span;
+use wattle_api::{Band, Price, PriceDay, Run, Slot, Window};
+use wattle_billing::time::{self, Span};
+use wattle_billing::window;
 
 use super::Tariff;
 
@@ -11,21 +13,17 @@ use super::Tariff;
 const HOURS: i64 = 24;
 /// Length of the cheapest stretch that is looked for, in slots.
 const WINDOW_SLOTS: usize = 2;
+/// Lengths of the runs that the cheapest time is looked for, in hours.
+const RUNS: [u8; 4] = [1, 2, 3, 4];
+/// A saving per kWh below this is not worth the wait.
+const LEAST_SAVING: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
 
 /// What the tariff says about now and the next 24 hours.
 #[must_use]
 pub fn price(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Price {
     let prices = hourly(tariff, now, home);
     let bands = Bands::of(prices.iter().map(|(_, _, per_kwh)| *per_kwh));
-    let slots: Vec<Slot> = prices
-        .iter()
-        .map(|(start, end, per_kwh)| Slot {
-            start: *start,
-            end: *end,
-            per_kwh: *per_kwh,
-            band: bands.band(*per_kwh),
-        })
-        .collect();
+    let slots: Vec<Slot> = prices.iter().map(|hour| bands.slot(hour)).collect();
     Price {
         currency: tariff.currency.clone().unwrap_or_default(),
         tariff: tariff.name.clone(),
@@ -38,8 +36,66 @@ pub fn price(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Price {
         } else {
             cheapest_window(&slots, WINDOW_SLOTS)
         },
+        days: days(tariff, now, home, &bands),
+        runs: if bands.flat {
+            Vec::new()
+        } else {
+            RUNS.iter()
+                .filter_map(|hours| run(tariff, now, *hours))
+                .collect()
+        },
         slots,
     }
+}
+
+/// Today and tomorrow, as far as they have prices.
+fn days(tariff: &Tariff, now: Timestamp, home: &TimeZone, bands: &Bands) -> Vec<PriceDay> {
+    let today = time::local_date(now, home);
+    let day = |date: Date| {
+        let start = time::day_start(date, home)?;
+        let end = time::day_start(date.tomorrow().ok()?, home)?;
+        let slots: Vec<Slot> = hours(tariff, start, end)
+            .iter()
+            .map(|hour| bands.slot(hour))
+            .collect();
+        (!slots.is_empty()).then_some(PriceDay {
+            date,
+            start,
+            end,
+            slots,
+        })
+    };
+    [Some(today), today.tomorrow().ok()]
+        .into_iter()
+        .flatten()
+        .filter_map(day)
+        .collect()
+}
+
+/// The cheapest time within the next 24 hours for a run of so many hours, on the price's own grid
+/// or at once.
+fn run(tariff: &Tariff, now: Timestamp, hours: u8) -> Option<Run> {
+    let horizon = Span::new(
+        now,
+        now.checked_add(SignedDuration::from_hours(HOURS)).ok()?,
+    )?;
+    let slots = window::priced(tariff, &tariff.slots(&horizon)).ok()?;
+    let best = window::cheapest(&slots, u32::from(hours) * 60, Some(&horizon)).ok()??;
+    let length = SignedDuration::from_hours(i64::from(hours));
+    let now_per_kwh = mean(tariff, &Span::new(now, now.checked_add(length).ok()?)?);
+    Some(Run {
+        hours,
+        best: Window {
+            start: best.span.start,
+            end: best.span.end,
+            per_kwh: best.average.normalize(),
+        },
+        now_per_kwh: now_per_kwh.map(|per_kwh| per_kwh.normalize()),
+        saving_per_kwh: now_per_kwh
+            .and_then(|per_kwh| per_kwh.checked_sub(best.average))
+            .filter(|saving| *saving >= LEAST_SAVING)
+            .map(|saving| saving.normalize()),
+    })
 }
 
 /// The contiguous run of `count` slots with the lowest mean, ties to the earliest.
@@ -77,13 +133,11 @@ fn slot_at(tariff: &Tariff, at: Timestamp, bands: &Bands) -> Option<Slot> {
     })
 }
 
-/// Local hours from the one that holds `now`, each with its time-weighted mean price; an hour
-/// that is not wholly priced is left out.
-fn hourly(
-    tariff: &Tariff,
-    now: Timestamp,
-    home: &TimeZone,
-) -> Vec<(Timestamp, Timestamp, Decimal)> {
+/// An hour and its time-weighted mean price.
+type Hour = (Timestamp, Timestamp, Decimal);
+
+/// Local hours from the one that holds `now`; one that is not wholly priced is left out.
+fn hourly(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Vec<Hour> {
     let zoned = now.to_zoned(home.clone());
     let past =
         SignedDuration::from_secs(i64::from(zoned.minute()) * 60 + i64::from(zoned.second()))
@@ -91,7 +145,15 @@ fn hourly(
     let Ok(first) = now.checked_sub(past) else {
         return Vec::new();
     };
-    (0..HOURS)
+    match first.checked_add(SignedDuration::from_hours(HOURS)) {
+        Ok(end) => hours(tariff, first, end),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// The hours of a stretch, without those that are not wholly priced.
+fn hours(tariff: &Tariff, first: Timestamp, end: Timestamp) -> Vec<Hour> {
+    (0..end.duration_since(first).as_hours())
         .filter_map(|hour| {
             let start = first.checked_add(SignedDuration::from_hours(hour)).ok()?;
             let end = start.checked_add(SignedDuration::from_hours(1)).ok()?;
@@ -138,6 +200,15 @@ impl Bands {
             cheap: percentile(&sorted, 33),
             dear: percentile(&sorted, 67),
             flat,
+        }
+    }
+
+    fn slot(&self, (start, end, per_kwh): &Hour) -> Slot {
+        Slot {
+            start: *start,
+            end: *end,
+            per_kwh: *per_kwh,
+            band: self.band(*per_kwh),
         }
     }
 
@@ -216,5 +287,85 @@ mod tests {
         assert_eq!(window.start.as_second(), 3600);
         assert_eq!(window.per_kwh, Decimal::new(10, 2));
         assert!(cheapest_window(&slots(&[30]), 2).is_none());
+    }
+
+    /// 0.10 from 22:00 to 06:00 and 0.30 otherwise, in winter an hour ahead of UTC.
+    fn two_prices() -> Tariff {
+        let text = r#"
+            version = 1
+            name = "two prices"
+            currency = "EUR"
+            zone = "Europe/Berlin"
+            [bands.night]
+            rate = "0.10"
+            [bands.day]
+            rate = "0.30"
+            [[schedule]]
+            band = "night"
+            from = "22:00"
+            to = "06:00"
+            [[schedule]]
+            band = "day"
+        "#;
+        let options = wattle_billing::tariff::LoadOptions::default();
+        let path = std::path::Path::new("t.toml");
+        wattle_billing::tariff::parse(text, path, &options, &|_| unreachable!()).unwrap()
+    }
+
+    fn told(at: &str) -> Price {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        price(&two_prices(), at.parse().unwrap(), &zone)
+    }
+
+    #[test]
+    fn days_are_those_of_the_home() {
+        let days = told("2026-11-20T17:30:00Z").days;
+        let ends: Vec<(String, usize)> = days
+            .iter()
+            .map(|day| (day.start.to_string(), day.slots.len()))
+            .collect();
+        assert_eq!(
+            ends,
+            [
+                ("2026-11-19T23:00:00Z".to_owned(), 24),
+                ("2026-11-20T23:00:00Z".to_owned(), 24)
+            ]
+        );
+        assert_eq!(days[0].slots[5].band, Band::Cheap);
+        assert_eq!(days[0].slots[6].band, Band::Dear);
+        // The clock goes back at three: that day has 25 hours.
+        let autumn = told("2026-10-24T12:00:00Z").days;
+        assert_eq!(autumn[1].slots.len(), 25);
+    }
+
+    #[test]
+    fn a_run_is_told_with_what_waiting_saves() {
+        let runs = told("2026-11-20T17:30:00Z").runs;
+        let lines: Vec<(u8, String, String, Option<String>)> = runs
+            .iter()
+            .map(|run| {
+                (
+                    run.hours,
+                    run.best.start.to_string(),
+                    run.best.per_kwh.to_string(),
+                    run.saving_per_kwh.map(|saving| saving.to_string()),
+                )
+            })
+            .collect();
+        // Four hours from now are half an hour of night already.
+        let expected = [(1, "0.2"), (2, "0.2"), (3, "0.2"), (4, "0.175")].map(|(hours, saving)| {
+            let night = "2026-11-20T21:00:00Z".to_owned();
+            (hours, night, "0.1".to_owned(), Some(saving.to_owned()))
+        });
+        assert_eq!(lines, expected);
+        // At night there is nothing to wait for; four hours later it would reach into the day.
+        let runs = told("2026-11-21T02:07:00Z").runs;
+        let first = &runs[0];
+        assert_eq!(first.best.start.to_string(), "2026-11-21T02:07:00Z");
+        assert_eq!(
+            (first.now_per_kwh, first.saving_per_kwh),
+            (Some(Decimal::new(1, 1)), None)
+        );
+        assert_eq!(runs[3].best.start.to_string(), "2026-11-21T21:00:00Z");
     }
 }

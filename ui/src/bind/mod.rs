@@ -3,11 +3,19 @@
 //! Values are formatted and words are picked; nothing is computed. A property is set only when
 //! what it shows differs, and models keep their rows, so that an unchanged state draws nothing.
 
+mod axis;
+mod money;
+mod more;
+mod prices;
 mod strip;
 mod tiles;
+mod usage;
+
+pub(crate) use prices::hatching;
+pub(crate) use usage::wanted;
 
 use crate::format::{self, Age, Language};
-use crate::generated::{App, Level, Now, Phrase, Say, Severity};
+use crate::generated::{App, Level, Money, More, Now, Phrase, Prices, Say, Severity, Usage};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use slint::{ComponentHandle, Model, ModelRc, VecModel};
 use wattle_api as api;
@@ -35,6 +43,19 @@ pub struct View {
     pub link: Link,
     /// The household's language.
     pub language: Language,
+    /// What was asked for besides the state.
+    pub answers: Answers,
+}
+
+/// Answers of the gateway to what single screens ask for; `None` until one came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// The powerline networks.
+    pub powerline: Option<Vec<api::Powerline>>,
+    /// What was used, in the stretch that was asked for.
+    pub usage: Option<api::Usage>,
+    /// The bill of the month so far.
+    pub bill: Option<api::BillToDate>,
 }
 
 impl View {
@@ -46,6 +67,7 @@ impl View {
             state: Some(state),
             link: Link::Up,
             language,
+            answers: Answers::default(),
         }
     }
 
@@ -93,6 +115,10 @@ pub fn bind(app: &App, view: &View) {
         now.set_tiles(model);
     }
     strip::bind(&now, view);
+    prices::bind(&app.global::<Prices>(), view);
+    more::bind(&app.global::<More>(), view);
+    usage::bind(&app.global::<Usage>(), view);
+    money::bind(&app.global::<Money>(), view);
 }
 
 fn bind_hero(now: &Now, view: &View) {

@@ -64,36 +64,41 @@ fn hours(price: Option<&Price>, start: Timestamp) -> Vec<Option<&Slot>> {
 }
 
 /// The value axis. It always holds zero.
-struct Scale {
+pub(super) struct Scale {
     highest: Decimal,
     range: Decimal,
 }
 
 impl Scale {
-    fn of(hours: &[Option<&Slot>]) -> Self {
-        let prices = || hours.iter().flatten().map(|slot| slot.per_kwh);
-        let highest = prices().fold(Decimal::ZERO, Decimal::max);
-        let lowest = prices().fold(Decimal::ZERO, Decimal::min);
+    /// Between two values, one of which may be zero.
+    pub(super) fn between(lowest: Decimal, highest: Decimal) -> Self {
         Self {
             highest,
             range: highest - lowest,
         }
     }
 
+    fn of(hours: &[Option<&Slot>]) -> Self {
+        let prices = || hours.iter().flatten().map(|slot| slot.per_kwh);
+        let highest = prices().fold(Decimal::ZERO, Decimal::max);
+        let lowest = prices().fold(Decimal::ZERO, Decimal::min);
+        Self::between(lowest, highest)
+    }
+
     /// Where a price is, as a share of the plot from its top.
-    fn place(&self, price: Decimal) -> f32 {
+    pub(super) fn place(&self, price: Decimal) -> f32 {
         (self.highest - price)
             .checked_div(self.range)
             .and_then(|share| share.to_f32())
             .unwrap_or(1.0)
     }
 
-    fn zero(&self) -> f32 {
+    pub(super) fn zero(&self) -> f32 {
         self.place(Decimal::ZERO)
     }
 }
 
-fn bar(slot: Option<&Slot>, scale: &Scale) -> Bar {
+pub(super) fn bar(slot: Option<&Slot>, scale: &Scale) -> Bar {
     let Some(slot) = slot else {
         return Bar {
             known: false,
@@ -176,6 +181,7 @@ mod tests {
             now: now.parse().unwrap(),
             link: Link::Up,
             language: Language::English,
+            answers: crate::bind::Answers::default(),
         }
     }
 

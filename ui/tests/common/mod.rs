@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test uses a part
 
 use std::path::PathBuf;
+use ui::bind::Answers;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
@@ -32,4 +33,18 @@ pub(crate) fn fixture(name: &str) -> State {
 /// A folder beside the tests.
 pub(crate) fn folder(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", name].iter().collect()
+}
+
+/// What the gateway of a recorded state answers to the other screens.
+pub(crate) fn answers(name: &str) -> Answers {
+    let read = |kind: &str| {
+        let path = folder("fixtures").join(format!("{kind}-{name}.json"));
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text)
+    };
+    Answers {
+        powerline: read("powerline").map(|text| serde_json::from_str(&text).unwrap()),
+        usage: read("usage").map(|text| serde_json::from_str(&text).unwrap()),
+        bill: read("bill").map(|text| serde_json::from_str(&text).unwrap()),
+    }
 }

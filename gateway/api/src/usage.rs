@@ -1,0 +1,86 @@
+//! What was used, bar by bar: the figures of a bar chart.
+
+use jiff::{Timestamp, civil};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// `GET` answers [`Usage`] for `span` ([`UsageSpan`]; `day` when left out) and `back`, how many of
+/// them before the present one (0 when left out, at most 400).
+pub const USAGE_PATH: &str = "/api/v1/usage";
+
+/// A stretch of the home's calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSpan {
+    /// A day in hours.
+    #[default]
+    Day,
+    /// A week from Monday, in days.
+    Week,
+    /// A month in days.
+    Month,
+    /// A year in months.
+    Year,
+}
+
+impl UsageSpan {
+    /// As it is written in a request.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// Electricity imported in a day, week, month or year, up to the last closed quarter-hour. The
+/// total is the sum of the bars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// What was asked for.
+    pub span: UsageSpan,
+    /// How many spans before the present one.
+    pub back: u16,
+    /// First local date.
+    pub from: civil::Date,
+    /// Last local date.
+    pub to: civil::Date,
+    /// Every hour, day or month of it, also those still to come.
+    pub bars: Vec<UsageBar>,
+    /// End of the last quarter-hour that is in the bars; absent when nothing was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Energy of all bars in kWh; absent when nothing was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_kwh: Option<Decimal>,
+    /// Mean of the bars that are over and wholly metered, in kWh; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_kwh: Option<Decimal>,
+    /// ISO 4217 code of every cost; absent without a tariff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Cost of all bars: energy at its price in each quarter-hour, taxes included, without
+    /// standing charges. Absent when some of it has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Decimal>,
+}
+
+/// An hour, a day or a month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageBar {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+    /// Energy in kWh; absent when nothing of it was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_kwh: Option<Decimal>,
+    /// Its cost; absent when some of it has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Decimal>,
+    /// True when every quarter-hour of it was metered.
+    pub complete: bool,
+}

@@ -1,0 +1,233 @@
+//! What was used, out of the store: the hours, days and months of a bar chart.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use rust_decimal::Decimal;
+use wattle_api::{Usage, UsageBar, UsageSpan};
+use wattle_billing::tariff::Tariff;
+use wattle_billing::time::{day_start, local_date};
+
+use crate::store::{QUARTER_S, Reader, StoreError};
+use crate::view::figures::energy_registers;
+
+const HOUR_S: i64 = 3600;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Configured name of the meter.
+    pub meter: &'a str,
+    /// The home's time zone.
+    pub zone: &'a TimeZone,
+    /// What a kilowatt-hour costs.
+    pub tariff: Option<&'a Tariff>,
+    /// How long a stretch.
+    pub span: UsageSpan,
+    /// How many stretches before the present one.
+    pub back: u16,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A quarter-hour: kWh, and whether it was metered close to both of its ends.
+type Quarters = BTreeMap<i64, (Decimal, bool)>;
+
+/// What was used in a stretch. `None` when that lies outside the calendar.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreError> {
+    let Some((from, to)) = dates(asked.span, asked.back, local_date(asked.now, asked.zone)) else {
+        return Ok(None);
+    };
+    let Some(edges) = edges(asked.span, from, to, asked.zone) else {
+        return Ok(None);
+    };
+    let (Some(first), Some(last)) = (edges.first(), edges.last()) else {
+        return Ok(None);
+    };
+    let quarters = quarters(reader, asked.meter, first.as_second(), last.as_second())?;
+    let bars: Vec<UsageBar> = edges
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [start, end] => Some(bar(*start, *end, &quarters, asked.tariff)),
+            _ => None,
+        })
+        .collect();
+    let metered = || bars.iter().filter(|bar| bar.import_kwh.is_some());
+    let costs: Option<Vec<Decimal>> = metered().map(|bar| bar.cost).collect();
+    let whole: Vec<Decimal> = metered()
+        .filter(|bar| bar.complete)
+        .filter_map(|bar| bar.import_kwh)
+        .collect();
+    let until = quarters.keys().next_back();
+    let any = until.is_some();
+    Ok(Some(Usage {
+        span: asked.span,
+        back: asked.back,
+        from,
+        to,
+        until: until.and_then(|start| Timestamp::from_second(start + QUARTER_S).ok()),
+        import_kwh: any.then(|| metered().filter_map(|bar| bar.import_kwh).sum()),
+        average_kwh: whole
+            .iter()
+            .sum::<Decimal>()
+            .checked_div(Decimal::from(whole.len())),
+        currency: asked.tariff.and_then(|tariff| tariff.currency.clone()),
+        cost: costs.filter(|_| any).map(|costs| costs.iter().sum()),
+        bars,
+    }))
+}
+
+/// First and last date of the stretch.
+fn dates(span: UsageSpan, back: u16, today: Date) -> Option<(Date, Date)> {
+    let back = i64::from(back);
+    match span {
+        UsageSpan::Day => {
+            let day = today.checked_sub(back.days()).ok()?;
+            Some((day, day))
+        }
+        UsageSpan::Week => {
+            let past = i64::from(today.weekday().to_monday_zero_offset());
+            let monday = today.checked_sub((past + 7 * back).days()).ok()?;
+            Some((monday, monday.checked_add(6.days()).ok()?))
+        }
+        UsageSpan::Month => {
+            let first = today.first_of_month().checked_sub(back.months()).ok()?;
+            Some((first, first.last_of_month()))
+        }
+        UsageSpan::Year => {
+            let first = today.first_of_year().checked_sub(back.years()).ok()?;
+            Some((first, first.last_of_year()))
+        }
+    }
+}
+
+/// Where one bar ends and the next begins, the ends of the stretch included.
+fn edges(span: UsageSpan, from: Date, to: Date, zone: &TimeZone) -> Option<Vec<Timestamp>> {
+    let (start, end) = (
+        day_start(from, zone)?,
+        day_start(to.tomorrow().ok()?, zone)?,
+    );
+    let mut edges = vec![start];
+    match span {
+        UsageSpan::Day => {
+            let hours = end.duration_since(start).as_secs() / HOUR_S;
+            for hour in 1..hours {
+                edges.push(start.checked_add(SignedDuration::from_hours(hour)).ok()?);
+            }
+        }
+        UsageSpan::Week | UsageSpan::Month => {
+            let mut date = from.tomorrow().ok()?;
+            while date <= to {
+                edges.push(day_start(date, zone)?);
+                date = date.tomorrow().ok()?;
+            }
+        }
+        UsageSpan::Year => {
+            for month in 1..12 {
+                edges.push(day_start(from.checked_add(month.months()).ok()?, zone)?);
+            }
+        }
+    }
+    edges.push(end);
+    Some(edges)
+}
+
+fn quarters(reader: &Reader, meter: &str, from_s: i64, to_s: i64) -> Result<Quarters, StoreError> {
+    let rows = reader.registers()?;
+    let named = rows.iter().find(|row| row.name.as_deref() == Some(meter));
+    let serial = named.map(|row| row.key.serial.as_str());
+    let mut found = Quarters::new();
+    for register in energy_registers(&rows, serial, 1) {
+        for row in reader.intervals(register.id, from_s, to_s)? {
+            let kwh = row.amount() / Decimal::ONE_THOUSAND;
+            let quarter = found.entry(row.start_s).or_insert((Decimal::ZERO, true));
+            quarter.0 = quarter.0.saturating_add(kwh);
+            quarter.1 &= row.complete;
+        }
+    }
+    Ok(found)
+}
+
+fn bar(start: Timestamp, end: Timestamp, quarters: &Quarters, tariff: Option<&Tariff>) -> UsageBar {
+    let (mut kwh, mut cost) = (Decimal::ZERO, tariff.map(|_| Decimal::ZERO));
+    let (mut metered, mut whole) = (0_i64, 0_i64);
+    for (start_s, (amount, complete)) in quarters.range(start.as_second()..end.as_second()) {
+        metered += 1;
+        whole += i64::from(*complete);
+        kwh = kwh.saturating_add(*amount);
+        let per_kwh = Timestamp::from_second(*start_s)
+            .ok()
+            .and_then(|at| tariff?.per_kwh(at));
+        cost = cost
+            .zip(per_kwh.and_then(|per_kwh| per_kwh.checked_mul(*amount)))
+            .and_then(|(sum, more)| sum.checked_add(more));
+    }
+    UsageBar {
+        start,
+        end,
+        import_kwh: (metered > 0).then(|| kwh.normalize()),
+        cost: cost.filter(|_| metered > 0).map(|cost| cost.normalize()),
+        complete: whole == (end.as_second() - start.as_second()) / QUARTER_S,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn stretches_of_the_calendar() {
+        let today = date("2026-11-20");
+        for (span, back, from, to) in [
+            (UsageSpan::Day, 0, "2026-11-20", "2026-11-20"),
+            (UsageSpan::Day, 20, "2026-10-31", "2026-10-31"),
+            (UsageSpan::Week, 0, "2026-11-16", "2026-11-22"),
+            (UsageSpan::Week, 1, "2026-11-09", "2026-11-15"),
+            (UsageSpan::Month, 9, "2026-02-01", "2026-02-28"),
+            (UsageSpan::Year, 1, "2025-01-01", "2025-12-31"),
+        ] {
+            let expected = Some((date(from), date(to)));
+            assert_eq!(dates(span, back, today), expected, "{span:?} {back}");
+        }
+    }
+
+    #[test]
+    fn bars_follow_the_clock_changes() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let count = |span, from, to| edges(span, date(from), date(to), &zone).unwrap().len() - 1;
+        assert_eq!(count(UsageSpan::Day, "2026-10-25", "2026-10-25"), 25);
+        assert_eq!(count(UsageSpan::Day, "2026-03-29", "2026-03-29"), 23);
+        assert_eq!(count(UsageSpan::Week, "2026-10-19", "2026-10-25"), 7);
+        assert_eq!(count(UsageSpan::Month, "2026-02-01", "2026-02-28"), 28);
+        assert_eq!(count(UsageSpan::Year, "2026-01-01", "2026-12-31"), 12);
+    }
+
+    #[test]
+    fn a_bar_says_what_it_lacks() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let kwh = |text: &str| text.parse::<Decimal>().unwrap();
+        let mut quarters = Quarters::new();
+        for quarter in 0..4 {
+            quarters.insert(quarter * QUARTER_S, (kwh("0.25"), true));
+        }
+        quarters.insert(HOUR_S, (kwh("0.1"), true));
+        let whole = bar(at(0), at(HOUR_S), &quarters, None);
+        assert_eq!((whole.import_kwh, whole.complete), (Some(kwh("1")), true));
+        let begun = bar(at(HOUR_S), at(2 * HOUR_S), &quarters, None);
+        assert_eq!(
+            (begun.import_kwh, begun.complete),
+            (Some(kwh("0.1")), false)
+        );
+        let unknown = bar(at(2 * HOUR_S), at(3 * HOUR_S), &quarters, None);
+        assert_eq!((unknown.import_kwh, unknown.complete), (None, false));
+    }
+}

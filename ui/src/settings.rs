@@ -1,0 +1,133 @@
+//! What the household chooses on the screen: colours, language, size of the texts. It takes effect
+//! at once and, where the display was given a file for it, outlives a restart.
+
+use crate::format::Language;
+use crate::generated::{App, Choices, Theme, ThemeChoice};
+use crate::{Settings, apply};
+use serde_json::{Value, json};
+use slint::{ComponentHandle, PlatformError};
+use std::io;
+use std::path::Path;
+
+/// The colours of a choice at an hour of the local clock.
+#[must_use]
+pub fn theme(choice: ThemeChoice, hour: i8) -> Theme {
+    match choice {
+        ThemeChoice::Light => Theme::Light,
+        ThemeChoice::Night => Theme::Night,
+        ThemeChoice::Auto if !(6..22).contains(&hour) => Theme::Night,
+        ThemeChoice::Auto | ThemeChoice::Dark => Theme::Dark,
+    }
+}
+
+/// What the screen says is chosen.
+#[must_use]
+pub fn language(app: &App) -> Language {
+    let index = usize::try_from(app.global::<Choices>().get_language()).unwrap_or(0);
+    Language::ALL
+        .get(index)
+        .map_or(Language::default(), |(_, language)| *language)
+}
+
+/// Makes what is chosen take effect.
+///
+/// # Errors
+/// When the language is not built in.
+pub fn follow(app: &App, hour: i8) -> Result<(), PlatformError> {
+    let choices = app.global::<Choices>();
+    apply(
+        app,
+        Settings {
+            theme: theme(choices.get_theme(), hour),
+            text_scale: if choices.get_large_text() { 1.25 } else { 1.0 },
+            language: language(app),
+        },
+    )
+}
+
+/// Chooses for the household, as at the start.
+pub fn choose(app: &App, theme: ThemeChoice, large_text: bool, language: Language) {
+    let choices = app.global::<Choices>();
+    let index = Language::ALL.iter().position(|(_, one)| *one == language);
+    choices.set_theme(theme);
+    choices.set_large_text(large_text);
+    choices.set_language(
+        index
+            .and_then(|index| i32::try_from(index).ok())
+            .unwrap_or(0),
+    );
+}
+
+const THEMES: [(&str, ThemeChoice); 4] = [
+    ("auto", ThemeChoice::Auto),
+    ("dark", ThemeChoice::Dark),
+    ("light", ThemeChoice::Light),
+    ("night", ThemeChoice::Night),
+];
+
+/// Writes the choices into a file, by way of another, so that a power cut leaves the old or the
+/// new ones.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(app: &App, file: &Path) -> io::Result<()> {
+    let choices = app.global::<Choices>();
+    let theme = THEMES
+        .iter()
+        .find(|(_, theme)| *theme == choices.get_theme());
+    let text = json!({
+        "theme": theme.map_or("dark", |(name, _)| name),
+        "text": if choices.get_large_text() { 125 } else { 100 },
+        "lang": language(app).code(),
+    });
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("{text}\n"))?;
+    std::fs::rename(new, file)
+}
+
+/// Chooses what an earlier run wrote. Members that are missing or not understood leave the choice
+/// as it is, and so does a file that is not there.
+///
+/// # Errors
+/// When the file cannot be read or is not JSON.
+pub fn restore(app: &App, file: &Path) -> io::Result<()> {
+    let text = match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read?,
+    };
+    let kept: Value = serde_json::from_str(&text)?;
+    let text = |name: &str| kept.get(name).and_then(Value::as_str);
+    let choices = app.global::<Choices>();
+    if let Some((_, theme)) = THEMES.iter().find(|(name, _)| text("theme") == Some(name)) {
+        choices.set_theme(*theme);
+    }
+    let known = Language::ALL
+        .iter()
+        .position(|(code, _)| text("lang") == Some(code));
+    if let Some(index) = known.and_then(|index| i32::try_from(index).ok()) {
+        choices.set_language(index);
+    }
+    if let Some(percent) = kept.get("text").and_then(Value::as_i64) {
+        choices.set_large_text(percent == 125);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn night_comes_by_itself() {
+        for (hour, expected) in [
+            (0, Theme::Night),
+            (5, Theme::Night),
+            (6, Theme::Dark),
+            (21, Theme::Dark),
+            (22, Theme::Night),
+        ] {
+            assert_eq!(theme(ThemeChoice::Auto, hour), expected, "{hour}");
+        }
+        assert_eq!(theme(ThemeChoice::Light, 23), Theme::Light);
+    }
+}
