@@ -1,4 +1,4 @@
-//! Drivers: each owns one port, pumps one [`Session`](crate::session::Session) and knows no
+//! Drivers: each owns one port, pumps one [`Session`] and knows no
 //! protocol. A port that cannot be opened or is lost is tried again for ever.
 
 mod bus;
