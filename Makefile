@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -65,6 +65,7 @@ test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messag
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
+	@tests/bench/dlms
 	@tests/bench/daemon
 	@tests/bench/ports
 	@tests/bench/ten-years
@@ -73,6 +74,11 @@ bench: ## measure: decoders beside others, the daemon, the display
 signatures: ## fit the library of appliances anew (CORPUS: a folder with nilm/*.csv.gz)
 	cargo run --locked --release -p gateway --bin wattle -- nilm train --out assets/signatures \
 		$(foreach home,ideal_h65_60s refit_h2_60s tracebase_a_3s tracebase_c_3s ukdale_h1_6s_mains_boiler ukdale_h2_60s,--in $(CORPUS)/nilm/$(home).csv.gz)
+
+test-kills: ## kill the daemon KILLS times (default 200): no invocation counter may come twice
+	@image/install-packages build test
+	cargo build --locked -p gateway --bin wattle
+	WATTLE_KILLS=$(or $(KILLS),200) cargo test --locked -p e2e --test dlms no_kill -- --nocapture
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build

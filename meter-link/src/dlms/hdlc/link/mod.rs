@@ -417,18 +417,35 @@ impl Link {
                 self.patience = Some(now + self.config.patience);
                 self.poll(now);
             }
-            State::Sending => self.send_window(now),
+            State::Sending => {
+                // What is not acknowledged now is repeated.
+                if self.in_flight == 0 || self.may_repeat() {
+                    self.send_window(now);
+                }
+            }
             State::Awaiting => self.poll_later(now),
             _ => {}
         }
+    }
+
+    /// Counts a repetition; false, and the link is closed, when there were too many in a row.
+    fn may_repeat(&mut self) -> bool {
+        let may = self.repeats < self.config.repeats;
+        if may {
+            self.repeats += 1;
+            self.counts.repeated += 1;
+        } else {
+            self.close(Disconnected::NoAnswer);
+        }
+        may
     }
 
     fn information(&mut self, send: u8, last: bool, frame: &Frame<'_>, now: Instant) {
         if send != self.receive {
             let ahead = send.wrapping_sub(self.receive) & 7;
             // One within the window was lost; anything else came before.
-            if ahead < self.agreed.window_receive && last && self.state == State::Awaiting {
-                self.counts.repeated += 1;
+            let lost = ahead < self.agreed.window_receive && last;
+            if lost && self.state == State::Awaiting && self.may_repeat() {
                 self.poll(now);
             }
             return;

@@ -282,6 +282,23 @@ fn an_unanswered_disconnect_ends_soon() {
     assert!(now - start < Duration::from_secs(3));
 }
 
+/// The first frame of each window is lost for ever, and the meter says so at once each time.
+#[test]
+fn a_meter_that_never_gets_it_all_is_given_up() {
+    use Fate::{Lost, Passes};
+    let fates = [Passes, Passes]
+        .into_iter()
+        .chain([Lost, Passes, Passes].repeat(2_000));
+    let (answers, end, ..) = transfer(
+        &[vec![7; 200]],
+        parameters(128, 2),
+        parameters(128, 2),
+        &fates.collect::<Vec<_>>(),
+        0,
+    );
+    assert_eq!((answers.len(), end), (0, Some(Disconnected::NoAnswer)));
+}
+
 fn any_fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         6 => Just(Fate::Passes),
