@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench fuzz check format clean
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -69,6 +69,10 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@tests/bench/ports
 	@tests/bench/ten-years
 	cargo run --locked --release -p ui --example measure
+
+signatures: ## fit the library of appliances anew (CORPUS: a folder with nilm/*.csv.gz)
+	cargo run --locked --release -p gateway --bin wattle -- nilm train --out assets/signatures \
+		$(foreach home,ideal_h65_60s refit_h2_60s tracebase_a_3s tracebase_c_3s ukdale_h1_6s_mains_boiler ukdale_h2_60s,--in $(CORPUS)/nilm/$(home).csv.gz)
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build

@@ -56,6 +56,8 @@ pub enum Event {
         /// What holds now; none when all is well.
         notices: Vec<wattle_api::Notice>,
     },
+    /// What used the power, after it has changed.
+    Appliances(Arc<wattle_api::Appliances>),
     /// The store takes telegrams, or does not.
     StoreWorks(bool),
 }

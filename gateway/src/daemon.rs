@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use wattle_api::Gateway;
 
+use crate::appliances;
 use crate::bus::Bus;
 use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
@@ -127,6 +128,7 @@ async fn run_once(
     );
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
+    api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
     start_api(&mut supervisor, &config, api);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     if !config.mqtt.host.is_empty() {
@@ -261,6 +263,37 @@ fn start_prices(
         }
     });
     sender
+}
+
+/// Starts the part that finds appliances, where there is a meter to find them with; returns where
+/// its books lie open.
+fn start_appliances(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    home: &http::Home,
+    store: &Store,
+    bus: &Bus,
+    clock: &SharedClock,
+) -> appliances::Board {
+    let board = appliances::Board::default();
+    let Some(meter) = home.grid.clone().filter(|_| config.appliances.enabled) else {
+        return board;
+    };
+    let settings = appliances::Settings {
+        meter,
+        owned: config.appliances.owned.clone(),
+        state_dir: config.gateway.state_dir.clone(),
+        readers: store.readers(),
+        bus: bus.clone(),
+        clock: Arc::clone(clock),
+        zone: home.zone.clone(),
+        tariff: home.tariff.clone(),
+        board: board.clone(),
+    };
+    supervisor.start("appliances", WITHIN, move |pulse, stop| {
+        appliances::run(settings.clone(), pulse, stop)
+    });
+    board
 }
 
 fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {

@@ -9,6 +9,7 @@
 //! - What was not measured is absent, never 0. Everything measured says when it was.
 //! - A client formats and translates; it computes neither energy nor money.
 
+mod appliances;
 mod powerline;
 mod radio;
 mod usage;
@@ -19,6 +20,11 @@ use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use appliances::{
+    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LEARNT_PATH,
+    APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle, ApplianceDay, ApplianceNote,
+    ApplianceShare, Appliances, Corrected, Guess, RunningLoad, UnnamedLoad,
+};
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
 };
@@ -70,6 +76,9 @@ pub struct State {
     /// One piece of advice, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// What used the power; absent without an electricity meter at the grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appliances: Option<Appliances>,
     /// Every meter that is configured or was heard.
     pub meters: Vec<Meter>,
     /// What is wrong or wants attention; the most important first.

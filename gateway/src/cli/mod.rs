@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod driver;
 mod han;
+pub mod nilm;
 pub mod probe;
 mod readings;
 pub mod service;
@@ -50,6 +51,7 @@ enum Command {
     CheckConfig(ConfigArgs),
     Decode(decode::DecodeArgs),
     Driver(driver::DriverArgs),
+    Nilm(nilm::NilmArgs),
     Probe(probe::ProbeArgs),
     Tariff(tariff::TariffArgs),
     Import(readings::import::ImportArgs),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check(&args),
         Command::Decode(args) => decode::run(args),
         Command::Driver(args) => driver::run(&args),
+        Command::Nilm(args) => nilm::run(args),
         Command::Probe(args) => probe::run(&args),
         Command::Tariff(args) => tariff::run(&args),
         Command::Import(args) => readings::import::run(&args),

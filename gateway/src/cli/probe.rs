@@ -192,8 +192,10 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
         Protocol::Sml => "sml",
         Protocol::P1 => "p1",
         Protocol::Tic => "tic",
-        // A mode E meter that was read out in text has told its number.
-        Protocol::DlmsModeE if finding.meter.is_none() => return None,
+        Protocol::DlmsPushHdlc | Protocol::DlmsPushMbus => "dlms-push",
+        Protocol::DlmsHdlc | Protocol::DlmsWrapper => "dlms",
+        // One that has told its number in text can be read so, without a password.
+        Protocol::DlmsModeE if finding.meter.is_none() => "dlms",
         Protocol::Iec62056_21 | Protocol::Iec62056_21Push | Protocol::DlmsModeE => "iec62056-21",
         Protocol::ModbusRtu | Protocol::ModbusTcp => "modbus",
         Protocol::C1218 => "c12.18",
@@ -218,6 +220,9 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
     }
     let usual = match protocol {
         "sml" | "c12.18" => Some(Line::eight_none(9_600)),
+        "dlms" if finding.protocol == Protocol::DlmsHdlc => Some(Line::eight_none(9_600)),
+        // Behind the opening the speed is agreed on.
+        "dlms" => finding.line,
         "iec62056-21" if finding.protocol == Protocol::Iec62056_21Push => {
             Some(Line::seven_even(2_400))
         }
@@ -227,7 +232,7 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
     };
     if let Some(line) = finding.line.filter(|line| usual != Some(*line)) {
         text.push_str(&format!("baud = {}\n", line.baud));
-        if matches!(protocol, "p1" | "modbus") {
+        if matches!(protocol, "p1" | "modbus" | "dlms-push") {
             let framing = line.to_string();
             let framing = framing.split(' ').nth(1).unwrap_or("8N1");
             text.push_str(&format!("framing = \"{framing}\"\n"));
@@ -237,14 +242,24 @@ fn config(args: &ProbeArgs, finding: &Finding) -> Option<String> {
         text.push_str(&format!("head_power = \"{}\"\n", args.head_power.name()));
     }
     if finding.missing.contains(&Missing::Key) {
-        text.push_str("key = \"credential:p1-key\"           # 32 hex digits in /etc/credstore/wattle.p1-key\n");
+        text.push_str("key = \"credential:meter-key\"           # 32 hex digits in /etc/credstore/wattle.meter-key\n");
         text.push_str(
-            "auth_key = \"credential:p1-auth-key\" # or no_auth = true where nobody tells it\n",
+            "auth_key = \"credential:meter-auth-key\" # or no_auth = true where nobody tells it\n",
         );
     }
     if finding.missing.contains(&Missing::SystemTitle) {
         text.push_str("system_title = \"\"                 # 16 hex digits\n");
     }
+    let link = match finding.protocol {
+        _ if protocol != "dlms" => return Some(text),
+        Protocol::DlmsWrapper => "wrapper",
+        Protocol::DlmsModeE => "mode-e",
+        _ => "hdlc",
+    };
+    text.push_str(&format!("[meter.dlms]\nlink = \"{link}\"\n"));
+    text.push_str(
+        "registers = [\"1-0:1.8.0\"]         # more with a client and its authentication\n",
+    );
     Some(text)
 }
 
@@ -284,6 +299,10 @@ mod tests {
             map: Some("sdm630"),
             ..finding(Protocol::ModbusRtu, Line::eight_none(2_400))
         };
+        let mode_e = Finding {
+            meter: None,
+            ..finding(Protocol::DlmsModeE, Line::seven_even(300))
+        };
         for finding in [
             finding(Protocol::Sml, Line::eight_none(9_600)),
             finding(Protocol::P1, Line::eight_none(115_200)),
@@ -293,6 +312,9 @@ mod tests {
             finding(Protocol::Iec62056_21Push, Line::seven_even(2_400)),
             finding(Protocol::DlmsModeE, Line::seven_even(300)),
             finding(Protocol::C1218, Line::eight_none(9_600)),
+            finding(Protocol::DlmsPushHdlc, Line::eight_none(115_200)),
+            finding(Protocol::DlmsHdlc, Line::eight_none(9_600)),
+            mode_e,
             modbus,
         ] {
             let snippet = config(&args(), &finding).unwrap();
@@ -303,18 +325,19 @@ mod tests {
                 "{snippet}"
             );
         }
-        let pushed = finding(Protocol::DlmsPushHdlc, Line::eight_none(9_600));
-        assert_eq!(config(&args(), &pushed), None);
-        assert!(
-            words(
-                &args(),
-                &Verdict {
-                    finding: Some(pushed),
-                    remarks: Vec::new()
-                }
-            )
-            .contains("does not read")
-        );
+        // Behind a network address there is no line.
+        let args = ProbeArgs {
+            place: "tcp:meter.lan:4059".parse().unwrap(),
+            head_power: Power::None,
+            json: false,
+        };
+        let wrapper = Finding {
+            line: None,
+            ..finding(Protocol::DlmsWrapper, Line::eight_none(9_600))
+        };
+        let snippet = config(&args, &wrapper).unwrap();
+        let config: Config = toml::from_str(&snippet).unwrap();
+        assert_eq!(config.problems(), [""; 0], "{snippet}");
     }
 
     #[test]

@@ -60,6 +60,27 @@ pub struct Config {
     pub mqtt: MqttConfig,
     /// The store.
     pub store: StoreConfig,
+    /// Finding appliances in the power.
+    pub appliances: AppliancesConfig,
+}
+
+/// `[appliances]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppliancesConfig {
+    /// Whether appliances are looked for.
+    pub enabled: bool,
+    /// What the household owns: `kettle`, `dishwasher`, … It is found sooner and more surely.
+    pub owned: Vec<String>,
+}
+
+impl Default for AppliancesConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            owned: Vec::new(),
+        }
+    }
 }
 
 /// `[gateway]`

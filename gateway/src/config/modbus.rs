@@ -44,9 +44,9 @@ pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
                 "{at}: unit, map and own_map are for protocol = \"modbus\""
             ));
         }
-        if matches!(place, Ok(Place::Tcp(_))) {
+        if matches!(place, Ok(Place::Tcp(_))) && meter.protocol != Protocol::Dlms {
             found.push(format!(
-                "{at}: a port tcp:host:port is for protocol = \"modbus\""
+                "{at}: a port tcp:host:port is for protocol = \"modbus\" or \"dlms\""
             ));
         }
         return;

@@ -1,5 +1,6 @@
 //! The API on a Unix socket: `/api/v1` with server-sent events.
 
+mod appliances;
 mod bill;
 mod history;
 mod home_network;
@@ -46,6 +47,8 @@ pub struct Api {
     pub health: HealthBoard,
     /// The powerline networks.
     pub powerline: crate::powerline::Board,
+    /// What used the power.
+    pub appliances: crate::appliances::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// The receivers and the meters they hear, if there are receivers.
@@ -84,6 +87,7 @@ impl Api {
             clock,
             health,
             powerline: crate::powerline::Board::default(),
+            appliances: crate::appliances::Board::default(),
             stop,
             radio: None,
             home,
@@ -132,6 +136,7 @@ pub fn router(api: Api) -> Router {
         .merge(bill::routes())
         .merge(home_network::routes())
         .merge(radio::routes())
+        .merge(appliances::routes())
         .merge(usage::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

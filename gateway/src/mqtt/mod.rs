@@ -7,6 +7,7 @@
 //! says that it has started. What was read before the daemon was started is published as well, but
 //! a meter is online only when it is heard.
 
+mod appliances;
 mod entity;
 mod fields;
 mod indication;
@@ -104,6 +105,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         meters,
         fields,
         radio,
+        appliances: appliances::Published::default(),
         connected: false,
         birth: None,
     };
@@ -121,6 +123,10 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
                     publisher.publish(messages).await?;
                 }
                 Ok(Event::Adopted(meter)) => publisher.fields.configure(&meter),
+                Ok(Event::Appliances(now)) => {
+                    let messages = publisher.appliances.take(&publisher.topics, &now);
+                    publisher.publish(messages).await?;
+                }
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },
@@ -218,6 +224,7 @@ struct Publisher {
     meters: Meters,
     fields: FieldMeters,
     radio: Option<radio::Radio>,
+    appliances: appliances::Published,
     connected: bool,
     /// When Home Assistant's start is to be answered.
     birth: Option<Instant>,
@@ -299,6 +306,7 @@ impl Publisher {
     fn everything(&self) -> Vec<Message> {
         // The gateway's own status stands at the end of the meters'.
         let mut messages = self.fields.everything();
+        messages.extend(self.appliances.everything(&self.topics));
         messages.extend(self.meters.everything());
         messages
     }

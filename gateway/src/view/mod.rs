@@ -115,6 +115,7 @@ fn differs(old: &State, new: &State) -> bool {
         || old.month != new.month
         || old.gas != new.gas
         || old.water != new.water
+        || old.appliances != new.appliances
 }
 
 struct View {
@@ -124,6 +125,7 @@ struct View {
     figures: Option<Figures>,
     figures_stale: bool,
     price: Option<(i64, Price)>,
+    appliances: Option<Arc<wattle_api::Appliances>>,
 }
 
 impl View {
@@ -136,6 +138,7 @@ impl View {
             figures: None,
             figures_stale: true,
             price: None,
+            appliances: None,
         }
     }
 
@@ -147,6 +150,7 @@ impl View {
                 self.figures_stale |= telegram.closed_interval || self.meters.is_new(telegram);
                 self.meters.take(telegram);
             }
+            Event::Appliances(appliances) => self.appliances = Some(Arc::clone(appliances)),
             Event::Rejected { name, .. } => self.meters.rejected(name),
             Event::Adopted(meter) => {
                 self.meters.adopt(meter);
@@ -237,6 +241,7 @@ impl View {
             price,
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
+            appliances: self.appliances.as_deref().cloned(),
             meters: self.meters.api(),
             notices,
         }
