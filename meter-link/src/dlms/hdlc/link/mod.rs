@@ -417,12 +417,8 @@ impl Link {
                 self.patience = Some(now + self.config.patience);
                 self.poll(now);
             }
-            State::Sending => {
-                // What is not acknowledged now is repeated.
-                if self.in_flight == 0 || self.may_repeat() {
-                    self.send_window(now);
-                }
-            }
+            // What is not acknowledged now is repeated.
+            State::Sending if self.in_flight == 0 || self.may_repeat() => self.send_window(now),
             State::Awaiting => self.poll_later(now),
             _ => {}
         }
