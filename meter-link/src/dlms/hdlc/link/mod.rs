@@ -417,10 +417,16 @@ impl Link {
                 self.patience = Some(now + self.config.patience);
                 self.poll(now);
             }
-            // What is not acknowledged now is repeated.
-            State::Sending if self.in_flight == 0 || self.may_repeat() => self.send_window(now),
+            State::Sending => self.send_on(now),
             State::Awaiting => self.poll_later(now),
             _ => {}
+        }
+    }
+
+    /// Goes on sending; what is not acknowledged by now is repeated.
+    fn send_on(&mut self, now: Instant) {
+        if self.in_flight == 0 || self.may_repeat() {
+            self.send_window(now);
         }
     }
 
