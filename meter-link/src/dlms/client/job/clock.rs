@@ -1,7 +1,7 @@
 //! The clock of a meter (IEC 62056-6-2, 4.5.1: class 8): how far it is off, and setting it.
 
 use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 use super::{Job, JobError, Outcome, Scene, Step, attribute, get, results};
 use crate::dlms::apdu::{DataAccessResult, GetResult};
@@ -164,8 +164,8 @@ fn ahead(read: DateTime, now: Timestamp) -> Option<i64> {
         MeterTime::Wall { at, .. } => Offset::UTC.to_timestamp(at).ok()?,
         MeterTime::SecondsIndex(_) => return None,
     };
-    let now = now.round(Unit::Second).unwrap_or(now);
-    Some(at.as_second().saturating_sub(now.as_second()))
+    // The meter shows whole seconds that have begun.
+    Some(at.as_second().saturating_sub(whole_second(now).as_second()))
 }
 
 /// An instant in the meter's own time: its deviation and its summer time flag stay as they are.
@@ -173,12 +173,20 @@ fn as_the_meter(read: DateTime, now: Timestamp) -> DateTime {
     let deviation = read.deviation();
     let seconds = deviation.map_or(0, |minutes| -60 * i32::from(minutes));
     let offset = Offset::from_seconds(seconds).unwrap_or(Offset::UTC);
-    let now = now.round(Unit::Second).unwrap_or(now);
+    let now = whole_second(now);
     let summer = match read.status().summer() {
         Some(true) => ClockStatus::SUMMER,
         _ => 0,
     };
     DateTime::new(offset.to_datetime(now), deviation, ClockStatus(summer))
+}
+
+/// The second that has begun.
+fn whole_second(at: Timestamp) -> Timestamp {
+    let begun = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Floor);
+    at.round(begun).unwrap_or(at)
 }
 
 #[cfg(test)]
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_late_clock_is_set_in_its_own_time() {
-        let now = scene("2026-07-01T12:00:00Z");
+        let now = scene("2026-07-01T12:00:00.9Z");
         let mut job = ClockJob::new(ClockPolicy::Keep {
             tolerance: SignedDuration::from_secs(10),
             limit: SignedDuration::from_secs(600),
