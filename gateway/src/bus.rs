@@ -49,10 +49,10 @@ pub enum Event {
     Adopted(Arc<crate::config::MeterConfig>),
     /// The MQTT broker was reached (`None`) or lost (the reason).
     Broker(Option<String>),
-    /// All that is wrong with the powerline at an interface.
-    Powerline {
-        /// The interface.
-        interface: String,
+    /// All that a part of the daemon has to say to the household.
+    Notices {
+        /// Which part, and of what: `powerline eth0`, `anomalies`.
+        source: String,
         /// What holds now; none when all is well.
         notices: Vec<wattle_api::Notice>,
     },

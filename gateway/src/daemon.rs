@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use wattle_api::Gateway;
 
+use crate::anomalies;
 use crate::appliances;
 use crate::bus::Bus;
 use crate::buses::Buses;
@@ -129,6 +130,7 @@ async fn run_once(
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
+    start_anomalies(&mut supervisor, &config, &api, &store, &bus);
     start_api(&mut supervisor, &config, api);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     if !config.mqtt.host.is_empty() {
@@ -294,6 +296,34 @@ fn start_appliances(
         appliances::run(settings.clone(), pulse, stop)
     });
     board
+}
+
+/// Starts the part that looks for what is unusual.
+fn start_anomalies(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    api: &Api,
+    store: &Store,
+    bus: &Bus,
+) {
+    let water = |meter: &&MeterConfig| meter.medium == wattle_api::Medium::Water;
+    let settings = anomalies::Settings {
+        grid: api.home.grid.clone(),
+        water: config
+            .meters
+            .iter()
+            .filter(water)
+            .map(|meter| meter.name.clone())
+            .collect(),
+        readers: store.readers(),
+        appliances: api.appliances.clone(),
+        bus: bus.clone(),
+        clock: Arc::clone(&api.clock),
+        zone: api.home.zone.clone(),
+    };
+    supervisor.start("anomalies", WITHIN, move |pulse, stop| {
+        anomalies::run(settings.clone(), pulse, stop)
+    });
 }
 
 fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {

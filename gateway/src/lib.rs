@@ -4,6 +4,7 @@
 //! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
 //! [`view`] draws it into the one state that [`http`] serves.
 
+pub mod anomalies;
 pub mod appliances;
 pub mod bills;
 pub mod bus;

@@ -388,6 +388,12 @@ pub enum NoticeCode {
     AdapterGone,
     /// A powerline adapter's rate has fallen far below what it was.
     AdapterSlow,
+    /// Water ran all night, several nights in a row.
+    NightFlow,
+    /// What is drawn all night has risen.
+    BaseLoadRisen,
+    /// A heat pump starts too often.
+    ShortCycling,
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,

@@ -121,8 +121,8 @@ fn tell(settings: &Settings, notices: Vec<Notice>, told: &mut Vec<Notice>) {
         }
     }
     told.clone_from(&notices);
-    let interface = settings.config.interface.clone();
-    settings.bus.send(Event::Powerline { interface, notices });
+    let source = format!("powerline {}", settings.config.interface);
+    settings.bus.send(Event::Notices { source, notices });
 }
 
 async fn read(file: &Path) -> Option<Powerline> {

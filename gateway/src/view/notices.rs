@@ -24,7 +24,7 @@ pub(super) struct Troubles {
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
     store: Option<Timestamp>,
-    powerline: BTreeMap<String, Vec<Notice>>,
+    told: BTreeMap<String, Vec<Notice>>,
     began: Option<Timestamp>,
 }
 
@@ -86,8 +86,8 @@ impl Troubles {
                 self.broker.get_or_insert((reason.clone(), now));
             }
             Event::Broker(None) => self.broker = None,
-            Event::Powerline { interface, notices } => {
-                self.powerline.insert(interface.clone(), notices.clone());
+            Event::Notices { source, notices } => {
+                self.told.insert(source.clone(), notices.clone());
             }
             Event::StoreWorks(true) => self.store = None,
             Event::StoreWorks(false) => {
@@ -218,7 +218,7 @@ impl Troubles {
                 *since,
             );
         }
-        found.extend(self.powerline.values().flatten().cloned());
+        found.extend(self.told.values().flatten().cloned());
         found.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
         found
     }
