@@ -255,6 +255,7 @@ impl Collector<'_> {
                     port: self.meter.port.display().to_string(),
                     telegram: *telegram,
                     fields: Vec::new(),
+                    counter: None,
                 };
                 self.sink
                     .store

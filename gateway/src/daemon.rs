@@ -201,6 +201,7 @@ fn start_radio(
         &config.meters,
         &config.receivers,
         &config.gateway.drivers_dir,
+        &store.readers(),
     )?;
     for adopted in &radio.adopted {
         let same = |meter: &MeterConfig| meter.name == adopted.name || meter.id == adopted.id;

@@ -18,6 +18,19 @@ pub struct DisabledDriver {
     pub reason: String,
 }
 
+/// The drivers that come with the software and those of the installer's folder, if there is one. A
+/// driver that is not right is left out, and why is logged.
+#[must_use]
+pub fn all(folder: &Path) -> DriverSet {
+    let mut drivers = DriverSet::builtin();
+    if folder.exists() {
+        for disabled in load_folder(&mut drivers, folder) {
+            tracing::error!("{disabled}");
+        }
+    }
+    drivers
+}
+
 /// Adds every `*.toml` of a folder, in the order of names; the ones that are not right come back.
 pub fn load_folder(drivers: &mut DriverSet, folder: &Path) -> Vec<DisabledDriver> {
     let disabled = |path: &Path, reason: &dyn ToString| DisabledDriver {

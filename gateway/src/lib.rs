@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod dlms;
 pub mod drivers;
 pub mod http;
+mod mbus;
 pub mod mqtt;
 pub mod powerline;
 pub mod prices;

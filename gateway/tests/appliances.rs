@@ -79,6 +79,7 @@ impl House {
                 };
                 let incoming = Incoming {
                     fields: Vec::new(),
+                    counter: None,
                     name: "house".to_owned(),
                     serial: SERIAL.to_owned(),
                     received_at: at,

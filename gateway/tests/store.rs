@@ -63,6 +63,7 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             ..Telegram::default()
         },
         fields: Vec::new(),
+        counter: None,
     }
 }
 

@@ -1,7 +1,8 @@
-//! What is kept of wireless meters over a restart: who was taken on, sealed keys, message
-//! counters, formats of compact frames, and the last telegrams of those who were heard.
+//! What is kept of wireless meters over a restart: who was taken on, sealed keys, formats of compact
+//! frames, and the last telegrams of those who were heard.
 //!
-//! It is a file of its own beside the store, so that a copy of the database holds no key.
+//! It is a file of its own beside the store, so that a copy of the database holds no key. Message
+//! counters are in the store, where each is committed together with the reading it came with.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,8 +26,6 @@ pub(super) struct Book {
     pub(super) adopted: BTreeMap<String, Adopted>,
     /// Sealed keys, by number.
     pub(super) keys: BTreeMap<String, String>,
-    /// Highest message counters, by address in hex.
-    pub(super) counters: BTreeMap<String, u32>,
     /// Formats of compact frames in hex.
     pub(super) formats: Vec<String>,
     /// Telegrams of those who were heard, by number.

@@ -1,6 +1,6 @@
 //! What becomes of a radio frame: found out whose it is, decrypted, read, or kept for later.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ use super::heard::{Heard, HeardMeters, Kept};
 use super::interpret;
 use super::vault::Vault;
 use crate::config::{MeterConfig, Protocol, Secret};
-use crate::store::Incoming;
+use crate::mbus::Beliefs;
+use crate::store::{Incoming, LastField, MessageCounter};
 
 /// Telegrams of one meter that the book keeps.
 const KEPT_IN_BOOK: usize = 8;
@@ -73,12 +74,18 @@ pub(super) enum Taken {
     Nothing,
 }
 
+/// What the store knows from before.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) counters: Vec<MessageCounter>,
+    pub(super) fields: Vec<LastField>,
+}
+
 /// The hub of all receivers.
 pub(super) struct Hub {
     decoder: Decoder,
     drivers: DriverSet,
-    /// The last value of a field that has limits, by meter and name.
-    believed: HashMap<(Identification, String), (Decimal, Timestamp)>,
+    beliefs: Beliefs,
     replay: ReplayGuard,
     heard: HeardMeters,
     named: BTreeMap<Identification, Named>,
@@ -91,7 +98,7 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// A hub with the configured meters and what the book in `folder` knows.
+    /// A hub with the configured meters and what the book in `folder` and the store know.
     ///
     /// # Errors
     /// The book or a key cannot be read.
@@ -100,12 +107,13 @@ impl Hub {
         zone: TimeZone,
         configured: &[MeterConfig],
         drivers: DriverSet,
+        known: &Known,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let mut hub = Self {
             decoder: Decoder::default(),
             drivers,
-            believed: HashMap::new(),
+            beliefs: Beliefs::of_stored(&known.fields),
             replay: ReplayGuard::default(),
             heard: HeardMeters::default(),
             named: BTreeMap::new(),
@@ -120,6 +128,12 @@ impl Hub {
         }
         let book = book::load(&hub.folder)?;
         hub.recall(book)?;
+        for MessageCounter { address, value } in &known.counters {
+            let octets = super::octets(address).and_then(|octets| octets.try_into().ok());
+            if let Some(octets) = octets {
+                hub.replay.restore(DeviceAddress::from_link(octets), *value);
+            }
+        }
         for meter in configured
             .iter()
             .filter(|meter| meter.protocol == Protocol::Wmbus)
@@ -169,13 +183,6 @@ impl Hub {
                 adopted: Some(adopted),
             };
             self.named.insert(number, named);
-        }
-        for (address, highest) in book.counters {
-            let octets = super::octets(&address).and_then(|octets| octets.try_into().ok());
-            if let Some(octets) = octets {
-                self.replay
-                    .restore(DeviceAddress::from_link(octets), highest);
-            }
         }
         for format in &book.formats {
             if let Some(format) = super::octets(format) {
@@ -284,9 +291,10 @@ impl Hub {
         if is_new {
             self.heard.remember(&kept.telegram, id, kept.at);
         }
+        let is_known = self.named.contains_key(&id);
         // A meter that sends in clear may say the same for ever; one that counts its messages
-        // never does.
-        if decoded.outcome.is_ok() && encrypted {
+        // never does. What a stranger sends is kept and counted when it is taken on.
+        if decoded.outcome.is_ok() && encrypted && is_known {
             self.replay
                 .check(envelope.meter, &kept.telegram, &envelope.security)?;
         }
@@ -294,8 +302,13 @@ impl Hub {
         let keys = self.decoder.keys.of(&numbers);
         let key = keys.first().map(wmbus::MeterKey::octets);
         let reading = interpret::reading(&decoded, &kept.telegram, driver.as_deref(), key);
-        let implausible = match (&reading, &driver) {
-            (Ok(reading), Some(driver)) => self.judge(id, driver, reading, kept.at),
+        let serial = mbus::serial(envelope.meter);
+        let implausible = match (&reading, &driver, &serial) {
+            (Ok(reading), Some(driver), Some(serial)) => {
+                let fields = &reading.fields;
+                self.beliefs
+                    .judge(serial.as_str(), driver, fields, kept.at, is_known)
+            }
             _ => None,
         };
         if matches!(reading, Err(Refusal::Fragment { .. })) {
@@ -347,7 +360,6 @@ impl Hub {
         if let Some(factor) = named.gas_kwh_per_m3 {
             reading.add_gas_energy(factor);
         }
-        let serial = mbus::serial(envelope.meter);
         let telegram = Telegram {
             meter: serial.clone(),
             manufacturer: Some(envelope.meter.manufacturer.to_string()),
@@ -366,6 +378,13 @@ impl Hub {
             port: kept.receiver.clone(),
             telegram,
             fields: reading.fields,
+            counter: self
+                .replay
+                .highest(envelope.meter)
+                .map(|value| MessageCounter {
+                    address: super::hex(&envelope.meter.to_link()),
+                    value,
+                }),
         })))
     }
 
@@ -403,37 +422,6 @@ impl Hub {
             Some(name) => self.drivers.by_name(name),
             None => self.drivers.by_address(address),
         }
-    }
-
-    /// Why a telegram's values are not believed, by the limits that the driver sets.
-    fn judge(
-        &mut self,
-        id: Identification,
-        driver: &Driver,
-        reading: &interpret::Reading,
-        at: Timestamp,
-    ) -> Option<String> {
-        let mut fresh = Vec::new();
-        for field in reading.fields.iter().filter(|field| field.is_number) {
-            let limits = driver.limits(&field.name);
-            let value = field.value.as_deref().and_then(model::plain);
-            let (Some(limits), Some(value)) = (limits, value) else {
-                continue;
-            };
-            let key = (id, field.name.clone());
-            let earlier = self.believed.get(&key).copied();
-            if let Err(implausible) = limits.judge(earlier, value, at) {
-                return Some(format!(
-                    "{} {value} is not believed: {implausible}",
-                    field.name
-                ));
-            }
-            fresh.push((key, (value, at)));
-        }
-        if self.named.contains_key(&id) {
-            self.believed.extend(fresh);
-        }
-        None
     }
 
     /// By which of its numbers a meter is known: its own, that of its radio adapter, or one in its
@@ -713,11 +701,6 @@ impl Hub {
                 .filter_map(|(id, named)| Some((id.to_string(), named.adopted.clone()?)))
                 .collect(),
             keys: self.sealed.clone(),
-            counters: self
-                .replay
-                .iter()
-                .map(|(address, highest)| (super::hex(&address.to_link()), highest))
-                .collect(),
             formats: self.decoder.formats.iter().map(super::hex).collect(),
             heard: self
                 .heard

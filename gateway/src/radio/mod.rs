@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use meter_link::profile::mbus::DriverSet;
 use meter_link::wmbus::receiver::RadioFrame;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -29,9 +28,10 @@ use wattle_api::{AdoptMeter, AdoptedMeter, HeardMeter, KeyResult, MeterKey, Rece
 
 use crate::bus::{Bus, Event};
 use crate::config::{MeterConfig, ReceiverConfig};
-use crate::store::Incoming;
+use crate::drivers;
+use crate::store::{Incoming, Readers};
 use crate::supervisor::Pulse;
-use hub::{Hub, Taken};
+use hub::{Hub, Known, Taken};
 
 pub use hub::AdoptError;
 pub use receiver::run as run_receiver;
@@ -170,19 +170,24 @@ struct Inner {
 }
 
 impl Radio {
-    /// Opens the book and reads the keys.
+    /// Opens the book, reads the keys, and goes on from what is stored.
     ///
     /// # Errors
-    /// The book, a key or the folder cannot be used.
+    /// The book, a key, the folder or the store cannot be used.
     pub fn open(
         folder: PathBuf,
         zone: TimeZone,
         meters: &[MeterConfig],
         receivers: &[ReceiverConfig],
         drivers_dir: &Path,
+        stored: &Readers,
     ) -> anyhow::Result<Self> {
-        let drivers = drivers(drivers_dir);
-        let hub = Hub::open(folder, zone, meters, drivers)?;
+        let stored = stored.open()?;
+        let known = Known {
+            counters: stored.message_counters()?,
+            fields: stored.last_fields()?,
+        };
+        let hub = Hub::open(folder, zone, meters, drivers::all(drivers_dir), &known)?;
         let adopted = hub.adopted();
         let (commands, incoming) = mpsc::channel(QUEUE);
         let (heard, heard_out) = watch::channel(Arc::new(hub.heard()));
@@ -263,30 +268,6 @@ impl Radio {
         inner.save();
         Ok(())
     }
-}
-
-/// The drivers that come with the software and those of the installer's folder. One that is wrong
-/// is left out, and why is logged.
-fn drivers(folder: &Path) -> DriverSet {
-    let mut drivers = DriverSet::builtin();
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    paths.sort();
-    for path in paths {
-        let added = std::fs::read_to_string(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| {
-                drivers
-                    .add(&text)
-                    .map(drop)
-                    .map_err(|error| error.to_string())
-            });
-        if let Err(error) = added {
-            tracing::error!(driver = %path.display(), error, "this driver is not used");
-        }
-    }
-    drivers
 }
 
 async fn send(store: &mpsc::Sender<Incoming>, readings: Vec<Incoming>) -> anyhow::Result<()> {

@@ -125,6 +125,15 @@ pub struct Field {
     pub is_index: bool,
 }
 
+/// How a meter counts its messages, so that none is taken twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageCounter {
+    /// The meter's link-layer address, 16 hex digits.
+    pub address: String,
+    /// The counter of a message that was read.
+    pub value: u32,
+}
+
 /// The last of a field that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastField {

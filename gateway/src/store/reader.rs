@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 
 use super::accumulate::Point;
-use super::{Field, LastField, RegisterKey, StoreError, schema};
+use super::{Field, LastField, MessageCounter, RegisterKey, StoreError, schema};
 
 /// Opens connections for reading.
 #[derive(Clone, Debug)]
@@ -200,6 +200,23 @@ impl Reader {
             });
         }
         Ok(found)
+    }
+
+    /// The highest message counter of every meter that counts its messages.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn message_counters(&self) -> Result<Vec<MessageCounter>, StoreError> {
+        let mut select = self
+            .0
+            .prepare_cached("SELECT address, highest FROM message_counter")?;
+        let rows = select.query_map([], |row| {
+            Ok(MessageCounter {
+                address: row.get(0)?,
+                value: row.get(1)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// What each meter told last beside its numbers, by its name in the configuration.

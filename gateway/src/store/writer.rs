@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
 use super::{
-    Field, Profiles, Readers, RegisterKey, StoreError, StoredTelegram, StoredValue, quarters_of,
-    schema,
+    Field, MessageCounter, Profiles, Readers, RegisterKey, StoreError, StoredTelegram, StoredValue,
+    quarters_of, schema,
 };
 use crate::bus::{Bus, Event};
 
@@ -46,6 +46,8 @@ pub struct Incoming {
     pub telegram: Telegram,
     /// Everything it tells by name, of meters that name what they tell.
     pub fields: Vec<Field>,
+    /// The counter of the message, of meters that count them.
+    pub counter: Option<MessageCounter>,
 }
 
 /// What the writer needs to know.
@@ -370,6 +372,9 @@ impl Step<'_> {
         }
         self.fields(meter_id, &incoming.fields, at_us)?;
         self.indications(meter_id, at_us, &telegram.indications)?;
+        if let Some(counter) = &incoming.counter {
+            self.counter(counter)?;
+        }
         Ok(StoredTelegram {
             name: incoming.name.clone(),
             serial: incoming.serial.clone(),
@@ -406,6 +411,18 @@ impl Step<'_> {
                     at_us
                 ])?;
         }
+        Ok(())
+    }
+
+    /// Keeps the highest counter, in the transaction of the reading that came with it.
+    fn counter(&self, counter: &MessageCounter) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO message_counter VALUES (?1, ?2)
+                 ON CONFLICT (address) DO UPDATE SET highest = excluded.highest
+                 WHERE excluded.highest > highest",
+            )?
+            .execute(params![counter.address, counter.value])?;
         Ok(())
     }
 

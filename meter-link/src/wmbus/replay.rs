@@ -71,6 +71,12 @@ impl ReplayGuard {
             .filter_map(|(meter, heard)| heard.highest.map(|highest| (*meter, highest)))
     }
 
+    /// A meter's highest counter, for keeping.
+    #[must_use]
+    pub fn highest(&self, meter: DeviceAddress) -> Option<u32> {
+        self.meters.get(&meter)?.highest
+    }
+
     /// Takes a counter that was kept.
     pub fn restore(&mut self, meter: DeviceAddress, highest: u32) {
         let at = self.clock;

@@ -26,12 +26,17 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn hub(folder: &Path, config: &str) -> Hub {
+    hub_with(folder, config, &Known::default())
+}
+
+fn hub_with(folder: &Path, config: &str, known: &Known) -> Hub {
     let config: crate::config::Config = toml::from_str(config).unwrap();
     Hub::open(
         folder.to_path_buf(),
         TimeZone::UTC,
         &config.meters,
         DriverSet::builtin(),
+        known,
     )
     .unwrap()
 }
@@ -218,4 +223,90 @@ fn what_was_heard_is_known_after_a_restart() {
         .adopt(&adopt("12345678", "gas", Some(GAS_KEY)), &[])
         .unwrap();
     assert_eq!((adopted.key, readings.len()), (KeyCheck::Right, 1));
+}
+
+/// A Kamstrup water meter in mode 10 (wmbusmeters issue 1667), its key and its message counter.
+const COUNTED: &str = "4544372C060382533C168C20807A8010FF2A1001DC2E0D00CF1A85672E138D6C0AF61338403FDEB528AB264E2C61E41B06073550AA296AE9815C8A7A9868EC6C624CFBBCECB3";
+const COUNTED_KEY: &str = "BF902DD6DFADAFE83E4AE6832B5FA14C";
+const COUNTER: u32 = 0x000D_2EDC;
+
+#[test]
+fn a_counter_goes_with_its_reading_and_refuses_what_was_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, COUNTED_KEY).unwrap();
+    let config = format!(
+        "[[meter]]\nname = \"tap\"\nmedium = \"water\"\nprotocol = \"wmbus\"\nid = \"53820306\"\nkey = \"file:{}\"\n",
+        file.display()
+    );
+    let mut hub = hub(folder.path(), &config);
+    let reading = incoming(hub.take(&frame(COUNTED, -70), "attic", at(0)));
+    let counter = reading.counter.unwrap();
+    assert_eq!(counter.value, COUNTER);
+    drop(hub);
+    // The reading was never stored: its telegram is taken again. It was: it is a recording.
+    for (value, is_replay) in [(COUNTER - 1, false), (COUNTER, true), (COUNTER + 9, true)] {
+        let address = counter.address.clone();
+        let known = Known {
+            counters: vec![MessageCounter { address, value }],
+            fields: Vec::new(),
+        };
+        let mut hub = hub_with(folder.path(), &config, &known);
+        let taken = hub.take(&frame(COUNTED, -70), "attic", at(60));
+        let refused = matches!(taken, Err(Refusal::Replay { .. }));
+        assert_eq!(refused, is_replay, "{taken:?}");
+    }
+}
+
+#[test]
+fn what_a_stranger_with_a_known_key_sent_is_read_once_it_is_taken_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = hub(folder.path(), "");
+    let key = MeterKey {
+        id: "53820306".to_owned(),
+        key: SecretText(COUNTED_KEY.to_owned()),
+    };
+    hub.take_keys(&[key]).unwrap();
+    let taken = hub.take(&frame(COUNTED, -70), "attic", at(0));
+    assert!(matches!(taken, Ok(Taken::Nothing)), "{taken:?}");
+    let (_, _, readings) = hub.adopt(&adopt("53820306", "tap", None), &[]).unwrap();
+    assert_eq!(readings.len(), 1);
+    let again = hub.take(&frame(COUNTED, -70), "attic", at(60));
+    assert!(matches!(again, Err(Refusal::Duplicate)), "{again:?}");
+}
+
+#[test]
+fn limits_hold_over_a_restart() {
+    const DRIVER: &str = "schema = 1\nid = \"mine\"\ndetect = [\"SEN,68,07\"]\n[[field]]\nname = \"total_m3\"\nselect = { quantity = \"volume\" }\n[plausible]\ntotal_m3 = { monotonic = true }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.toml"), DRIVER).unwrap();
+    let config: crate::config::Config =
+        toml::from_str(&WATER_METER.replace("id =", "driver = \"mine\"\nid =")).unwrap();
+    for (stored, is_believed) in [("123.528", true), ("123.530", false)] {
+        let field = crate::store::Field {
+            name: "total_m3".to_owned(),
+            value: Some(stored.to_owned()),
+            is_number: true,
+            is_index: true,
+        };
+        let known = Known {
+            counters: Vec::new(),
+            fields: vec![LastField {
+                serial: "8SEN6833225544".to_owned(),
+                name: Some("water".to_owned()),
+                manufacturer: None,
+                field,
+                received_at: at(0),
+            }],
+        };
+        let drivers = crate::drivers::all(folder.path());
+        let state = folder.path().join("state");
+        let mut hub = Hub::open(state, TimeZone::UTC, &config.meters, drivers, &known).unwrap();
+        let taken = hub.take(&frame(WATER, -80), "attic", at(60));
+        assert_eq!(
+            matches!(taken, Ok(Taken::Reading(_))),
+            is_believed,
+            "{taken:?}"
+        );
+    }
 }
