@@ -100,6 +100,7 @@ fn incoming(register: &Register, at: Timestamp, value: Decimal) -> Incoming {
     };
     Incoming {
         fields: Vec::new(),
+        counter: None,
         name: register.name.to_owned(),
         serial: format!("SERIAL {}", register.name),
         received_at: at,
