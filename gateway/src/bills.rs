@@ -102,6 +102,49 @@ pub fn to_date(
     })
 }
 
+/// What a meter metered and what it comes to.
+pub(crate) struct Metered<'a> {
+    reader: &'a Reader,
+    registers: Registers,
+}
+
+impl<'a> Metered<'a> {
+    /// The registers of the meter that has this name now.
+    pub(crate) fn of(reader: &'a Reader, meter: &str) -> Result<Self, StoreError> {
+        let registers = Registers::of(reader, meter)?;
+        Ok(Self { reader, registers })
+    }
+
+    /// End of the newest closed quarter-hour that starts in a span.
+    pub(crate) fn until(&self, span: &Span) -> Result<Option<Timestamp>, StoreError> {
+        let intervals = self.registers.intervals(self.reader, span)?;
+        Ok(intervals.last().map(|interval| interval.span.end))
+    }
+
+    /// End of the newest closed quarter-hour of all.
+    pub(crate) fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut newest = None;
+        for register in &self.registers.import {
+            let start_s = self.reader.newest_interval(register.id)?;
+            newest = newest.max(start_s.map(|start_s| start_s + QUARTER_S));
+        }
+        Ok(newest.and_then(|end_s| Timestamp::from_second(end_s).ok()))
+    }
+
+    /// What the closed quarter-hours that start in a span come to; nothing metered comes to nothing,
+    /// `None` while a price is missing.
+    pub(crate) fn total(
+        &self,
+        tariff: &Tariff,
+        span: &Span,
+    ) -> Result<Option<Decimal>, BillProblem> {
+        match Usage::new(self.registers.intervals(self.reader, span)?) {
+            Ok(usage) => Ok(bill(tariff, &usage)?.total),
+            Err(_) => Ok(Some(Decimal::ZERO)),
+        }
+    }
+}
+
 fn period(from: Date, to: Date, zone: &TimeZone) -> Option<Span> {
     let start = |date: Date| wattle_billing::time::day_start(date, zone);
     Span::new(start(from)?, start(to.tomorrow().ok()?)?)

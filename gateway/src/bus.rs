@@ -58,6 +58,8 @@ pub enum Event {
     },
     /// What used the power, after it has changed.
     Appliances(Arc<wattle_api::Appliances>),
+    /// The prepayment account, after it has changed.
+    Prepay(Arc<wattle_api::Prepay>),
     /// The store takes telegrams, or does not.
     StoreWorks(bool),
 }

@@ -21,6 +21,7 @@ use crate::config::{Config, MeterConfig, Protocol};
 use crate::http::{self, Api};
 use crate::mqtt;
 use crate::powerline;
+use crate::prepay;
 use crate::radio::{self, Radio};
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
@@ -130,6 +131,7 @@ async fn run_once(
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
+    api.prepay = start_prepay(&mut supervisor, &config, &api, &store, &bus)?;
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
     start_api(&mut supervisor, &config, api);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
@@ -297,6 +299,36 @@ fn start_appliances(
         appliances::run(settings.clone(), pulse, stop)
     });
     board
+}
+
+/// Opens the prepayment account, where the home pays in advance.
+fn start_prepay(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    api: &Api,
+    store: &Store,
+    bus: &Bus,
+) -> anyhow::Result<Option<prepay::Board>> {
+    let Some(terms) = &config.prepay else {
+        return Ok(None);
+    };
+    let meter = api.home.grid.clone();
+    let board = prepay::Board::new(prepay::Settings {
+        terms: terms.terms(&api.home.zone).map_err(anyhow::Error::msg)?,
+        opening: terms.balance,
+        meter: meter.context("[prepay] needs an electricity meter at the grid")?,
+        state_dir: config.gateway.state_dir.clone(),
+        readers: store.readers(),
+        bus: bus.clone(),
+        clock: Arc::clone(&api.clock),
+        zone: api.home.zone.clone(),
+        tariff: api.home.tariff.clone(),
+    });
+    let shown = board.clone();
+    supervisor.start("prepay", WITHIN, move |pulse, stop| {
+        prepay::run(board.clone(), pulse, stop)
+    });
+    Ok(Some(shown))
 }
 
 /// Starts the part that looks for what is unusual.

@@ -21,6 +21,7 @@ pub mod http;
 mod mbus;
 pub mod mqtt;
 pub mod powerline;
+pub mod prepay;
 pub mod prices;
 pub mod radio;
 pub mod store;

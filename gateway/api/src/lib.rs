@@ -11,6 +11,7 @@
 
 mod appliances;
 mod powerline;
+mod prepay;
 mod radio;
 mod usage;
 
@@ -27,6 +28,10 @@ pub use appliances::{
 };
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
+};
+pub use prepay::{
+    Credit, EmergencyCredit, PREPAY_CODE_PATH, PREPAY_CREDIT_PATH, PREPAY_EMERGENCY_PATH,
+    PREPAY_PATH, PREPAY_SWITCH_ON_PATH, Prepay, PrepaySupply, TopUpCode, WaitingCode,
 };
 pub use radio::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
@@ -79,6 +84,9 @@ pub struct State {
     /// What used the power; absent without an electricity meter at the grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appliances: Option<Appliances>,
+    /// The prepayment account; absent where the home does not pay in advance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepay: Option<Prepay>,
     /// Every meter that is configured or was heard.
     pub meters: Vec<Meter>,
     /// What is wrong or wants attention; the most important first.
@@ -394,6 +402,12 @@ pub enum NoticeCode {
     BaseLoadRisen,
     /// A heat pump starts too often.
     ShortCycling,
+    /// The credit of a prepayment account is low.
+    CreditLow,
+    /// It is used up and the supply is to be cut.
+    CreditUsedUp,
+    /// The supply may be switched on again by the person at the display.
+    SupplyArmed,
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,

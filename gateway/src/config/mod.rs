@@ -8,6 +8,7 @@ mod dlms;
 mod framing;
 mod load;
 mod modbus;
+mod prepay;
 mod receiver;
 mod secret;
 
@@ -31,6 +32,7 @@ pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
+pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Finding appliances in the power.
     pub appliances: AppliancesConfig,
+    /// Paying in advance.
+    pub prepay: Option<PrepayConfig>,
 }
 
 /// `[appliances]`
@@ -450,6 +454,9 @@ impl Config {
         let mut found = Vec::new();
         if let Err(error) = self.gateway.zone() {
             found.push(format!("gateway.time_zone: {error}"));
+        }
+        if let Some(Err(problem)) = self.prepay.as_ref().map(PrepayConfig::check) {
+            found.push(problem);
         }
         for (index, meter) in self.meters.iter().enumerate() {
             meter.check(index, &mut found);

@@ -4,6 +4,7 @@ mod appliances;
 mod bill;
 mod history;
 mod home_network;
+mod prepay;
 mod radio;
 mod usage;
 
@@ -49,6 +50,8 @@ pub struct Api {
     pub powerline: crate::powerline::Board,
     /// What used the power.
     pub appliances: crate::appliances::Board,
+    /// The prepayment account, where the home pays in advance.
+    pub prepay: Option<crate::prepay::Board>,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// The receivers and the meters they hear, if there are receivers.
@@ -88,6 +91,7 @@ impl Api {
             health,
             powerline: crate::powerline::Board::default(),
             appliances: crate::appliances::Board::default(),
+            prepay: None,
             stop,
             radio: None,
             home,
@@ -138,6 +142,7 @@ pub fn router(api: Api) -> Router {
         .merge(radio::routes())
         .merge(appliances::routes())
         .merge(usage::routes())
+        .merge(prepay::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")
         })

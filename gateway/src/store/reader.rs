@@ -307,6 +307,17 @@ impl Reader {
         Ok(found)
     }
 
+    /// Start of the newest closed quarter-hour of a register, seconds since 1970.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn newest_interval(&self, register_id: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT max(start_s) FROM interval WHERE register_id = ?1";
+        Ok(self
+            .0
+            .query_row(sql, params![register_id], |row| row.get(0))?)
+    }
+
     /// The value that closed the newest quarter-hour, and when it was received. What the register
     /// gained since belongs to the quarter-hour that is open.
     ///

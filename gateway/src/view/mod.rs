@@ -116,6 +116,7 @@ fn differs(old: &State, new: &State) -> bool {
         || old.gas != new.gas
         || old.water != new.water
         || old.appliances != new.appliances
+        || old.prepay != new.prepay
 }
 
 struct View {
@@ -126,6 +127,7 @@ struct View {
     figures_stale: bool,
     price: Option<(i64, Price)>,
     appliances: Option<Arc<wattle_api::Appliances>>,
+    prepay: Option<Arc<wattle_api::Prepay>>,
 }
 
 impl View {
@@ -139,6 +141,7 @@ impl View {
             figures_stale: true,
             price: None,
             appliances: None,
+            prepay: None,
         }
     }
 
@@ -151,6 +154,7 @@ impl View {
                 self.meters.take(telegram);
             }
             Event::Appliances(appliances) => self.appliances = Some(Arc::clone(appliances)),
+            Event::Prepay(prepay) => self.prepay = Some(Arc::clone(prepay)),
             Event::Rejected { name, .. } => self.meters.rejected(name),
             Event::Adopted(meter) => {
                 self.meters.adopt(meter);
@@ -242,6 +246,7 @@ impl View {
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
             appliances: self.appliances.as_deref().cloned(),
+            prepay: self.prepay.as_deref().cloned(),
             meters: self.meters.api(),
             notices,
         }
