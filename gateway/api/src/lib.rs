@@ -13,6 +13,7 @@ mod appliances;
 mod powerline;
 mod prepay;
 mod radio;
+mod records;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,10 @@ pub use prepay::{
 pub use radio::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
     MeterKey, RECEIVERS_PATH, Receiver, SecretText,
+};
+pub use records::{
+    CONSENTS_PATH, Consent, ConsentChange, Disclosure, LEDGER_PATH, LOGS_PATH, LogBook, LogCheck,
+    LogEntry, LogPage, RecipientKind,
 };
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 

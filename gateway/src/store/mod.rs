@@ -8,6 +8,8 @@
 //! Readers open connections of their own ([`Reader`]); WAL lets them work beside the writer.
 
 mod accumulate;
+pub mod ledger;
+mod logbook;
 mod profile;
 mod reader;
 mod schema;
@@ -19,6 +21,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
 
+pub use ledger::Ledger;
+pub use logbook::Logbooks;
 pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
 pub use writer::{Incoming, Settings, Store};

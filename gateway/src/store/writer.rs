@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
 use super::{
-    Field, MessageCounter, Profiles, Readers, RegisterKey, StoreError, StoredTelegram, StoredValue,
-    quarters_of, schema,
+    Field, Ledger, Logbooks, MessageCounter, Profiles, Readers, RegisterKey, StoreError,
+    StoredTelegram, StoredValue, quarters_of, schema,
 };
 use crate::bus::{Bus, Event};
 
@@ -68,6 +68,7 @@ pub struct Settings {
 pub struct Store {
     queue: mpsc::Sender<Incoming>,
     path: PathBuf,
+    ledger: Ledger,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -91,6 +92,7 @@ impl Store {
             .map_err(folder)?;
         Ok(Self {
             queue,
+            ledger: Ledger::new(path.clone(), settings.zone.clone()),
             path,
             thread,
         })
@@ -124,6 +126,18 @@ impl Store {
     #[must_use]
     pub fn profiles(&self) -> Profiles {
         Profiles(self.path.clone())
+    }
+
+    /// The privacy ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+
+    /// The log books.
+    #[must_use]
+    pub fn logbooks(&self) -> Logbooks {
+        Logbooks(self.path.clone())
     }
 
     /// True while the writer works.
