@@ -60,6 +60,8 @@ pub enum Event {
     Appliances(Arc<wattle_api::Appliances>),
     /// The prepayment account, after it has changed.
     Prepay(Arc<wattle_api::Prepay>),
+    /// A meter that answers when asked is to be read at once.
+    ReadNow(String),
     /// The store takes telegrams, or does not.
     StoreWorks(bool),
 }

@@ -14,7 +14,7 @@ use meter_link::driver::{self, ModbusMeter, Place, PortEvent};
 use meter_link::model::{Hint, MeterId};
 use meter_link::session::{Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,23 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (events, mut from_driver) = mpsc::channel(QUEUE);
-    let drive = drive(&meter, &sink, &buses, events, stop.clone())?;
+    let mut asked = sink.bus.listen();
+    let (driven, pushed) = (sink.clone(), meter.clone());
+    let drives = async move {
+        loop {
+            let once = stop.child_token();
+            let mut drive = drive(&pushed, &driven, &buses, events.clone(), once.clone())?;
+            tokio::select! {
+                () = &mut drive => return Ok(()),
+                () = read_now(&mut asked, &pushed) => once.cancel(),
+            }
+            // The line is given back in order; then the meter is asked from the beginning.
+            drive.await;
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    };
     let mut collector = Collector {
         meter: &meter,
         sink,
@@ -86,7 +102,21 @@ pub async fn run(
     tokio::select! {
         biased;
         collected = collect => collected,
-        () = drive => Ok(()),
+        driven = drives => driven,
+    }
+}
+
+/// Waits until a meter that is asked is to be asked at once.
+async fn read_now(asked: &mut broadcast::Receiver<Event>, meter: &MeterConfig) {
+    if !meter.is_asked() {
+        std::future::pending::<()>().await;
+    }
+    loop {
+        match asked.recv().await {
+            Ok(Event::ReadNow(name)) if name == meter.name => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

@@ -96,6 +96,7 @@ async fn run_once(
         zone: zone.clone(),
         tariff: tariff.clone(),
     };
+    let grid_meter = home.grid.clone();
     let sources = Sources {
         bus: bus.clone(),
         clock: Arc::clone(&clock),
@@ -120,6 +121,7 @@ async fn run_once(
             powerline::run(settings.clone(), pulse, stop)
         });
     }
+    let known = state.clone();
     let mut api = Api::new(
         state,
         store.readers(),
@@ -141,7 +143,10 @@ async fn run_once(
             config: config.mqtt.clone(),
             gateway: gateway.id.clone(),
             meters: config.meters.clone(),
+            grid: grid_meter,
+            state_dir: config.gateway.state_dir.clone(),
             readers: store.readers(),
+            state: known,
             bus: bus.clone(),
             clock: Arc::clone(&clock),
             radio: radio.clone(),

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::client::WantsClientCert;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::config::Secret;
 
 /// Where Debian keeps the authorities it trusts.
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -15,6 +18,33 @@ const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// # Errors
 /// `ca_file` cannot be read or holds no usable certificate.
 pub(crate) fn client(ca_file: Option<&Path>) -> anyhow::Result<rustls::ClientConfig> {
+    Ok(trusting(ca_file)?.with_no_client_auth())
+}
+
+/// The same, and it shows who it is: a certificate, with those between it and its authority, and
+/// the private key to it, both in PEM.
+///
+/// # Errors
+/// As above, or the certificate or the key cannot be read, or they do not belong together.
+pub(crate) fn client_with_certificate(
+    ca_file: Option<&Path>,
+    certificate: &Path,
+    key: &Secret,
+) -> anyhow::Result<rustls::ClientConfig> {
+    let place = || certificate.display().to_string();
+    let chain = CertificateDer::pem_file_iter(certificate).with_context(place)?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().with_context(place)?;
+    ensure!(!chain.is_empty(), "{}: it holds no certificate", place());
+    let key = key.reveal()?;
+    // What the parser says of a key may repeat it.
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|_| anyhow::anyhow!("the private key is none in PEM"))?;
+    Ok(trusting(ca_file)?.with_client_auth_cert(chain, key)?)
+}
+
+fn trusting(
+    ca_file: Option<&Path>,
+) -> anyhow::Result<rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert>> {
     let path = ca_file.map_or_else(|| PathBuf::from(SYSTEM), Path::to_path_buf);
     let mut roots = rustls::RootCertStore::empty();
     if ca_file.is_some() || path.exists() {
@@ -36,6 +66,5 @@ pub(crate) fn client(ca_file: Option<&Path>) -> anyhow::Result<rustls::ClientCon
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_root_certificates(roots))
 }

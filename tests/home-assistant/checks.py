@@ -16,7 +16,7 @@ SHAPES = {
 
 @dataclass
 class Entity:
-    device_class: str
+    device_class: str | None
     state_class: str | None
     unit: str | None
     meter: str | None
@@ -42,7 +42,41 @@ def expected(state):
             want[f"{gateway}_{meter['id'].lower()}_{slug}"] = Entity(
                 device_class, state_class, unit, meter["name"],
                 {"1": "import", "2": "export"}.get(quantity), value)
+    want.update(household(gateway, state))
     return want
+
+
+def household(gateway, state):
+    """What the gateway itself knows: no registers, so they have no exact value to be compared."""
+    def entity(*properties):
+        return Entity(*properties, None, None, None)
+
+    want = {f"{gateway}_problem": entity("problem", None, None),
+            f"{gateway}_started_at": entity("timestamp", None, None),
+            f"{gateway}_rejected": entity(None, "total_increasing", None)}
+    price = state.get("price")
+    if price:
+        unit = f"{price['currency']}/kWh"
+        want |= {f"{gateway}_price_{key}": entity(*properties) for key, properties in {
+            "price_now": (None, "measurement", unit),
+            "price_next": (None, "measurement", unit),
+            "next_start": ("timestamp", None, None),
+            "band_now": ("enum", None, None),
+            "cheapest_start": ("timestamp", None, None)}.items()}
+    for period in ("today", "month"):
+        used = state.get(period) or {}
+        for key in ("import", "export"):
+            if f"{key}_kwh" in used:
+                want[f"{gateway}_usage_{key}_{period}_kwh"] = entity("energy", "total", "kWh")
+        if "cost" in used:
+            want[f"{gateway}_usage_cost_{period}"] = entity(
+                "monetary", "total", used["cost"]["currency"])
+    return want
+
+
+def without_state(state):
+    """Entities that have no state until something happens."""
+    return {f"wattle_{state['gateway']['id']}_event"}
 
 
 def matches(shown, value):

@@ -176,12 +176,13 @@ class HomeAssistant:
         return {row[0]["entity_id"]: [(state["last_changed"], state["state"]) for state in row]
                 for row in rows if row}
 
-    async def dashboard(self, imports, exports, devices):
+    async def dashboard(self, imports, exports, devices, price):
         """Gives the energy dashboard these meters; its objections as text."""
         no_cost = {"entity_energy_price": None, "number_energy_price": None}
+        cost = {**no_cost, "entity_energy_price": price}
         grid = {
             "type": "grid", "cost_adjustment_day": 0.0,
-            "flow_from": [{"stat_energy_from": i, "stat_cost": None, **no_cost} for i in imports],
+            "flow_from": [{"stat_energy_from": i, "stat_cost": None, **cost} for i in imports],
             "flow_to": [{"stat_energy_to": e, "stat_compensation": None, **no_cost}
                         for e in exports],
         }

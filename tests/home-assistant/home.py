@@ -127,8 +127,8 @@ class Home:
         self.meters = Program(folder, "meters",
                               [bin_dir / "wattle-sim", "household", "--pv", "--dir", ports])
 
-        # The demonstration home without its prices: nothing of them goes over MQTT.
-        config = (TEMPLATE / "wattle.toml").read_text().partition("[tariff]")[0]
+        config = (TEMPLATE / "wattle.toml").read_text()
+        shutil.copy(TEMPLATE / "tariff.toml", folder / "tariff.toml")
         for mark, path in (("@PORTS@", ports), ("@STATE@", folder / "state"),
                            ("@SOCKET@", self.socket)):
             config = config.replace(mark, str(path))

@@ -12,12 +12,13 @@ import signal
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
 
 import restarts
-from checks import Report, expected, matches, print_table
+from checks import Report, expected, matches, print_table, without_state
 from hass import GONE, HomeAssistant, now
 from home import Failed, Home, Program, until
 
@@ -41,7 +42,7 @@ async def discovery(report, home, hass):
     report.check("every register of the API is an entity with a value", not missing,
                  f"{len(want)} entities, {took:.1f} s after MQTT was added" if took is not None
                  else f"missing: {missing}")
-    surplus = sorted(set(found) - set(want))
+    surplus = sorted(set(found) - set(want) - without_state(await home.state()))
     report.check("there is no entity beyond them", not surplus, ", ".join(surplus))
     for uid, entity in want.items():
         wrong = [f"{key} {found[uid][key]!r}, not {value!r}"
@@ -50,7 +51,7 @@ async def discovery(report, home, hass):
         if uid in found:
             report.check(f"{found[uid]['entity_id']}: class, state class and unit", not wrong,
                          "; ".join(wrong))
-    energies = [e for e in want.values() if e.device_class == "energy"]
+    energies = [e for e in want.values() if e.meter and e.device_class == "energy"]
     for direction in ("import", "export"):
         report.check(f"energy {direction} is among them",
                      any(e.direction == direction for e in energies))
@@ -98,7 +99,7 @@ async def values(report, home, hass, want):
             shown = await hass.entities()
         await asyncio.sleep(0.2)
     for uid, entity in want.items():
-        if entity.device_class == "connectivity" or uid not in shown:
+        if entity.value is None or uid not in shown:
             continue
         said = [sample[uid].value for sample in samples]
         report.check(f"{shown[uid]['entity_id']}: the API's value",
@@ -107,6 +108,23 @@ async def values(report, home, hass, want):
         if entity.device_class == "energy":
             report.check(f"{shown[uid]['entity_id']}: the API's value never falls",
                          said == sorted(said))
+
+
+async def price(report, home, hass, found):
+    """The price and the lists that automations plan with."""
+    state = await home.state()
+    entity_id = next(e["entity_id"] for uid, e in found.items() if uid.endswith("_price_price_now"))
+    shown = (await hass.states())[entity_id]
+    report.check("the price now is the API's",
+                 matches(shown["state"], Decimal(state["price"]["now"]["per_kwh"])),
+                 shown["state"])
+    for name, slots in (("next", state["price"]["slots"]),
+                        ("today", state["price"]["days"][0]["slots"]),
+                        ("tomorrow", state["price"]["days"][1]["slots"])):
+        listed = shown["attributes"].get(name) or []
+        report.check(f"prices of {name}: as many as the API has, at the same prices",
+                     [Decimal(str(slot["price"])) for slot in listed]
+                     == [Decimal(slot["per_kwh"]) for slot in slots], f"{len(listed)}")
 
 
 async def quiet(report, hass, want, found):
@@ -125,9 +143,10 @@ async def energy_dashboard(report, hass, want, found):
     def ids(meter, direction):
         return [found[uid]["entity_id"] for uid, e in want.items()
                 if e.device_class == "energy" and (e.meter, e.direction) == (meter, direction)]
+    prices = [found[uid]["entity_id"] for uid in want if uid.endswith("_price_price_now")]
     # The heat pump is behind the house's meter: a device, not a second source.
     objections = await hass.dashboard(ids("electricity", "import"), ids("electricity", "export"),
-                                      ids("heat-pump", "import"))
+                                      ids("heat-pump", "import"), prices[0])
     # Statistics exist from the next full five minutes on; the end of this program waits for them.
     others = [text for text in objections if "statistics_not_defined" not in text]
     report.check("the energy dashboard has no objection", not others, "; ".join(others))
@@ -136,7 +155,7 @@ async def energy_dashboard(report, hass, want, found):
 async def history(report, hass, want, found, start):
     """Over everything that was done to it, no meter ever fell or read 0."""
     energies = {found[uid]["entity_id"]: e for uid, e in want.items()
-                if e.device_class == "energy"}
+                if e.meter and e.device_class == "energy"}
     recorded = await hass.history(list(energies), start)
     for entity_id, entity in energies.items():
         numbers = [float(state) for _, state in recorded[entity_id] if state not in GONE]
@@ -150,7 +169,8 @@ async def history(report, hass, want, found, start):
 
 async def statistics(report, hass, want, found, start):
     """The statistics that the dashboard adds up count what the meter counted, once."""
-    energies = [found[uid]["entity_id"] for uid, e in want.items() if e.device_class == "energy"]
+    energies = [found[uid]["entity_id"] for uid, e in want.items()
+                if e.meter and e.device_class == "energy"]
     first = await hass.history(energies, start)
     wait = 300 - time.time() % 300 + 75
     print(f"-- waiting up to {wait:.0f} s for Home Assistant's five-minute statistics", flush=True)
@@ -191,6 +211,7 @@ async def run(report, folder, bin_dir):
         await devices(report, home, hass, found)
         report.part("Values")
         await values(report, home, hass, want)
+        await price(report, home, hass, found)
         report.part("Energy dashboard")
         await energy_dashboard(report, hass, want, found)
         report.part("Left alone")

@@ -52,7 +52,8 @@ class Around:
             if any(states.get(i, {}).get("state") in GONE for i in self.ids()):
                 return False
             return all(Decimal(states[self.found[uid]["entity_id"]]["state"]) >= entity.value
-                       for uid, entity in least.items() if entity.device_class == "energy")
+                       for uid, entity in least.items()
+                       if entity.meter and entity.device_class == "energy")
         took = await until(what, WITHIN_S, back)
         detail = f"after {took:.1f} s" if took is not None else ""
         if took is None:

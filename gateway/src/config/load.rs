@@ -87,6 +87,7 @@ fn anchor_paths(table: &mut Table, file: &Path) {
         ("tariff", "folder"),
         ("tariff", "ca_file"),
         ("mqtt", "ca_file"),
+        ("mqtt", "client_cert"),
     ] {
         if let Some(Value::String(path)) = table
             .get_mut(section)

@@ -8,6 +8,7 @@ mod dlms;
 mod framing;
 mod load;
 mod modbus;
+mod mqtt;
 mod prepay;
 mod receiver;
 mod secret;
@@ -32,6 +33,7 @@ pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
+pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
@@ -382,51 +384,6 @@ impl TariffConfig {
     }
 }
 
-/// `[mqtt]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MqttConfig {
-    /// Name or address of the broker; MQTT is off while it is empty.
-    pub host: String,
-    /// Port; 1883, or 8883 with TLS, when left out.
-    pub port: Option<u16>,
-    /// User name, if the broker asks for one.
-    pub username: String,
-    /// Password: `file:/path` or `credential:name` (a systemd credential).
-    pub password: Option<Secret>,
-    /// Use TLS.
-    pub tls: bool,
-    /// With TLS: PEM file of the authorities to trust in place of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// First level of Home Assistant's discovery topics.
-    pub discovery_prefix: String,
-    /// First level of all other topics.
-    pub topic_prefix: String,
-}
-
-impl Default for MqttConfig {
-    fn default() -> Self {
-        Self {
-            host: String::new(),
-            port: None,
-            username: String::new(),
-            password: None,
-            tls: false,
-            ca_file: None,
-            discovery_prefix: "homeassistant".to_owned(),
-            topic_prefix: "wattle".to_owned(),
-        }
-    }
-}
-
-impl MqttConfig {
-    /// The port to connect to.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port.unwrap_or(if self.tls { 8883 } else { 1883 })
-    }
-}
-
 /// `[store]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -625,6 +582,18 @@ impl MeterConfig {
         }
     }
 
+    /// True for a meter that answers when asked, and so can be asked at once.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        match self.protocol {
+            Protocol::Iec62056_21 => !self.push,
+            Protocol::Dlms | Protocol::Modbus | Protocol::C12_18 | Protocol::C12_21 => true,
+            Protocol::Sml | Protocol::Tic | Protocol::P1 | Protocol::DlmsPush | Protocol::Wmbus => {
+                false
+            }
+        }
+    }
+
     /// The number of a wireless meter.
     #[must_use]
     pub fn number(&self) -> Option<mbus::Identification> {
@@ -726,31 +695,6 @@ impl PowerlineConfig {
                     "{at}.names: {mac:?} is no address such as 00:b0:52:00:00:02"
                 ));
             }
-        }
-    }
-}
-
-impl MqttConfig {
-    fn check(&self, found: &mut Vec<String>) {
-        for (key, prefix) in [
-            ("discovery_prefix", &self.discovery_prefix),
-            ("topic_prefix", &self.topic_prefix),
-        ] {
-            if prefix.is_empty()
-                || prefix.contains(['+', '#', '\0'])
-                || prefix.starts_with('/')
-                || prefix.ends_with('/')
-            {
-                found.push(format!(
-                    "mqtt.{key}: {prefix:?} is not a topic level (no + # or outer /)"
-                ));
-            }
-        }
-        if self.ca_file.is_some() && !self.tls {
-            found.push("mqtt.ca_file: has no effect without tls = true".to_owned());
-        }
-        if let Some(Err(error)) = self.password.as_ref().map(Secret::reveal) {
-            found.push(format!("mqtt.password: {error}"));
         }
     }
 }

@@ -2,138 +2,145 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use wattle_api::Appliances;
+use rust_decimal::Decimal;
+use wattle_api::{Appliance, Appliances, RunningLoad};
 
-use super::message::{Message, Topics};
-
-/// Sensors of an appliance: component, key, name, device class, state class, unit.
-const SENSORS: [(&str, &str, &str, &str, &str, &str); 6] = [
-    ("binary_sensor", "running", "Running", "running", "", ""),
-    ("sensor", "power_w", "Power", "power", "measurement", "W"),
-    (
-        "sensor",
-        "energy_kwh",
-        "Energy",
-        "energy",
-        "total_increasing",
-        "kWh",
-    ),
-    ("sensor", "cycles", "Cycles", "", "total_increasing", ""),
-    ("sensor", "last_cycle_kwh", "Last cycle", "", "", "kWh"),
-    ("sensor", "confidence", "Confidence", "", "measurement", "%"),
-];
+use super::thing::{Kind, Point, Thing, Topics, Update, Values};
 
 /// What was published of appliances.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Published {
+    topics: Topics,
     /// The last state of each, by name.
-    states: BTreeMap<String, String>,
+    states: BTreeMap<String, Values>,
+    /// Path of the meter that they are found with.
+    meter: Option<String>,
 }
 
 impl Published {
-    /// Messages for what has changed.
-    pub(super) fn take(&mut self, topics: &Topics, now: &Appliances) -> Vec<Message> {
-        let mut messages = Vec::new();
+    pub(super) fn new(topics: Topics) -> Self {
+        Self {
+            topics,
+            states: BTreeMap::new(),
+            meter: None,
+        }
+    }
+
+    /// What is to be said of what has changed. `meter` is the path of the meter that they are
+    /// found with: while it is not heard, what they do is not known.
+    pub(super) fn take(&mut self, now: &Appliances, meter: Option<String>) -> Vec<Update> {
+        let moved = meter != self.meter;
+        self.meter = meter;
+        let mut updates = Vec::new();
+        let known = |name: &String| now.appliances.iter().any(|one| one.name == *name);
+        let gone: Vec<String> = self
+            .states
+            .keys()
+            .filter(|name| !known(name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.states.remove(&name);
+            updates.push(Update::Gone(path(&name)));
+        }
         for appliance in &now.appliances {
-            let running = now
-                .running
-                .iter()
-                .filter(|load| load.appliance.as_deref() == Some(&appliance.name));
-            let power: rust_decimal::Decimal = running.clone().map(|load| load.power_w).sum();
-            // Decimals print as JSON writes numbers.
-            let payload = format!(
-                "{{\"running\":\"{}\",\"power_w\":{power},\"energy_kwh\":{},\"cycles\":{},\"last_cycle_kwh\":{},\"confidence\":{}}}",
-                if running.count() > 0 { "ON" } else { "OFF" },
-                appliance.total_kwh.round_dp(3),
-                appliance.cycles,
-                appliance
-                    .last_cycle
-                    .as_ref()
-                    .map_or_else(|| "null".to_owned(), |cycle| cycle.kwh.to_string()),
-                (appliance.confidence * rust_decimal::Decimal::ONE_HUNDRED).round(),
-            );
-            let before = self.states.insert(appliance.name.clone(), payload.clone());
-            if before.is_none() {
-                messages.extend(discovery(topics, &appliance.name));
+            let values = state(appliance, &now.running);
+            let before = self.states.insert(appliance.name.clone(), values.clone());
+            if before.is_none() || moved {
+                updates.push(Update::Thing(self.thing(&appliance.name)));
             }
-            if before.as_ref() != Some(&payload) {
-                messages.push(Message {
-                    topic: state_topic(topics, &appliance.name),
-                    payload,
-                });
+            if before.as_ref() != Some(&values) {
+                updates.push(Update::State(path(&appliance.name), values));
             }
         }
-        messages
+        updates
     }
 
     /// Everything again.
-    pub(super) fn everything(&self, topics: &Topics) -> Vec<Message> {
-        self.states
+    pub(super) fn everything(&self) -> Vec<Update> {
+        let things = self
+            .states
+            .keys()
+            .map(|name| Update::Thing(self.thing(name)));
+        let states = self
+            .states
             .iter()
-            .flat_map(|(name, payload)| {
-                let mut messages = discovery(topics, name);
-                messages.push(Message {
-                    topic: state_topic(topics, name),
-                    payload: payload.clone(),
-                });
-                messages
-            })
-            .collect()
+            .map(|(name, values)| Update::State(path(name), values.clone()));
+        things.chain(states).collect()
+    }
+
+    fn thing(&self, name: &str) -> Thing {
+        Thing {
+            path: path(name),
+            ident: format!("{}_appliance_{name}", self.topics.node()),
+            name: name.replace('_', " "),
+            manufacturer: Some("wattle".to_owned()),
+            model: Some("Found in the meter's power".to_owned()),
+            serial: None,
+            relies_on: self.meter.clone(),
+            points: points(),
+        }
     }
 }
 
-fn state_topic(topics: &Topics, name: &str) -> String {
-    format!(
-        "{}/{}/appliance/{name}/state",
-        topics.topic_prefix, topics.gateway
-    )
+fn path(name: &str) -> String {
+    format!("appliance/{name}")
 }
 
-fn discovery(topics: &Topics, appliance: &str) -> Vec<Message> {
-    let node = format!("wattle_{}", topics.gateway);
-    let shown = appliance.replace('_', " ");
-    SENSORS
+fn points() -> Vec<Point> {
+    let sensor = |key: &str, name: &str, class, state_class, unit: &str| Point {
+        device_class: class,
+        state_class,
+        unit: (!unit.is_empty()).then(|| unit.to_owned()),
+        ..Point::new(Kind::Sensor, key, name)
+    };
+    let measured = Some("measurement");
+    vec![
+        Point {
+            device_class: Some("running"),
+            ..Point::new(Kind::Binary, "running", "Running")
+        },
+        sensor("power_w", "Power", Some("power"), measured, "W"),
+        // "That was not it" makes it less. A `total_increasing` that falls would be taken for an
+        // exchanged meter and counted anew.
+        sensor("energy_kwh", "Energy", Some("energy"), Some("total"), "kWh"),
+        sensor("cycles", "Cycles", None, Some("total"), ""),
+        sensor("last_cycle_kwh", "Last cycle", Some("energy"), None, "kWh"),
+        sensor("confidence", "Confidence", None, measured, "%"),
+    ]
+}
+
+fn state(appliance: &Appliance, running: &[RunningLoad]) -> Values {
+    let running = running
         .iter()
-        .map(|(component, key, name, class, state_class, unit)| {
-            let id = format!("{node}_appliance_{appliance}_{key}");
-            let mut config = json!({
-                "name": name,
-                "uniq_id": id,
-                "obj_id": format!("{appliance}_{key}"),
-                "stat_t": state_topic(topics, appliance),
-                "val_tpl": format!("{{{{ value_json.{key} }}}}"),
-                "avty_t": topics.gateway_status(),
-                "dev": {
-                    "ids": [format!("{node}_appliance_{appliance}")],
-                    "name": shown,
-                    "mf": "wattle",
-                    "mdl": "Found in the meter's power",
-                    "via_device": node,
-                },
-                "o": { "name": "wattle", "sw": env!("CARGO_PKG_VERSION") },
-            });
-            for (field, value) in [
-                ("dev_cla", class),
-                ("stat_cla", state_class),
-                ("unit_of_meas", unit),
-            ] {
-                if let (false, Value::Object(fields)) = (value.is_empty(), &mut config) {
-                    fields.insert(field.to_owned(), json!(value));
-                }
-            }
-            Message {
-                topic: format!("{}/{component}/{id}/config", topics.discovery_prefix),
-                payload: config.to_string(),
-            }
-        })
-        .collect()
+        .filter(|load| load.appliance.as_deref() == Some(&appliance.name));
+    let power: Decimal = running.clone().map(|load| load.power_w).sum();
+    let last = appliance.last_cycle.as_ref();
+    let on = if running.count() > 0 { "ON" } else { "OFF" };
+    // Decimals print as JSON writes numbers.
+    [
+        ("running", format!("\"{on}\"")),
+        ("power_w", power.to_string()),
+        ("energy_kwh", appliance.total_kwh.round_dp(3).to_string()),
+        ("cycles", appliance.cycles.to_string()),
+        (
+            "last_cycle_kwh",
+            last.map_or_else(|| "null".to_owned(), |cycle| cycle.kwh.to_string()),
+        ),
+        (
+            "confidence",
+            (appliance.confidence * Decimal::ONE_HUNDRED)
+                .round()
+                .to_string(),
+        ),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wattle_api::Appliance;
 
     #[test]
     fn an_appliance_is_announced_once_and_told_when_it_changes() {
@@ -152,27 +159,29 @@ mod tests {
             }],
             ..Appliances::default()
         };
-        let mut published = Published::default();
-        let first = published.take(&topics, &now);
-        assert_eq!(first.len(), SENSORS.len() + 1);
-        let state: Value = serde_json::from_str(&first.last().unwrap().payload).unwrap();
-        assert_eq!(state["running"], "OFF");
-        assert_eq!(state["energy_kwh"].as_f64(), Some(1.25));
-        assert_eq!(state["confidence"].as_i64(), Some(81));
-        assert_eq!(
-            first.last().unwrap().topic,
-            "wattle/0a1b2c/appliance/washing_machine/state"
-        );
-        for message in &first[..SENSORS.len()] {
-            let config: Value = serde_json::from_str(&message.payload).unwrap();
-            assert_eq!(
-                config["dev"]["ids"][0],
-                "wattle_0a1b2c_appliance_washing_machine"
-            );
-        }
-        assert!(published.take(&topics, &now).is_empty());
+        let meter = Some("meter/1EMH".to_owned());
+        let mut published = Published::new(topics);
+        let first = published.take(&now, meter.clone());
+        let [Update::Thing(thing), Update::State(path, values)] = &first[..] else {
+            panic!("{first:?}");
+        };
+        assert_eq!(path, "appliance/washing_machine");
+        assert_eq!(thing.ident, "wattle_0a1b2c_appliance_washing_machine");
+        assert_eq!(thing.relies_on, meter);
+        let value = |key: &str| {
+            let found = values.iter().find(|(name, _)| name == key);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(value("running"), Some("\"OFF\""));
+        assert_eq!(value("energy_kwh"), Some("1.25"));
+        assert_eq!(value("confidence"), Some("81"));
+        assert!(published.take(&now, meter.clone()).is_empty());
         now.appliances[0].cycles = 3;
-        assert_eq!(published.take(&topics, &now).len(), 1);
-        assert_eq!(published.everything(&topics).len(), SENSORS.len() + 1);
+        assert_eq!(published.take(&now, meter.clone()).len(), 1);
+        assert_eq!(published.everything().len(), 2);
+        now.appliances.clear();
+        let gone = published.take(&now, meter);
+        assert_eq!(gone, [Update::Gone("appliance/washing_machine".to_owned())]);
+        assert!(published.everything().is_empty());
     }
 }

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use wattle_api::Medium;
 
-use super::message::{Message, Topics, identifier};
-use super::meters::title;
 use super::rhythm::Rhythm;
+use super::thing::{
+    Kind, Point, Thing, Topics, Update, Values, identifier, meter_path, text, title,
+};
 use crate::config::{MeterConfig, Protocol};
 use crate::store::{Field, LastField, StoredTelegram};
 
@@ -85,7 +86,7 @@ impl FieldMeters {
     }
 
     /// Takes a telegram; what is to be published for it.
-    pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Message> {
+    pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Update> {
         let Some(medium) = self.configured.get(&telegram.name).copied() else {
             return Vec::new();
         };
@@ -97,14 +98,14 @@ impl FieldMeters {
                 medium,
             )
         };
-        let mut messages = Vec::new();
+        let mut updates = Vec::new();
         let known = self
             .known
             .entry(telegram.name.clone())
             .or_insert_with(fresh);
         if known.serial != telegram.serial {
             let former = std::mem::replace(known, fresh()).serial;
-            messages.push(self.topics.meter_status(&former, false));
+            updates.push(Update::Status(meter_path(&former), false));
         }
         known.rhythm.hear(now);
         known.received_at = known.received_at.max(telegram.received_at);
@@ -125,39 +126,38 @@ impl FieldMeters {
         }
         let came_back = !std::mem::replace(&mut known.online, true);
         if announce {
-            messages.extend(known.discovery(&self.topics));
+            updates.push(Update::Thing(known.thing(&self.topics)));
         }
-        messages.push(known.state(&self.topics));
+        updates.push(Update::State(known.path(), known.state()));
         if came_back || announce {
-            messages.push(self.topics.meter_status(&known.serial, true));
+            updates.push(Update::Status(known.path(), true));
         }
-        messages
+        updates
     }
 
     /// The status of every meter that has just fallen silent.
-    pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Message> {
-        let mut messages = Vec::new();
+    pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Update> {
+        let mut updates = Vec::new();
         for known in self.known.values_mut() {
             if known.online && known.rhythm.is_silent(now) {
                 known.online = false;
-                messages.push(self.topics.meter_status(&known.serial, false));
+                updates.push(Update::Status(known.path(), false));
             }
         }
-        messages
+        updates
     }
 
-    /// Discovery first, then states, and only then that they are online.
-    pub(super) fn everything(&self) -> Vec<Message> {
-        let topics = &self.topics;
-        let discovery = self
-            .known
-            .values()
-            .flat_map(|known| known.discovery(topics));
-        let states = self.known.values().flat_map(|known| {
-            let status = topics.meter_status(&known.serial, known.online);
-            [known.state(topics), status]
+    /// Things first, then states, and only then whether they are online.
+    pub(super) fn everything(&self) -> Vec<Update> {
+        let known = || self.known.values();
+        let things = known().map(|known| Update::Thing(known.thing(&self.topics)));
+        let states = known().flat_map(|known| {
+            [
+                Update::State(known.path(), known.state()),
+                Update::Status(known.path(), known.online),
+            ]
         });
-        discovery.chain(states).collect()
+        things.chain(states).collect()
     }
 }
 
@@ -175,85 +175,51 @@ impl Known {
         }
     }
 
+    /// Its topics below the gateway's.
+    fn path(&self) -> String {
+        meter_path(&self.serial)
+    }
+
     /// All fields, each number exactly as the meter gave it, and in `at` when each was told.
-    fn state(&self, topics: &Topics) -> Message {
-        let mut payload = format!("{{\"ts\":\"{}\"", self.received_at);
+    fn state(&self) -> Values {
+        let mut values = vec![("ts".to_owned(), text(&self.received_at.to_string()))];
         let mut at = Map::new();
         for (field, told) in &self.fields {
             let value = match &field.value {
                 None => "null".to_owned(),
                 // An exact decimal prints as JSON writes numbers.
                 Some(number) if field.is_number => number.clone(),
-                Some(text) => json!(text).to_string(),
+                Some(other) => text(other),
             };
-            payload.push_str(&format!(",{}:{value}", json!(field.name)));
+            values.push((field.name.clone(), value));
             at.insert(field.name.clone(), json!(told));
         }
-        payload.push_str(&format!(",\"at\":{}}}", Value::Object(at)));
-        Message {
-            topic: topics.meter(&self.serial, "state"),
-            payload,
-        }
+        values.push(("at".to_owned(), Value::Object(at).to_string()));
+        values
     }
 
-    fn discovery(&self, topics: &Topics) -> Vec<Message> {
-        self.fields
-            .iter()
-            .map(|(field, _)| self.announce(topics, field))
-            .collect()
-    }
-
-    fn announce(&self, topics: &Topics, field: &Field) -> Message {
-        let gateway = format!("wattle_{}", topics.gateway);
-        let device = format!("{gateway}_{}", identifier(&self.serial));
-        let id = format!("{device}_{}", identifier(&field.name));
-        let object = format!("{}_{}", identifier(&self.title), identifier(&field.name));
-        let shape = Shape::of(field, self.medium);
-        let mut config = Map::new();
-        let mut put = |key: &str, value: Value| drop(config.insert(key.to_owned(), value));
-        put("name", json!(shape.name));
-        put("uniq_id", json!(id));
-        put("obj_id", json!(object));
-        put("def_ent_id", json!(format!("sensor.{object}")));
-        put("stat_t", json!(topics.meter(&self.serial, "state")));
-        put(
-            "val_tpl",
-            json!(format!(
-                "{{{{ value_json['{}'] }}}}",
-                field.name.replace('\'', "")
-            )),
-        );
-        for (key, value) in [
-            ("dev_cla", shape.device_class),
-            ("stat_cla", shape.state_class),
-            ("unit_of_meas", shape.unit),
-            ("ent_cat", (!field.is_number).then_some("diagnostic")),
-        ] {
-            if let Some(value) = value {
-                put(key, json!(value));
+    fn thing(&self, topics: &Topics) -> Thing {
+        let point = |(field, _): &(Field, Timestamp)| {
+            let shape = Shape::of(field, self.medium);
+            Point {
+                id: identifier(&field.name),
+                object: identifier(&field.name),
+                device_class: shape.device_class,
+                state_class: shape.state_class,
+                unit: shape.unit.map(str::to_owned),
+                diagnostic: !field.is_number,
+                ..Point::new(Kind::Sensor, &field.name, &shape.name)
             }
-        }
-        put(
-            "avty",
-            json!([{ "t": topics.gateway_status() }, { "t": topics.meter(&self.serial, "status") }]),
-        );
-        put("avty_mode", json!("all"));
-        let mut about = Map::new();
-        about.insert("ids".to_owned(), json!([device]));
-        about.insert("name".to_owned(), json!(self.title));
-        if let Some(manufacturer) = &self.manufacturer {
-            about.insert("mf".to_owned(), json!(manufacturer));
-        }
-        about.insert("sn".to_owned(), json!(self.serial));
-        about.insert("via_device".to_owned(), json!(gateway));
-        put("dev", Value::Object(about));
-        put(
-            "o",
-            json!({ "name": "wattle", "sw": env!("CARGO_PKG_VERSION") }),
-        );
-        Message {
-            topic: format!("{}/sensor/{id}/config", topics.discovery_prefix),
-            payload: Value::Object(config).to_string(),
+        };
+        Thing {
+            path: self.path(),
+            ident: format!("{}_{}", topics.node(), identifier(&self.serial)),
+            name: self.title.clone(),
+            manufacturer: self.manufacturer.clone(),
+            model: None,
+            serial: Some(self.serial.clone()),
+            relies_on: Some(self.path()),
+            points: self.fields.iter().map(point).collect(),
         }
     }
 }
@@ -356,7 +322,10 @@ fn words(name: &str) -> String {
 mod tests {
     use meter_link::model::Check;
 
+    use super::super::home_assistant::HomeAssistant;
+    use super::super::thing::Message;
     use super::*;
+    use crate::config::Discovery;
 
     fn number(name: &str, value: &str, is_index: bool) -> Field {
         Field {
@@ -391,14 +360,25 @@ mod tests {
         }
     }
 
-    fn meters() -> FieldMeters {
-        let topics = Topics {
+    fn topics() -> Topics {
+        Topics {
             topic_prefix: "wattle".to_owned(),
             discovery_prefix: "homeassistant".to_owned(),
             gateway: "0a1b2c".to_owned(),
-        };
+        }
+    }
+
+    fn said(updates: &[Update]) -> Vec<Message> {
+        let mut convention = HomeAssistant::new(topics(), Discovery::Component, false);
+        let messages = updates
+            .iter()
+            .flat_map(|update| convention.messages(update));
+        messages.collect()
+    }
+
+    fn meters() -> FieldMeters {
         let meter = "name = \"water\"\nmedium = \"water\"\nprotocol = \"wmbus\"\nid = \"33225544\"";
-        FieldMeters::new(topics, &[toml::from_str(meter).unwrap()])
+        FieldMeters::new(topics(), &[toml::from_str(meter).unwrap()])
     }
 
     #[test]
@@ -414,7 +394,7 @@ mod tests {
                 text("set_date", None),
             ],
         );
-        let messages = meters.take(&first, now);
+        let messages = said(&meters.take(&first, now));
         // Four announcements, the state, the status.
         assert_eq!(messages.len(), 6);
         let total: Value = serde_json::from_str(&messages[0].payload).unwrap();
@@ -425,12 +405,12 @@ mod tests {
         assert_eq!(total["dev_cla"], "water");
         assert_eq!(total["stat_cla"], "total_increasing");
         assert_eq!(total["unit_of_meas"], "m³");
-        assert_eq!(total["val_tpl"], "{{ value_json['total_m3'] }}");
+        assert_eq!(total["val_tpl"], "{{ value_json.total_m3 }}");
         let second = telegram(
             "2026-11-22T10:00:16Z",
             vec![number("total_m3", "123.530", true)],
         );
-        let messages = meters.take(&second, now);
+        let messages = said(&meters.take(&second, now));
         assert_eq!(messages.len(), 1);
         assert_eq!(
             messages[0].payload,
@@ -439,7 +419,7 @@ mod tests {
              \"at\":{\"total_m3\":\"2026-11-22T10:00:16Z\",\"max_flow_m3h\":\"2026-11-22T10:00:00Z\",\
              \"status\":\"2026-11-22T10:00:00Z\",\"set_date\":\"2026-11-22T10:00:00Z\"}}"
         );
-        let silent = meters.fall_silent(now + Duration::from_secs(3_700));
+        let silent = said(&meters.fall_silent(now + Duration::from_secs(3_700)));
         assert_eq!(silent[0].payload, "offline");
     }
 

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use meter_link::model::{Indications, Quality};
 use tokio::time::Instant;
 
-use super::message::{Device, Message, Topics, gateway_discovery};
+use super::device::Device;
+use super::household;
 use super::rhythm::Rhythm;
+use super::thing::{Topics, Update, meter_path, title};
 use crate::config::{MeterConfig, Protocol};
 use crate::store::{LastReading, StoredTelegram, StoredValue};
 
@@ -16,8 +18,8 @@ use crate::store::{LastReading, StoredTelegram, StoredValue};
 #[derive(Debug)]
 pub(super) struct Meters {
     topics: Topics,
-    /// Names in the configuration, and the periods of those that are asked.
-    configured: BTreeMap<String, Option<Duration>>,
+    /// Names in the configuration, and how they are read.
+    configured: BTreeMap<String, Asked>,
     known: BTreeMap<String, Known>,
     /// Serial numbers of meters that have been exchanged or are configured no longer.
     former: BTreeSet<String>,
@@ -30,21 +32,36 @@ struct Known {
     online: bool,
 }
 
+/// How a meter is asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// Its period, where the silence that is allowed follows from it.
+    period: Option<Duration>,
+    /// True for a meter that can be asked at once.
+    at_will: bool,
+}
+
+impl Asked {
+    fn of(meter: &MeterConfig) -> Self {
+        let period = match meter.protocol {
+            Protocol::Iec62056_21 => !meter.push,
+            Protocol::Modbus => true,
+            _ => false,
+        };
+        Self {
+            period: period.then(|| Duration::from_secs(u64::from(meter.period_s))),
+            at_will: meter.is_asked(),
+        }
+    }
+}
+
 impl Meters {
     pub(super) fn new(topics: Topics, configured: &[MeterConfig]) -> Self {
-        let period = |meter: &MeterConfig| {
-            let asked = match meter.protocol {
-                Protocol::Iec62056_21 => !meter.push,
-                Protocol::Modbus => true,
-                _ => false,
-            };
-            asked.then(|| Duration::from_secs(u64::from(meter.period_s)))
-        };
         Self {
             topics,
             configured: configured
                 .iter()
-                .map(|meter| (meter.name.clone(), period(meter)))
+                .map(|meter| (meter.name.clone(), Asked::of(meter)))
                 .collect(),
             known: BTreeMap::new(),
             former: BTreeSet::new(),
@@ -56,7 +73,7 @@ impl Meters {
     pub(super) fn recall(&mut self, readings: &[LastReading], at: Timestamp, now: Instant) {
         for reading in readings {
             let name = reading.name.as_ref();
-            let Some((name, agreed)) = name.and_then(|name| self.configured.get_key_value(name))
+            let Some((name, asked)) = name.and_then(|name| self.configured.get_key_value(name))
             else {
                 self.former.insert(reading.key.serial.clone());
                 continue;
@@ -66,7 +83,7 @@ impl Meters {
                     name,
                     &reading.key.serial,
                     reading.manufacturer.as_deref(),
-                    *agreed,
+                    *asked,
                 )
             });
             let device = &mut known.device;
@@ -91,24 +108,30 @@ impl Meters {
     }
 
     /// Takes a telegram; what is to be published for it.
-    pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Message> {
-        let agreed = self.configured.get(&telegram.name).copied().flatten();
+    pub(super) fn take(&mut self, telegram: &StoredTelegram, now: Instant) -> Vec<Update> {
+        let asked = self
+            .configured
+            .get(&telegram.name)
+            .copied()
+            .unwrap_or_default();
         let fresh = || {
             Known::new(
                 &telegram.name,
                 &telegram.serial,
                 telegram.manufacturer.as_deref(),
-                agreed,
+                asked,
             )
         };
-        let mut messages = Vec::new();
+        let mut updates = Vec::new();
         let known = self
             .known
             .entry(telegram.name.clone())
             .or_insert_with(fresh);
         if known.device.serial != telegram.serial {
             let exchanged = std::mem::replace(known, fresh()).device.serial;
-            messages.push(self.topics.meter_status(&exchanged, false));
+            updates.push(Update::Status(meter_path(&exchanged), false));
+            let (name, new) = (&telegram.name, &telegram.serial);
+            updates.push(household::exchanged(name, &exchanged, new));
             self.former.insert(exchanged);
         }
         self.former.remove(&telegram.serial);
@@ -123,58 +146,68 @@ impl Meters {
         announce |= known.device.indicate(&telegram.indications);
         let came_back = !std::mem::replace(&mut known.online, true);
         if announce {
-            messages.extend(known.device.discovery(&self.topics));
+            updates.push(Update::Thing(known.device.thing(&self.topics)));
         }
-        messages.push(known.device.state(&self.topics));
+        updates.push(Update::State(known.device.path(), known.device.state()));
         if came_back || announce {
-            messages.push(self.topics.meter_status(&known.device.serial, true));
+            updates.push(Update::Status(known.device.path(), true));
         }
-        messages
+        updates
     }
 
     /// The status of every meter that has just fallen silent.
-    pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Message> {
-        let mut messages = Vec::new();
+    pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Update> {
+        let mut updates = Vec::new();
         for known in self.known.values_mut() {
             if known.online && known.rhythm.is_silent(now) {
                 known.online = false;
-                messages.push(self.topics.meter_status(&known.device.serial, false));
+                updates.push(Update::Status(known.device.path(), false));
             }
         }
-        messages
+        updates
     }
 
-    /// Discovery first, then states, and only then that all of it is online.
-    pub(super) fn everything(&self) -> Vec<Message> {
-        let topics = &self.topics;
-        let mut messages = vec![gateway_discovery(topics)];
-        for known in self.known.values() {
-            messages.extend(known.device.discovery(topics));
-        }
-        for known in self.known.values() {
-            messages.push(known.device.state(topics));
-            messages.push(topics.meter_status(&known.device.serial, known.online));
-        }
-        for serial in &self.former {
-            messages.push(topics.meter_status(serial, false));
-        }
-        messages.push(Message {
-            topic: topics.gateway_status(),
-            payload: "online".to_owned(),
+    /// Things first, then states, and only then whether they are online.
+    pub(super) fn everything(&self) -> Vec<Update> {
+        let known = || self.known.values();
+        let things = known().map(|known| Update::Thing(known.device.thing(&self.topics)));
+        let states = known().flat_map(|known| {
+            let path = known.device.path();
+            [
+                Update::State(path.clone(), known.device.state()),
+                Update::Status(path, known.online),
+            ]
         });
-        messages
+        let former = self.former.iter();
+        let former = former.map(|serial| Update::Status(meter_path(serial), false));
+        things.chain(states).chain(former).collect()
+    }
+
+    /// The path of a meter by its configured name.
+    pub(super) fn path(&self, name: &str) -> Option<String> {
+        Some(self.known.get(name)?.device.path())
+    }
+
+    /// The configured name of the meter at a path, if it can be asked at once.
+    pub(super) fn asked_at(&self, path: &str) -> Option<&str> {
+        let (name, _) = self
+            .known
+            .iter()
+            .find(|(_, known)| known.device.path() == path && known.device.is_asked)?;
+        Some(name)
     }
 }
 
 impl Known {
-    fn new(name: &str, serial: &str, manufacturer: Option<&str>, agreed: Option<Duration>) -> Self {
-        let rhythm = Rhythm::new(agreed);
+    fn new(name: &str, serial: &str, manufacturer: Option<&str>, asked: Asked) -> Self {
+        let rhythm = Rhythm::new(asked.period);
         Self {
             device: Device {
                 name: title(name),
                 serial: serial.to_owned(),
                 manufacturer: manufacturer.map(str::to_owned),
                 expire_after_s: rhythm.patience().as_secs(),
+                is_asked: asked.at_will,
                 values: BTreeMap::new(),
                 indications: Indications::default(),
                 received_at: Timestamp::UNIX_EPOCH,
@@ -197,22 +230,24 @@ impl Known {
     }
 }
 
-/// A configured name as a title: its first letter large.
-pub(super) fn title(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use meter_link::model::{Check, Unit};
 
+    use super::super::home_assistant::HomeAssistant;
     use super::*;
+    use crate::config::Discovery;
     use crate::store::RegisterKey;
 
     const AT: &str = "2026-11-22T10:00:00Z";
+
+    fn topics() -> Topics {
+        Topics {
+            topic_prefix: "wattle".to_owned(),
+            discovery_prefix: "homeassistant".to_owned(),
+            gateway: "0a1b2c".to_owned(),
+        }
+    }
 
     fn meters(period_s: Option<u32>) -> Meters {
         let protocol = period_s.map_or_else(
@@ -220,12 +255,7 @@ mod tests {
             |period| format!("protocol = \"iec62056-21\"\nperiod_s = {period}"),
         );
         let config = format!("name = \"grid\"\nport = \"/dev/null\"\n{protocol}");
-        let topics = Topics {
-            topic_prefix: "wattle".to_owned(),
-            discovery_prefix: "homeassistant".to_owned(),
-            gateway: "0a1b2c".to_owned(),
-        };
-        Meters::new(topics, &[toml::from_str(&config).unwrap()])
+        Meters::new(topics(), &[toml::from_str(&config).unwrap()])
     }
 
     fn telegram(serial: &str) -> StoredTelegram {
@@ -270,15 +300,16 @@ mod tests {
     }
 
     /// The payload for the topic that ends so, the last one.
-    fn told(messages: &[Message], ending: &str) -> Option<String> {
-        let told = |message: &&Message| message.topic.ends_with(ending);
-        messages
+    fn told(updates: &[Update], ending: &str) -> Option<String> {
+        let mut convention = HomeAssistant::new(topics(), Discovery::Component, false);
+        let messages = updates
             .iter()
-            .rfind(told)
-            .map(|message| message.payload.clone())
+            .flat_map(|update| convention.messages(update));
+        let told = messages.filter(|message| message.topic.ends_with(ending));
+        told.last().map(|message| message.payload)
     }
 
-    fn expiry(messages: &[Message]) -> Option<u64> {
+    fn expiry(messages: &[Update]) -> Option<u64> {
         let config = told(messages, "16_7_0/config")?;
         let config: serde_json::Value = serde_json::from_str(&config).unwrap();
         config["exp_aft"].as_u64()

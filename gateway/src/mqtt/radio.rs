@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use wattle_api::{AdoptMeter, HeardMeter};
 
-use super::message::{Message, Topics};
+use super::thing::{Message, Topics};
 use crate::clock::SharedClock;
 use crate::config::{ReceiverConfig, ReceiverPort};
 use crate::radio::Handle;
@@ -59,10 +59,10 @@ impl Radio {
         self.published = Some(Instant::now());
         let heard = Arc::clone(&self.heard.borrow_and_update());
         let nearest: Vec<&HeardMeter> = heard.iter().take(LISTED).collect();
-        Some(Message {
-            topic: topics.radio("heard"),
-            payload: json!(nearest).to_string(),
-        })
+        Some(Message::retained(
+            topics.radio("heard"),
+            json!(nearest).to_string(),
+        ))
     }
 
     /// Publishes the list again at the next opportunity.
@@ -90,10 +90,7 @@ impl Radio {
                     Err(unavailable) => json!({ "error": unavailable.to_string() }),
                 },
             };
-            return Some(Message {
-                topic: topics.radio("adopted"),
-                payload: answer.to_string(),
-            });
+            return Some(Message::answer(topics.radio("adopted"), answer.to_string()));
         }
         let matches = |filter: &str| topic_matches(filter, topic);
         let receiver = self.telegrams.iter().find(|(filter, _)| matches(filter));

@@ -57,7 +57,7 @@ impl Troubles {
                     .or_insert((reason.clone(), now));
             }
             Event::Port { name, lost: None } => drop(self.lost_ports.remove(name)),
-            Event::Appliances(_) | Event::Prepay(_) => {}
+            Event::Appliances(_) | Event::Prepay(_) | Event::ReadNow(_) => {}
             Event::Rejected { name, reason } => {
                 let seen = self.rejections.entry(name.clone()).or_default();
                 *seen = (reason.clone(), seen.1.saturating_add(1));

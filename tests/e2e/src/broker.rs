@@ -33,6 +33,14 @@ impl Broker {
     /// mosquitto is not installed, or does not listen in time.
     pub fn start_with(folder: &Path, more: &str) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Self::start_at(folder, port, more)
+    }
+
+    /// The same at a port of one's choice: a broker that comes back.
+    ///
+    /// # Errors
+    /// mosquitto is not installed, or does not listen in time.
+    pub fn start_at(folder: &Path, port: u16, more: &str) -> anyhow::Result<Self> {
         let config = folder.join("mosquitto.conf");
         // Debian installs the broker where only root's search path leads.
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
@@ -67,6 +75,14 @@ impl Broker {
     /// # Errors
     /// `mosquitto_sub` is not installed.
     pub fn listen(&self) -> anyhow::Result<Listener> {
+        self.listen_as("mqttv311")
+    }
+
+    /// The same in a version of MQTT, as `mosquitto_sub -V` spells it.
+    ///
+    /// # Errors
+    /// `mosquitto_sub` is not installed.
+    pub fn listen_as(&self, version: &str) -> anyhow::Result<Listener> {
         let mut child = Command::new("mosquitto_sub")
             .args([
                 "-h",
@@ -78,6 +94,8 @@ impl Broker {
                 "-t",
                 "#",
                 "-v",
+                "-V",
+                version,
             ])
             .stdout(Stdio::piped())
             .spawn()
@@ -92,7 +110,11 @@ impl Broker {
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(Message {
                             topic: topic.to_owned(),
-                            payload: payload.to_owned(),
+                            // An empty payload, as mosquitto_sub prints it.
+                            payload: Some(payload)
+                                .filter(|payload| *payload != "(null)")
+                                .unwrap_or_default()
+                                .to_owned(),
                         });
                 }
             }
@@ -136,6 +158,14 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// All states of meters so far.
+    #[must_use]
+    pub fn meter_states(&self) -> Vec<Message> {
+        let mut states = self.ending("/state");
+        states.retain(|state| state.topic.contains("/meter/"));
+        states
+    }
+
     /// All messages so far whose topic ends so.
     #[must_use]
     pub fn ending(&self, suffix: &str) -> Vec<Message> {

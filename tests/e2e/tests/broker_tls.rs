@@ -120,3 +120,52 @@ fn only_the_right_broker_with_the_right_password() -> anyhow::Result<()> {
     );
     daemon.stop()
 }
+
+#[test]
+fn a_broker_that_asks_for_a_certificate() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let place = folder.path();
+    authority(place, "home")?;
+    for name in ["broker", "wattle"] {
+        openssl(
+            place,
+            &format!(
+                "req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+            ),
+        )?;
+        std::fs::write(place.join("names"), "subjectAltName=DNS:localhost\n")?;
+        let sign = format!(
+            "x509 -req -in {name}.csr -CA home.crt -CAkey home.key -CAcreateserial -days 2 -extfile names -out {name}.crt"
+        );
+        openssl(place, &sign)?;
+    }
+    let at = |name: &str| place.join(name).display().to_string();
+    let broker = Broker::start_with(
+        place,
+        &format!(
+            "allow_anonymous false\nrequire_certificate true\nuse_identity_as_username true\n\
+             cafile {}\ncertfile {}\nkeyfile {}\n",
+            at("home.crt"),
+            at("broker.crt"),
+            at("broker.key")
+        ),
+    )?;
+    let without = format!(
+        "[mqtt]\nhost = \"localhost\"\nport = {}\ntls = true\nca_file = \"home.crt\"\n",
+        broker.port()
+    );
+    let daemon = Daemon::start(place, &without)?;
+    eventually("it is refused without one", PATIENCE, || {
+        Ok(trouble(&daemon).unwrap_or_default())
+    })?;
+    let with = format!(
+        "{without}client_cert = \"wattle.crt\"\nclient_key = \"file:{}\"\n",
+        at("wattle.key")
+    );
+    daemon.reload(&with)?;
+    eventually("it is taken with one", PATIENCE, || {
+        Ok(daemon.log()?.contains("connected broker").then_some(()))
+    })?;
+    assert_eq!(trouble(&daemon)?, None);
+    daemon.stop()
+}

@@ -73,7 +73,7 @@ fn expected(recording: &Path) -> anyhow::Result<Vec<(String, Decimal, u8)>> {
 
 fn newest_state(listener: &Listener) -> anyhow::Result<Option<Value>> {
     listener
-        .ending("/state")
+        .meter_states()
         .last()
         .map(e2e::broker::Message::json)
         .transpose()
@@ -176,7 +176,7 @@ fn a_simulated_meter_from_its_bytes_to_the_glass() -> anyhow::Result<()> {
     kind.pace = Pace::Line;
     let meter = SmlMeter::start(&link, kind)?;
     let state = eventually("ten telegrams are published", PATIENCE, || {
-        let published = listener.ending("/state").len();
+        let published = listener.meter_states().len();
         Ok(newest_state(&listener)?.filter(|_| published >= 10))
     })?;
     let truth = meter.sent();
@@ -275,9 +275,9 @@ fn fifty_kills_lose_nothing_that_was_seen() -> anyhow::Result<()> {
     let mut daemon = Daemon::start(folder.path(), &config(&link, "sml", &broker))?;
     let mut served = Vec::new();
     for kill in 1..=50u64 {
-        let before = listener.ending("/state").len();
+        let before = listener.meter_states().len();
         eventually("a reading is published", Duration::from_secs(10), || {
-            Ok((listener.ending("/state").len() > before).then_some(()))
+            Ok((listener.meter_states().len() > before).then_some(()))
         })?;
         // At a moment of the telegram that differs from kill to kill.
         std::thread::sleep(Duration::from_millis(kill * 37 % 300));
@@ -312,7 +312,7 @@ fn fifty_kills_lose_nothing_that_was_seen() -> anyhow::Result<()> {
             "served and lost: {register:?}"
         );
     }
-    let published = listener.ending("/state");
+    let published = listener.meter_states();
     assert!(published.len() >= 50);
     let stored = stored(&database)?;
     for message in published {
