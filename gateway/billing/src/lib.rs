@@ -11,6 +11,7 @@
 //! - [`bill`] applies a tariff to metered use: lines, total, cheapest windows.
 //! - [`readings`] are lines that all commands about readings exchange; [`exchange`] reads and
 //!   writes the documents of others.
+//! - [`grid`] reads what the utility and the grid's operator say.
 //! - [`vee`] says what is wrong with readings and estimates what is missing; [`determinants`] adds
 //!   them up by tariff register.
 //! - [`forecast`] says what load to expect, [`anomaly`] what is unusual.
@@ -25,6 +26,7 @@ pub mod determinants;
 pub mod exact;
 pub mod exchange;
 pub mod forecast;
+pub mod grid;
 pub mod prepay;
 pub mod price;
 pub mod readings;

@@ -2,10 +2,14 @@
 //!
 //! Refused: a document type or an entity of its own (nothing is fetched or expanded), more than
 //! [`MAX_DEPTH`] levels, more than [`MAX_TEXT`] octets of text in one element, and input over
-//! [`MAX_DOCUMENT`] octets. Names are local names; the namespace prefix is left out.
+//! [`MAX_DOCUMENT`] octets. Names are local names without their prefix; declarations of namespaces
+//! are no attributes.
 
-use quick_xml::Reader;
+use std::sync::Arc;
+
+use quick_xml::NsReader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::name::ResolveResult;
 
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 64;
@@ -13,6 +17,8 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_TEXT: usize = 64 * 1024;
 /// Longest document, in octets.
 pub const MAX_DOCUMENT: usize = 64 * 1024 * 1024;
+/// Namespaces that are remembered, so that elements share their names.
+const MAX_NAMESPACES: usize = 16;
 
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +47,8 @@ pub enum XmlError {
 pub struct Element {
     /// Local name.
     pub name: String,
+    /// Namespace, if it is in one that is declared.
+    pub namespace: Option<Arc<str>>,
     /// Attributes in document order, local names.
     pub attributes: Vec<(String, String)>,
     /// Child elements in document order.
@@ -113,16 +121,21 @@ pub fn parse(text: &str) -> Result<Element, XmlError> {
         line: 1,
         open: Vec::new(),
         root: None,
+        namespaces: Vec::new(),
     };
-    let mut reader = Reader::from_str(text);
+    let mut reader = NsReader::from_str(text);
     loop {
         let event = reader.read_event();
         let position = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
         builder.advance(position);
         match event.map_err(|error| builder.malformed(error.to_string()))? {
-            Event::Start(start) => builder.start(&start)?,
+            Event::Start(start) => {
+                let (namespace, _) = reader.resolver().resolve_element(start.name());
+                builder.start(&start, &namespace)?;
+            }
             Event::Empty(start) => {
-                builder.start(&start)?;
+                let (namespace, _) = reader.resolver().resolve_element(start.name());
+                builder.start(&start, &namespace)?;
                 builder.end()?;
             }
             Event::End(_) => builder.end()?,
@@ -157,6 +170,8 @@ struct Builder<'a> {
     line: usize,
     open: Vec<Element>,
     root: Option<Element>,
+    /// Namespaces met so far; a document has few.
+    namespaces: Vec<Arc<str>>,
 }
 
 impl Builder<'_> {
@@ -184,7 +199,11 @@ impl Builder<'_> {
         }
     }
 
-    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), XmlError> {
+    fn start(
+        &mut self,
+        start: &BytesStart<'_>,
+        namespace: &ResolveResult<'_>,
+    ) -> Result<(), XmlError> {
         if self.open.len() >= MAX_DEPTH {
             return Err(self.refused("nesting deeper than 64"));
         }
@@ -193,11 +212,15 @@ impl Builder<'_> {
         }
         let mut element = Element {
             name: local(start.local_name().as_ref()),
+            namespace: self.namespace(namespace),
             line: self.line,
             ..Element::default()
         };
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| self.malformed(error.to_string()))?;
+            if attribute.key.as_namespace_binding().is_some() {
+                continue;
+            }
             let value = attribute
                 .normalized_value(quick_xml::XmlVersion::Implicit1_0)
                 .map_err(|error| self.malformed(error.to_string()))?;
@@ -209,6 +232,21 @@ impl Builder<'_> {
         }
         self.open.push(element);
         Ok(())
+    }
+
+    fn namespace(&mut self, resolved: &ResolveResult<'_>) -> Option<Arc<str>> {
+        let ResolveResult::Bound(namespace) = resolved else {
+            return None;
+        };
+        let name = String::from_utf8_lossy(namespace.0);
+        if let Some(known) = self.namespaces.iter().find(|known| ***known == *name) {
+            return Some(Arc::clone(known));
+        }
+        let name: Arc<str> = name.as_ref().into();
+        if self.namespaces.len() < MAX_NAMESPACES {
+            self.namespaces.push(Arc::clone(&name));
+        }
+        Some(name)
     }
 
     fn end(&mut self) -> Result<(), XmlError> {

@@ -12,7 +12,7 @@ mod list;
 mod nordpool;
 pub mod observed;
 mod octopus;
-mod openadr3;
+pub mod openadr3;
 mod tibber;
 mod urdb;
 pub mod zigbee;
@@ -200,6 +200,9 @@ pub enum DocumentError {
         /// What should be.
         expected: &'static str,
     },
+    /// It breaks a rule of its form.
+    #[error("{0}")]
+    Invalid(String),
     /// Two prices hold at the same time.
     #[error("ambiguous_price: {0}")]
     Ambiguous(String),

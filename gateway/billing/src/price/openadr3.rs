@@ -1,63 +1,14 @@
 //! OpenADR 3 price events (OpenADR 3 Definition, "EVENT"): PRICE, EXPORT_PRICE and GHG.
-//!
-//! An interval without a period of its own starts where the one before it ended and is as long as
-//! the event's period says.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rust_decimal::Decimal;
-use serde::Deserialize;
 
-use super::{
-    DocumentError, Format, Price, PriceList, PriceSource, Published, Wanted, currency, instant,
-    json,
-};
-use crate::exact::{JsonDecimal, TooLarge, shift};
-use crate::time::duration_s;
-
-/// A duration that OpenADR uses for "without end".
-const FOREVER: &str = "P9999Y";
+use super::{DocumentError, Format, Price, PriceList, PriceSource, Published, Wanted, currency};
+use crate::exact::{TooLarge, shift};
+use crate::grid::openadr3::{Duration, Event, Interval, Object, ObjectError, Payload, read};
 
 /// Reads OpenADR 3 events.
 pub(super) struct Openadr3;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    object_type: Option<String>,
-    event_name: Option<String>,
-    #[serde(default)]
-    payload_descriptors: Option<Vec<Descriptor>>,
-    interval_period: Option<Period>,
-    intervals: Vec<Interval>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    payload_type: String,
-    units: Option<String>,
-    currency: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Period {
-    start: String,
-    duration: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Interval {
-    interval_period: Option<Period>,
-    payloads: Vec<Payload>,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    #[serde(rename = "type")]
-    kind: String,
-    values: Box<serde_json::value::RawValue>,
-}
 
 impl PriceSource for Openadr3 {
     fn format(&self) -> Format {
@@ -65,109 +16,112 @@ impl PriceSource for Openadr3 {
     }
 
     fn read(&self, text: &str, _: &Wanted) -> Result<Published, DocumentError> {
-        let event: Event = json(text)?;
-        if let Some(other) = event.object_type.as_deref().filter(|kind| *kind != "EVENT") {
-            return Err(value("objectType", other, "EVENT"));
+        match read(text) {
+            Ok(Object::Event(event)) => published(&event),
+            Ok(Object::Other(named)) => Err(value("objectType", &named.object_type, "EVENT")),
+            Err(error) => Err(refused(error)),
         }
-        let descriptors = event.payload_descriptors.unwrap_or_default();
-        let mut code: Option<String> = None;
-        for stated in descriptors
+    }
+}
+
+/// The prices that an event carries.
+///
+/// # Errors
+/// [`DocumentError`].
+pub fn published(event: &Event) -> Result<Published, DocumentError> {
+    let mut code: Option<String> = None;
+    for stated in &event.payload_descriptors {
+        let of_price = ["PRICE", "EXPORT_PRICE"].contains(&stated.payload_type.as_str());
+        if let Some(text) = stated.currency.as_ref().filter(|_| of_price) {
+            let stated = currency("currency", text)?;
+            if code.get_or_insert_with(|| stated.clone()) != &stated {
+                let expected = "the currency of the other payload types";
+                return Err(value("currency", text, expected));
+            }
+        }
+    }
+    let places = |kind: &str| match event.descriptor(kind).and_then(|d| d.units.as_deref()) {
+        None | Some("KWH") => Ok(0),
+        Some("MWH") => Ok(-3),
+        Some(other) => Err(value("units", other, "KWH or MWH")),
+    };
+    let amount = |interval: &Interval, kind: &str| -> Result<Option<Decimal>, DocumentError> {
+        let payload = interval
+            .payloads
             .iter()
-            .filter(|d| ["PRICE", "EXPORT_PRICE"].contains(&d.payload_type.as_str()))
-        {
-            if let Some(text) = &stated.currency {
-                let stated = currency("currency", text)?;
-                if code.get_or_insert_with(|| stated.clone()) != &stated {
-                    return Err(value(
-                        "currency",
-                        text,
-                        "the currency of the other payload types",
-                    ));
-                }
-            }
-        }
-        let places = |kind: &str| -> Result<i32, DocumentError> {
-            let units = descriptors
-                .iter()
-                .find(|d| d.payload_type == kind)
-                .and_then(|d| d.units.as_deref());
-            match units {
-                None | Some("KWH") => Ok(0),
-                Some("MWH") => Ok(-3),
-                Some(other) => Err(value("units", other, "KWH or MWH")),
-            }
+            .find(|payload| payload.kind == kind);
+        let Some(number) = payload.and_then(Payload::number) else {
+            return Ok(None);
         };
-        let mut ends: Option<Timestamp> = match &event.interval_period {
-            Some(period) => Some(instant("intervalPeriod.start", &period.start)?),
-            None => None,
+        Ok(Some(shift(number, places(kind)?).ok_or(TooLarge)?))
+    };
+    let intervals = event.intervals(None).map_err(refused)?;
+    let last = intervals.last().and_then(|interval| interval.end);
+    repeats(
+        event,
+        intervals.first().and_then(|interval| interval.start),
+        last,
+    )?;
+    let (mut prices, mut has_export) = (Vec::new(), false);
+    for interval in &intervals {
+        let export = amount(interval, "EXPORT_PRICE")?;
+        has_export |= export.is_some();
+        let Some(base) = amount(interval, "PRICE")? else {
+            continue;
         };
-        let common = event
-            .interval_period
-            .as_ref()
-            .and_then(|period| period.duration.as_deref());
-        let (mut prices, mut has_export) = (Vec::new(), false);
-        for interval in &event.intervals {
-            let own = interval.interval_period.as_ref();
-            let start = match own {
-                Some(period) => instant("intervalPeriod.start", &period.start)?,
-                None => {
-                    ends.ok_or_else(|| DocumentError::Missing("intervalPeriod.start".to_owned()))?
-                }
-            };
-            let length = own.and_then(|period| period.duration.as_deref()).or(common);
-            let length = length
-                .ok_or_else(|| DocumentError::Missing("intervalPeriod.duration".to_owned()))?;
-            let end = end_of(start, length)?;
-            ends = end;
-            let amount = |kind: &str| -> Result<Option<Decimal>, DocumentError> {
-                let payload = interval
-                    .payloads
-                    .iter()
-                    .find(|payload| payload.kind == kind);
-                payload.map(|payload| first(&payload.values)).transpose()
-            };
-            let export = amount("EXPORT_PRICE")?.map(|price| {
-                Ok::<_, DocumentError>(shift(price, places("EXPORT_PRICE")?).ok_or(TooLarge)?)
-            });
-            let export = export.transpose()?;
-            has_export |= export.is_some();
-            let Some(price) = amount("PRICE")? else {
-                continue;
-            };
-            prices.push(Price {
-                start,
-                end,
-                base: shift(price, places("PRICE")?).ok_or(TooLarge)?,
-                export,
-                ghg: amount("GHG")?,
-                band: None,
-            });
+        let missing = || DocumentError::Missing("intervalPeriod.start".to_owned());
+        let start = interval.start.ok_or_else(missing)?;
+        if interval.length.is_none() {
+            return Err(DocumentError::Missing("intervalPeriod.duration".to_owned()));
         }
-        Ok(Published {
-            name: event.event_name,
-            has_export,
-            ..Published::list(code, PriceList::new(prices)?)
-        })
+        if interval.end == Some(start) {
+            return Err(value("duration", "PT0S", "a duration such as PT1H"));
+        }
+        let ghg = interval
+            .payloads
+            .iter()
+            .find(|payload| payload.kind == "GHG");
+        prices.push(Price {
+            start,
+            end: interval.end,
+            base,
+            export,
+            ghg: ghg.and_then(Payload::number),
+            band: None,
+        });
+    }
+    Ok(Published {
+        name: event.name.clone(),
+        has_export,
+        ..Published::list(code, PriceList::new(prices)?)
+    })
+}
+
+/// An event that lasts longer than its intervals wants them repeated. Nothing here does that, and
+/// prices that are missing must not look like prices that were not published.
+fn repeats(
+    event: &Event,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<(), DocumentError> {
+    let (Some(duration), Some(end)) = (event.duration, end) else {
+        return Ok(());
+    };
+    let covered = start.map(|start| end.as_second() - start.as_second());
+    match duration {
+        Duration::Seconds(seconds) if covered.is_some_and(|covered| covered >= seconds) => Ok(()),
+        _ => Err(DocumentError::Unsupported(
+            "an event that lasts longer than its intervals".to_owned(),
+        )),
     }
 }
 
-fn end_of(start: Timestamp, length: &str) -> Result<Option<Timestamp>, DocumentError> {
-    if length == FOREVER {
-        return Ok(None);
+fn refused(error: ObjectError) -> DocumentError {
+    match error {
+        ObjectError::Malformed(error) => error.into(),
+        ObjectError::Unsupported(other) => value("objectType", &other, "EVENT"),
+        ObjectError::Invalid(reason) => DocumentError::Invalid(reason),
     }
-    let seconds = duration_s(length).filter(|seconds| *seconds > 0);
-    let end =
-        seconds.and_then(|seconds| start.checked_add(SignedDuration::from_secs(seconds)).ok());
-    end.map(Some)
-        .ok_or_else(|| value("duration", length, "a duration such as PT1H"))
-}
-
-fn first(values: &serde_json::value::RawValue) -> Result<Decimal, DocumentError> {
-    let values: Vec<JsonDecimal> = serde_json::from_str(values.get())?;
-    values
-        .first()
-        .map(|first| first.0)
-        .ok_or_else(|| DocumentError::Missing("a value of a payload".to_owned()))
 }
 
 fn value(what: &str, text: &str, expected: &'static str) -> DocumentError {

@@ -154,6 +154,6 @@ const fn service_name(code: u8) -> Option<&'static str> {
 }
 
 /// Octets as text, outer blanks and all.
-fn text(octets: &[u8]) -> String {
+pub(super) fn text(octets: &[u8]) -> String {
     octets.iter().map(|octet| char::from(*octet)).collect()
 }

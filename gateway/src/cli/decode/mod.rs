@@ -3,12 +3,18 @@
 //! The same codecs as in the daemon, without a port, a clock, the network or a configuration.
 
 mod c12;
+mod c1218;
+mod c1222;
+mod capture;
 mod dlms;
+mod document;
 pub(super) mod han;
 mod iec62056_21;
 mod input;
 mod keys;
+mod lines;
 mod mbus;
+mod osgp;
 pub(super) mod output;
 mod p1;
 mod sml;
@@ -58,6 +64,11 @@ enum Protocol {
     Wmbus(mbus::WmbusArgs),
     Mbus(mbus::MbusArgs),
     C12(c12::C12Args),
+    C1218(c1218::C1218Args),
+    C1222(c1222::C1222Args),
+    Osgp(osgp::OsgpArgs),
+    Sep2(document::Sep2Args),
+    Openadr3(document::Openadr3Args),
     Homeplug(han::HomeplugArgs),
     Zcl(han::ZclArgs),
     Ash(han::AshArgs),
@@ -75,6 +86,18 @@ struct CommonArgs {
     /// What the input is: raw bytes, or hex text with white space, ':' and '#' comments
     #[arg(long, value_enum, default_value_t = InputFormat::Auto)]
     input: InputFormat,
+
+    /// The recording; '-' is standard input
+    #[arg(default_value = "-", value_name = "FILE|-")]
+    file: PathBuf,
+}
+
+/// What the decoders of single frames and messages take.
+#[derive(Debug, Args)]
+struct FrameArgs {
+    /// What to print: JSON Lines for programs, tables for eyes
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    format: OutputFormat,
 
     /// The recording; '-' is standard input
     #[arg(default_value = "-", value_name = "FILE|-")]
@@ -138,6 +161,23 @@ pub fn run(args: DecodeArgs) -> ExitCode {
                 ExitCode::from(EXIT_USAGE)
             }
         },
+        Protocol::C1218(args) => ended(c1218::run(&args)),
+        Protocol::C1222(args) => match c1222::keys(&args) {
+            Ok(keys) => ended(c1222::run(&args, &keys)),
+            Err(wrong) => {
+                eprintln!("wattle decode c1222: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Osgp(args) => match osgp::key(&args) {
+            Ok(key) => ended(osgp::run(&args, &key)),
+            Err(wrong) => {
+                eprintln!("wattle decode osgp: --key: {wrong}");
+                ExitCode::from(EXIT_USAGE)
+            }
+        },
+        Protocol::Sep2(args) => ended(document::sep2(&args)),
+        Protocol::Openadr3(args) => ended(document::openadr3(&args)),
         Protocol::Homeplug(args) => ended(han::homeplug(&args)),
         Protocol::Zcl(args) => ended(han::zcl(&args)),
         Protocol::Ash(args) => ended(han::ash(&args)),

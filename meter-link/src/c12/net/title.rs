@@ -33,6 +33,16 @@ impl ApTitle {
         (octets.len() <= MAX_OCTETS && title.arcs().is_some()).then_some(title)
     }
 
+    /// Reads a title with its tag and length, as the resolve service carries it; `None` when
+    /// octets follow, or it is none.
+    #[must_use]
+    pub fn parse(octets: &[u8]) -> Option<Self> {
+        match super::ber::element(octets) {
+            Ok((tag, title, [])) => Self::from_element(tag, title),
+            _ => None,
+        }
+    }
+
     /// The element of a called or calling title.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         let tag = if self.relative { RELATIVE } else { ABSOLUTE };

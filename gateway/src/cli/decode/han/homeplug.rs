@@ -8,10 +8,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
-use super::capture::{self, End};
-use super::{FrameArgs, json as fields_as, lines};
+use super::json as fields_as;
+use crate::cli::decode::capture::{self, End};
 use crate::cli::decode::input::{self, Failure};
 use crate::cli::decode::output::{Object, Output, hex};
+use crate::cli::decode::{FrameArgs, lines};
 
 const PROTOCOL: &str = "homeplug";
 
@@ -52,13 +53,13 @@ pub(in crate::cli::decode) fn homeplug(args: &HomeplugArgs) -> Result<(), Failur
         });
     }
     let mut unprinted = None;
-    let end = capture::each(source, |number, at, packet| {
-        if matches!(Mme::parse(packet), Err(MmeError::OtherEthertype(_))) {
+    let end = capture::each(source, |packet| {
+        if matches!(Mme::parse(packet.octets), Err(MmeError::OtherEthertype(_))) {
             return Ok(());
         }
-        let mut object = object(packet);
-        object.set("packet", number);
-        object.set_some("time", at.map(time));
+        let mut object = object(packet.octets);
+        object.set("packet", packet.number);
+        object.set_some("time", packet.at.map(time));
         output.print(object).map_err(|error| {
             let kind = error.kind();
             unprinted = Some(error);

@@ -5,9 +5,10 @@ use ::han::zigbee::ezsp::{self, FrameKind, HeaderForm};
 use ::han::zigbee::znp;
 use clap::Args;
 
-use super::{FrameArgs, json, lines};
+use super::json;
 use crate::cli::decode::input::{self, Failure};
 use crate::cli::decode::output::{Object, Output, hex};
+use crate::cli::decode::{FrameArgs, lines};
 
 /// Decode ASH, the serial link to a Silicon Labs radio stick
 #[derive(Debug, Args)]

@@ -5,9 +5,10 @@ use ::han::zigbee::zdo;
 use clap::Args;
 use serde_json::{Map, Value as Json};
 
-use super::{FrameArgs, json, lines};
+use super::json;
 use crate::cli::decode::input::{self, Failure};
 use crate::cli::decode::output::{Object, Output, hex};
+use crate::cli::decode::{FrameArgs, lines};
 
 /// The profile of the device objects.
 const ZDO_PROFILE: u16 = 0x0000;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::cli::decode::input::Failure;
+use super::input::Failure;
 
 /// Longer lines are no frames; what is beyond is not read.
 const LONGEST_LINE: u64 = 1024 * 1024;

@@ -35,6 +35,19 @@ pub(super) enum End {
     Damaged(&'static str),
 }
 
+/// A packet of a capture file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// When it was captured, if the file tells.
+    pub(super) at: Option<Timestamp>,
+    /// What it begins with (the LINKTYPE numbers of tcpdump.org); `None` if the file does not tell.
+    pub(super) link: Option<i32>,
+    /// Its octets.
+    pub(super) octets: &'a [u8],
+}
+
 /// Units of time of an interface.
 #[derive(Clone, Copy)]
 struct Clock {
@@ -42,17 +55,18 @@ struct Clock {
     offset_seconds: i64,
 }
 
-/// Hands on each packet with its number from 1 and when it was captured.
+/// Hands on each packet.
 pub(super) fn each(
     source: impl Read + Send,
-    mut take: impl FnMut(u64, Option<Timestamp>, &[u8]) -> io::Result<()>,
+    mut take: impl FnMut(Packet<'_>) -> io::Result<()>,
 ) -> io::Result<End> {
     let mut reader = match create_reader(FIRST_BUFFER, source) {
         Ok(reader) => reader,
         Err(PcapError::ReadError) => return Err(io::Error::other("the capture cannot be read")),
         Err(_) => return Ok(End::Damaged("the header of the capture file is damaged")),
     };
-    let mut clocks = Vec::new();
+    let mut interfaces: Vec<(i32, Option<Clock>)> = Vec::new();
+    let mut legacy_link = None;
     let mut legacy = Clock {
         per_second: 1_000_000,
         offset_seconds: 0,
@@ -64,6 +78,8 @@ pub(super) fn each(
             Ok((length, block)) => {
                 match block {
                     PcapBlockOwned::LegacyHeader(header) => {
+                        // The upper half holds the length of a check.
+                        legacy_link = Some(header.network.0 & 0xFFFF);
                         if header.is_nanosecond_precision() {
                             legacy.per_second = 1_000_000_000;
                         }
@@ -73,26 +89,49 @@ pub(super) fn each(
                         let whole = u64::from(packet.ts_sec).checked_mul(legacy.per_second);
                         let units = whole.map(|units| units + u64::from(packet.ts_usec));
                         let at = units.and_then(|units| instant(legacy, units));
-                        take(number, at, packet.data)?;
+                        let (link, octets) = (legacy_link, packet.data);
+                        take(Packet {
+                            number,
+                            at,
+                            link,
+                            octets,
+                        })?;
                     }
-                    PcapBlockOwned::NG(Block::SectionHeader(_)) => clocks.clear(),
+                    PcapBlockOwned::NG(Block::SectionHeader(_)) => interfaces.clear(),
                     PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
-                        clocks.push(interface.ts_resolution().map(|per_second| Clock {
+                        let clock = interface.ts_resolution().map(|per_second| Clock {
                             per_second,
                             offset_seconds: interface.if_tsoffset,
-                        }));
+                        });
+                        interfaces.push((interface.linktype.0, clock));
                     }
                     PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
                         number += 1;
-                        let interface = usize::try_from(packet.if_id).ok();
-                        let clock = interface.and_then(|index| *clocks.get(index)?);
+                        let interface = usize::try_from(packet.if_id)
+                            .ok()
+                            .and_then(|index| interfaces.get(index).copied());
+                        let clock = interface.and_then(|(_, clock)| clock);
                         let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
                         let at = clock.and_then(|clock| instant(clock, units));
-                        take(number, at, packet.packet_data())?;
+                        let link = interface.map(|(link, _)| link);
+                        let octets = packet.packet_data();
+                        take(Packet {
+                            number,
+                            at,
+                            link,
+                            octets,
+                        })?;
                     }
                     PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
                         number += 1;
-                        take(number, None, packet.packet_data())?;
+                        let link = interfaces.first().map(|(link, _)| *link);
+                        let octets = packet.packet_data();
+                        take(Packet {
+                            number,
+                            at: None,
+                            link,
+                            octets,
+                        })?;
                     }
                     PcapBlockOwned::NG(_) => {}
                 }
@@ -134,12 +173,13 @@ fn instant(clock: Clock, units: u64) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    type Packet = (u64, Option<String>, Vec<u8>);
+    type Seen = (u64, Option<String>, Option<i32>, Vec<u8>);
 
-    fn packets(file: &[u8]) -> (Vec<Packet>, bool) {
+    fn packets(file: &[u8]) -> (Vec<Seen>, bool) {
         let mut found = Vec::new();
-        let end = each(file, |number, at, packet| {
-            found.push((number, at.map(|at| at.to_string()), packet.to_vec()));
+        let end = each(file, |packet| {
+            let at = packet.at.map(|at| at.to_string());
+            found.push((packet.number, at, packet.link, packet.octets.to_vec()));
             Ok(())
         });
         (found, matches!(end, Ok(End::Complete)))
@@ -151,7 +191,10 @@ mod tests {
         file.extend([0, 0, 0xFF, 0xFF, 0, 0, 0, 1]);
         file.extend([0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 3, 7, 8, 9]);
         let at = Some("1970-01-01T00:00:01.000000005Z".to_owned());
-        assert_eq!(packets(&file), (vec![(1, at, vec![7, 8, 9])], true));
+        assert_eq!(
+            packets(&file),
+            (vec![(1, at, Some(1), vec![7, 8, 9])], true)
+        );
         for length in 24..file.len() {
             let (found, _) = packets(file.get(..length).unwrap_or_default());
             assert_eq!(found, [], "{length}");
