@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills screenshots
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -41,6 +41,10 @@ check: ## the quick part of it: format, lints and tests of all but the display
 
 format: ## format the code
 	cargo fmt --all
+
+screenshots: ## every screen in every size, theme and language into target/screenshots, with a page
+	@image/install-packages build
+	cargo run --locked -p ui --example gallery -- $(or $(CARGO_TARGET_DIR),target)/screenshots
 
 deb: ## the packages wattle and wattle-display, into target/debian
 	@image/install-packages build test

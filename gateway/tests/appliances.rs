@@ -229,8 +229,61 @@ fn a_month_adds_up_to_the_register_and_survives_a_restart() {
     };
     let made = board.correct(said.clone()).unwrap();
     assert_eq!(board.corrections().first(), Some(&made));
+    // What was said shows at once in what had been decided, and leaves no trace when taken back.
+    let books = || (board.days(from, to), board.cycles(from, to));
+    let cycle_count = |name: &str| {
+        let cycles = board.cycles(from, to);
+        cycles
+            .iter()
+            .filter(|cycle| cycle.appliance == name)
+            .count()
+    };
+    let (kettles, showers) = (cycle_count("kettle"), cycle_count("shower"));
+    let adds_up = || {
+        board.days(from, to).iter().all(|day| {
+            let parts: Decimal = day.appliances.iter().map(|share| share.kwh).sum();
+            parts + day.unnamed_kwh + day.rest_kwh == day.import_kwh
+                && parts + day.always_on_kwh + day.other_kwh == day.import_kwh
+        })
+    };
+    assert!(adds_up());
     board.undo(made.id).unwrap();
     assert!(board.undo(made.id).is_err());
+    let before = books();
+    let rejected = board.correct(said).unwrap();
+    assert_eq!(
+        cycle_count("shower") + 1,
+        before
+            .1
+            .iter()
+            .filter(|cycle| cycle.appliance == "shower")
+            .count()
+    );
+    assert!(adds_up());
+    let merge = ApplianceCorrection::Merge {
+        appliance: "shower".to_owned(),
+        into: "kettle".to_owned(),
+    };
+    let merged = board.correct(merge).unwrap();
+    assert_eq!(
+        (cycle_count("shower"), cycle_count("kettle")),
+        (0, kettles + showers),
+        "a rejected one stays out"
+    );
+    assert!(adds_up());
+    board.undo(merged.id).unwrap();
+    board.undo(rejected.id).unwrap();
+    assert_eq!(books(), before);
+
+    assert!(board.label("shower", Some(" Upstairs ")).is_ok());
+    let labels = board.appliances(now).unwrap().labels;
+    assert_eq!(labels.get("shower").map(String::as_str), Some("Upstairs"));
+    assert!(board.label("spaceship", Some("Enterprise")).is_err());
+    for wrong in ["", "  ", "two\nlines", &"x".repeat(41)] {
+        assert!(board.label("shower", Some(wrong)).is_err(), "{wrong:?}");
+    }
+    board.label("shower", None).unwrap();
+    assert!(board.appliances(now).unwrap().labels.is_empty());
     assert!(
         board
             .correct(ApplianceCorrection::Name {

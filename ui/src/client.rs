@@ -4,7 +4,7 @@
 //! eight seconds between attempts. It keeps only the newest state; the display takes it from the
 //! [`Mailbox`] at its own pace.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::mem::discriminant;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,14 @@ use std::time::{Duration, Instant};
 use wattle_api::{BILL_PATH, EVENTS_PATH, POWERLINE_PATH, State, USAGE_PATH, UsageSpan};
 
 use crate::bind::Answers;
+use crate::command::Done;
+use crate::http::{self, Chunked, LONGEST_LINE, invalid};
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/wattle/api.sock";
 
-/// The longest line of a stream that is read: a state of hundreds of registers is far shorter.
-const LONGEST_LINE: u64 = 4 << 20;
-const LONGEST_HEAD: u64 = 64 << 10;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the gateway said last, and when.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +38,8 @@ pub struct News {
     pub trouble: Option<String>,
     /// What was answered to requests.
     pub answers: Answers,
+    /// What came of the last command.
+    pub done: Option<Done>,
 }
 
 impl Mailbox {
@@ -52,7 +52,7 @@ impl Mailbox {
             .clone()
     }
 
-    fn write(&self, change: impl FnOnce(&mut News)) {
+    pub(crate) fn write(&self, change: impl FnOnce(&mut News)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -168,29 +168,12 @@ pub fn answers(socket: &Path) -> Answers {
 /// # Errors
 /// When the gateway cannot be reached or answers with something else.
 pub fn ask<T: serde::de::DeserializeOwned>(socket: &Path, path: &str) -> io::Result<T> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(HEAD_TIMEOUT))?;
-    stream.write_all(
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: wattle\r\nAccept: application/json\r\n\
-             Connection: close\r\n\r\n"
-        )
-        .as_bytes(),
-    )?;
-    let mut reader = BufReader::new(stream);
-    let mut body = Vec::new();
-    if read_head(&mut reader)? {
-        Chunked {
-            inner: reader,
-            left: 0,
-            first: true,
-        }
-        .take(LONGEST_LINE)
-        .read_to_end(&mut body)?;
-    } else {
-        reader.take(LONGEST_LINE).read_to_end(&mut body)?;
+    let answer = http::exchange(socket, "GET", path, None)?;
+    if answer.status != 200 {
+        return Err(invalid(format!("the gateway answered {}", answer.status)));
     }
-    serde_json::from_slice(&body).map_err(|error| invalid(format!("not understood: {error}")))
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| invalid(format!("not understood: {error}")))
 }
 
 /// Reads one connection's states until it ends.
@@ -219,7 +202,7 @@ pub fn read_one(socket: &Path) -> io::Result<State> {
 
 fn visit_events(socket: &Path, mut each: impl FnMut(State) -> bool) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(HEAD_TIMEOUT))?;
+    stream.set_read_timeout(Some(http::TIMEOUT))?;
     stream.write_all(
         format!(
             "GET {EVENTS_PATH} HTTP/1.1\r\nHost: wattle\r\nAccept: text/event-stream\r\n\
@@ -229,52 +212,16 @@ fn visit_events(socket: &Path, mut each: impl FnMut(State) -> bool) -> io::Resul
     )?;
     let clock = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
-    let chunked = read_head(&mut reader)?;
+    let head = http::read_head(&mut reader)?;
+    if head.status != 200 {
+        return Err(invalid(format!("the gateway answered {}", head.status)));
+    }
     // Nothing changes, nothing is sent: from here silence is no error.
     clock.set_read_timeout(None)?;
-    if chunked {
-        visit_stream(
-            BufReader::new(Chunked {
-                inner: reader,
-                left: 0,
-                first: true,
-            }),
-            &mut each,
-        )
+    if head.chunked {
+        visit_stream(BufReader::new(Chunked::new(reader)), &mut each)
     } else {
         visit_stream(reader, &mut each)
-    }
-}
-
-/// Reads the response's head. True when the body comes in chunks.
-fn read_head(reader: &mut impl BufRead) -> io::Result<bool> {
-    let mut head = reader.take(LONGEST_HEAD);
-    let mut status = String::new();
-    head.read_line(&mut status)?;
-    let code = status
-        .strip_prefix("HTTP/1.")
-        .and_then(|rest| rest.split(' ').nth(1));
-    if code != Some("200") {
-        return Err(invalid(format!(
-            "the gateway answered {:?}",
-            status.trim_end()
-        )));
-    }
-    let mut chunked = false;
-    loop {
-        let mut line = String::new();
-        if head.read_line(&mut line)? == 0 {
-            return Err(invalid("the answer's head does not end"));
-        }
-        let line = line.trim_end();
-        if line.is_empty() {
-            return Ok(chunked);
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("transfer-encoding")
-        {
-            chunked = value.trim().eq_ignore_ascii_case("chunked");
-        }
     }
 }
 
@@ -324,52 +271,6 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     Some(value.strip_prefix(' ').unwrap_or(value))
 }
 
-/// The body of a response sent in chunks (RFC 9112, 7.1). Trailers end it unread.
-struct Chunked<R> {
-    inner: R,
-    left: u64,
-    first: bool,
-}
-
-impl<R: BufRead> Read for Chunked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            let mut line = String::new();
-            if !self.first {
-                self.inner.by_ref().take(2).read_line(&mut line)?;
-                line.clear();
-            }
-            self.first = false;
-            if self.inner.by_ref().take(1_024).read_line(&mut line)? == 0 {
-                return Ok(0);
-            }
-            let size = line.trim_end().split(';').next().unwrap_or_default();
-            self.left = u64::from_str_radix(size, 16)
-                .map_err(|_| invalid(format!("a chunk of size {size:?}")))?;
-            if self.left == 0 {
-                // The last chunk; asked again, it is the end again.
-                return Ok(0);
-            }
-        }
-        let room = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let Some(part) = buffer.get_mut(..room) else {
-            return Ok(0);
-        };
-        let read = self.inner.read(part)?;
-        if read == 0 && room > 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
-fn invalid(reason: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,46 +305,5 @@ mod tests {
         let damaged = states(b"event: state\ndata: {\"at\":1}\n\n").unwrap_err();
         assert!(damaged.to_string().contains("column"), "{damaged}");
         assert!(states(b"event: \xff\n").is_err());
-    }
-
-    #[test]
-    fn chunks_are_joined() {
-        let body = b"5\r\nevent\r\n3;x=y\r\n: s\r\n0\r\n\r\n";
-        let mut text = String::new();
-        Chunked {
-            inner: &body[..],
-            left: 0,
-            first: true,
-        }
-        .read_to_string(&mut text)
-        .unwrap();
-        assert_eq!(text, "event: s");
-        for damaged in [&b"zz\r\n"[..], b"5\r\nab"] {
-            let mut chunked = Chunked {
-                inner: damaged,
-                left: 0,
-                first: true,
-            };
-            assert!(chunked.read_to_end(&mut Vec::new()).is_err());
-        }
-    }
-
-    #[test]
-    fn the_head_is_checked() {
-        for (head, expected) in [
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Some(true),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
-                Some(false),
-            ),
-            ("HTTP/1.1 404 Not Found\r\n\r\n", None),
-            ("HTTP/1.1 200 OK\r\n", None),
-            ("", None),
-        ] {
-            assert_eq!(read_head(&mut head.as_bytes()).ok(), expected, "{head:?}");
-        }
     }
 }

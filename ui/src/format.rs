@@ -20,11 +20,23 @@ pub enum Language {
     English,
     /// German.
     German,
+    /// French.
+    French,
+    /// Dutch.
+    Dutch,
+    /// Spanish.
+    Spanish,
 }
 
 impl Language {
     /// Every language, with its code.
-    pub const ALL: [(&'static str, Self); 2] = [("en", Self::English), ("de", Self::German)];
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("en", Self::English),
+        ("de", Self::German),
+        ("fr", Self::French),
+        ("nl", Self::Dutch),
+        ("es", Self::Spanish),
+    ];
 
     /// Its ISO 639-1 code.
     #[must_use]
@@ -32,21 +44,24 @@ impl Language {
         match self {
             Self::English => "en",
             Self::German => "de",
+            Self::French => "fr",
+            Self::Dutch => "nl",
+            Self::Spanish => "es",
         }
     }
 
     const fn decimal_separator(self) -> char {
         match self {
             Self::English => '.',
-            Self::German => ',',
+            Self::German | Self::French | Self::Dutch | Self::Spanish => ',',
         }
     }
 
     /// What stands between a number and its unit or per cent sign.
     const fn percent(self) -> &'static str {
         match self {
-            Self::English => "%",
-            Self::German => "\u{a0}%",
+            Self::English | Self::Dutch => "%",
+            Self::German | Self::French | Self::Spanish => "\u{a0}%",
         }
     }
 }
@@ -119,6 +134,34 @@ pub fn number(value: Decimal, decimals: u32, language: Language) -> String {
     text
 }
 
+/// Rounds parts so that what is shown adds up to the total that is shown, where they do so exactly:
+/// what rounding left over or took too much goes to those it changes least. Returns the parts and
+/// the total.
+#[must_use]
+pub fn parts(exact: &[Decimal], total: Decimal, decimals: u32) -> (Vec<Decimal>, Decimal) {
+    let shown = round(total, decimals);
+    let mut parts: Vec<Decimal> = exact.iter().map(|part| round(*part, decimals)).collect();
+    let step = Decimal::new(1, decimals);
+    if exact.iter().copied().sum::<Decimal>() != total {
+        return (parts, shown);
+    }
+    // Each part is off by half a step at the most, so that one step each is enough.
+    for _ in 0..exact.len() {
+        let missing = shown - parts.iter().copied().sum::<Decimal>();
+        if missing.is_zero() {
+            break;
+        }
+        let sign = if missing > Decimal::ZERO { step } else { -step };
+        let gain = |(part, exact): (&Decimal, &Decimal)| (exact - part) * sign;
+        let most = (0..).zip(parts.iter().zip(exact).map(gain));
+        let most = most.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        if let Some(part) = most.and_then(|(index, _): (usize, _)| parts.get_mut(index)) {
+            *part += sign;
+        }
+    }
+    (parts, shown)
+}
+
 /// An amount with two decimals and its currency: £2.31, 2,31 €.
 #[must_use]
 pub fn money(amount: Decimal, currency: &str, language: Language) -> String {
@@ -136,6 +179,8 @@ pub fn money(amount: Decimal, currency: &str, language: Language) -> String {
             Some(rest) => format!("−{symbol}{rest}"),
             None => format!("{symbol}{text}"),
         },
+        // The sign stands after the currency: € −0,12.
+        Language::Dutch if symbol.chars().count() == 1 => format!("{symbol}\u{a0}{text}"),
         _ => format!("{text}\u{a0}{symbol}"),
     }
 }
@@ -145,7 +190,10 @@ pub fn money(amount: Decimal, currency: &str, language: Language) -> String {
 pub fn unit_price(per_kwh: Decimal, currency: &str, language: Language) -> String {
     let minor = match currency {
         "GBP" => "p",
-        "EUR" => "\u{a0}ct",
+        "EUR" => match language {
+            Language::French | Language::Spanish => "\u{a0}c€",
+            Language::English | Language::German | Language::Dutch => "\u{a0}ct",
+        },
         "USD" | "AUD" | "CAD" | "NZD" => "¢",
         "CHF" => "\u{a0}Rp.",
         "SEK" | "NOK" | "DKK" => "\u{a0}øre",
@@ -223,8 +271,8 @@ pub fn moment(at: Timestamp, now: &Zoned, language: Language) -> String {
 #[must_use]
 pub fn date(at: &Zoned, language: Language) -> String {
     match language {
-        Language::English => at.strftime("%-d %b").to_string(),
         Language::German => at.strftime("%-d.%-m.").to_string(),
+        _ => format!("{}\u{a0}{}", at.day(), month(at, language)),
     }
 }
 
@@ -237,6 +285,16 @@ pub fn month(at: &Zoned, language: Language) -> &'static str {
         ],
         Language::German => [
             "Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez",
+        ],
+        Language::French => [
+            "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.",
+            "nov.", "déc.",
+        ],
+        Language::Dutch => [
+            "jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec",
+        ],
+        Language::Spanish => [
+            "ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic",
         ],
     };
     usize::try_from(at.month() - 1)
@@ -302,6 +360,28 @@ mod tests {
     }
 
     #[test]
+    fn shown_parts_add_up() {
+        for (exact, total, expected) in [
+            (
+                &["0.334", "0.333", "0.333"][..],
+                "1",
+                &["0.34", "0.33", "0.33"][..],
+            ),
+            (
+                &["0.006", "0.006", "0.006"],
+                "0.018",
+                &["0.00", "0.01", "0.01"],
+            ),
+            (&["1", "2"], "4", &["1", "2"]),
+            (&[], "0", &[]),
+        ] {
+            let exact: Vec<Decimal> = exact.iter().map(|text| decimal(text)).collect();
+            let expected: Vec<Decimal> = expected.iter().map(|text| decimal(text)).collect();
+            assert_eq!(parts(&exact, decimal(total), 2).0, expected);
+        }
+    }
+
+    #[test]
     fn power_has_three_figures_and_no_sign() {
         for (watts, text, kilowatts) in [
             ("0", "0", false),
@@ -346,6 +426,22 @@ mod tests {
     }
 
     #[test]
+    fn every_language_has_its_form() {
+        use Language::{Dutch, French, Spanish};
+        let amount = decimal("-1234.5");
+        assert_eq!(money(amount, "EUR", French), "−1\u{a0}234,50\u{a0}€");
+        assert_eq!(money(amount, "EUR", Dutch), "€\u{a0}−1\u{a0}234,50");
+        assert_eq!(money(amount, "EUR", Spanish), "−1\u{a0}234,50\u{a0}€");
+        assert_eq!(unit_price(decimal("0.264"), "EUR", Dutch), "26,4\u{a0}ct");
+        assert_eq!(unit_price(decimal("0.264"), "EUR", French), "26,4\u{a0}c€");
+        assert_eq!(percent(8, French), "8\u{a0}%");
+        assert_eq!(percent(8, Dutch), "8%");
+        let day = at("2026-02-03T12:00:00Z").to_zoned(TimeZone::UTC);
+        let dates = [French, Dutch, Spanish].map(|language| date(&day, language));
+        assert_eq!(dates, ["3\u{a0}févr.", "3\u{a0}feb", "3\u{a0}feb"]);
+    }
+
+    #[test]
     fn prices_are_in_the_minor_unit() {
         for (price, currency, english, german) in [
             ("0.264", "GBP", "26.4p", "26,4p"),
@@ -377,7 +473,10 @@ mod tests {
         let now = at("2026-07-01T22:30:00Z").to_zoned(london.clone());
         assert_eq!(clock(at("2026-07-01T17:30:00Z"), &london), "18:30");
         assert_eq!(moment(at("2026-07-01T17:04:00Z"), &now, EN), "18:04");
-        assert_eq!(moment(at("2026-06-30T17:04:00Z"), &now, EN), "30 Jun 18:04");
+        assert_eq!(
+            moment(at("2026-06-30T17:04:00Z"), &now, EN),
+            "30\u{a0}Jun 18:04"
+        );
         assert_eq!(moment(at("2026-06-30T17:04:00Z"), &now, DE), "30.6. 18:04");
     }
 

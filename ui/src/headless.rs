@@ -131,11 +131,27 @@ impl Screen {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_png(picture: &SharedPixelBuffer<Rgb8Pixel>, path: &Path) -> io::Result<()> {
+    write(picture, path, png::Compression::High)
+}
+
+/// The same, sooner done and larger.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_png_fast(picture: &SharedPixelBuffer<Rgb8Pixel>, path: &Path) -> io::Result<()> {
+    write(picture, path, png::Compression::Fast)
+}
+
+fn write(
+    picture: &SharedPixelBuffer<Rgb8Pixel>,
+    path: &Path,
+    compression: png::Compression,
+) -> io::Result<()> {
     let file = io::BufWriter::new(std::fs::File::create(path)?);
     let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
+    encoder.set_compression(compression);
     encoder.set_filter(png::Filter::NoFilter);
     let bytes: Vec<u8> = picture
         .as_slice()

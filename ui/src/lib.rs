@@ -8,13 +8,19 @@
 //! [`headless`] draws the same screens without a display server: for `--screenshot`, for the tests
 //! and for measuring.
 
+mod actions;
+pub mod backlight;
 pub mod bind;
 pub mod client;
+pub mod command;
 pub mod format;
 pub mod headless;
+mod http;
 pub mod live;
 pub mod ring;
 pub mod settings;
+pub mod speech;
+pub mod typing;
 pub mod watchdog;
 
 pub use generated::*;
@@ -46,6 +52,7 @@ pub fn open(settings: Settings) -> Result<App, PlatformError> {
 
 /// Gives a window what it draws with.
 pub fn prepare(app: &App) {
+    actions::prepare(app);
     app.global::<Prices>()
         .on_hatching(|width, height| bind::hatching(width, height).into());
     app.global::<Now>()

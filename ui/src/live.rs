@@ -1,11 +1,17 @@
 //! Keeps the window at what the gateway says: at most two updates a second, and one a second when
 //! nothing comes, so that ages go on. An update that changes no text draws nothing.
 
+use crate::actions;
+use crate::backlight::{self, Backlight};
 use crate::bind::{self, Link, View};
 use crate::client::{Mailbox, News, Question};
+use crate::command::Command;
 use crate::format::Language;
-use crate::generated::{App, Choices, Nav, Page, Usage};
+use crate::generated::{
+    App, Appliances, Choices, Level, Nav, Now, Page, Theme, Toast, Tokens, Usage, Words,
+};
 use crate::settings;
+use crate::speech::Voice;
 use jiff::{SignedDuration, Timestamp};
 use slint::{ComponentHandle, Timer, TimerMode, Weak};
 use std::cell::{Cell, RefCell};
@@ -24,38 +30,69 @@ pub struct Live {
     _inner: Rc<Inner>,
 }
 
+/// What a window is connected to.
+pub struct Around {
+    /// What the gateway said last; its filler calls [`wake`] after each change.
+    pub mailbox: Mailbox,
+    /// Takes what single screens want to know; the answers come by the mailbox.
+    pub questions: Sender<Question>,
+    /// Takes what the household wants done.
+    pub commands: Sender<Command>,
+    /// The panel's backlight, where there is one.
+    pub backlight: Option<Backlight>,
+    /// The voice that reads out.
+    pub voice: Voice,
+}
+
 struct Inner {
     app: Weak<App>,
     mailbox: Mailbox,
     questions: Sender<Question>,
+    commands: Sender<Command>,
+    backlight: Option<Backlight>,
+    voice: RefCell<Voice>,
+    level: Cell<Level>,
+    /// The last command that was told of, and how to take it back.
+    done: Cell<u64>,
+    undo: RefCell<Option<Command>>,
     asked: Cell<Option<Instant>>,
     language: Cell<Language>,
     last: Cell<Option<Instant>>,
     lost: Cell<Option<Timestamp>>,
     told: RefCell<Option<String>>,
+    logged: RefCell<String>,
     soon: Timer,
 }
 
 impl Live {
-    /// Connects a window to a mailbox. The mailbox's filler calls [`wake`] after each change.
-    /// What single screens want to know goes to `questions`; the answers come by the mailbox.
-    /// `chosen` is called when the household has changed a setting, which holds by then.
+    /// Connects a window to what is around it. `chosen` is called when the household has changed a
+    /// setting, which holds by then.
     #[must_use]
-    pub fn new(
-        app: &App,
-        mailbox: Mailbox,
-        questions: Sender<Question>,
-        chosen: impl Fn(&App) + 'static,
-    ) -> Self {
+    pub fn new(app: &App, around: Around, chosen: impl Fn(&App) + 'static) -> Self {
+        let Around {
+            mailbox,
+            questions,
+            commands,
+            backlight,
+            voice,
+        } = around;
+        actions::connect(app, &mailbox, &commands);
         let inner = Rc::new(Inner {
             app: app.as_weak(),
             mailbox,
             questions,
+            commands,
+            backlight,
+            voice: RefCell::new(voice),
+            level: Cell::new(Level::None),
+            done: Cell::new(0),
+            undo: RefCell::new(None),
             asked: Cell::new(None),
             language: Cell::new(settings::language(app)),
             last: Cell::new(None),
             lost: Cell::new(None),
             told: RefCell::new(None),
+            logged: RefCell::new(String::new()),
             soon: Timer::default(),
         });
         let on_news = Rc::downgrade(&inner);
@@ -77,6 +114,30 @@ impl Live {
                 inner.update();
             }
         });
+        let on_row = Rc::downgrade(&inner);
+        app.global::<Appliances>().on_asked(move || {
+            if let Some(inner) = on_row.upgrade() {
+                inner.update();
+            }
+        });
+        let on_undo = Rc::downgrade(&inner);
+        app.global::<Toast>().on_undo(move || {
+            if let Some(inner) = on_undo.upgrade() {
+                inner.take_back();
+            }
+        });
+        let on_sleep = Rc::downgrade(&inner);
+        app.global::<Nav>().on_slept(move || {
+            if let Some(inner) = on_sleep.upgrade() {
+                inner.light();
+            }
+        });
+        let on_speak = Rc::downgrade(&inner);
+        app.global::<Nav>().on_speak(move || {
+            if let Some(inner) = on_speak.upgrade() {
+                inner.speak(true);
+            }
+        });
         let on_choice = Rc::downgrade(&inner);
         app.global::<Choices>().on_changed(move || {
             if let Some((inner, app)) = on_choice
@@ -96,6 +157,7 @@ impl Live {
             }
         });
         inner.update();
+        inner.light();
         Self {
             _ticks: ticks,
             _inner: inner,
@@ -161,7 +223,60 @@ impl Inner {
             eprintln!("wattle-display: {error}");
         }
         self.language.set(settings::language(app));
+        self.light();
+        if !app.global::<Choices>().get_speaks() {
+            self.voice.borrow_mut().hush();
+        }
         self.update();
+    }
+
+    /// Sets the backlight to what the theme and the household want.
+    fn light(&self) {
+        let (Some(app), Some(backlight)) = (self.app.upgrade(), &self.backlight) else {
+            return;
+        };
+        let night = app.global::<Tokens>().get_theme() == Theme::Night;
+        let asleep = app.global::<Nav>().get_asleep();
+        let choice = app.global::<Choices>().get_brightness();
+        if let Err(error) = backlight.set(backlight::percent(choice, night, asleep)) {
+            self.log(&format!("the backlight: {error}"));
+        }
+    }
+
+    /// Says what the hero says: because somebody touched it, or because the level has changed.
+    fn speak(&self, asked: bool) {
+        let Some(app) = self.app.upgrade() else {
+            return;
+        };
+        let level = app.global::<Now>().get_level();
+        let changed = self.level.replace(level) != level;
+        let silent = !app.global::<Choices>().get_speaks() || app.global::<Nav>().get_asleep();
+        if silent || !(asked || changed) {
+            return;
+        }
+        let sentence = app.global::<Words>().get_spoken_hero();
+        let (language, now) = (self.language.get(), Instant::now());
+        let mut voice = self.voice.borrow_mut();
+        if asked {
+            voice.say(&sentence, language, now);
+        } else {
+            voice.mention(&sentence, language, now);
+        }
+    }
+
+    fn take_back(&self) {
+        if let Some(command) = self.undo.take() {
+            let _ = self.commands.send(command);
+        }
+    }
+
+    /// Writes to the log what has not just been written.
+    fn log(&self, trouble: &str) {
+        let mut told = self.logged.borrow_mut();
+        if *told != trouble {
+            eprintln!("wattle-display: {trouble}");
+            trouble.clone_into(&mut told);
+        }
     }
 
     fn update(&self) {
@@ -171,6 +286,17 @@ impl Inner {
         self.last.set(Some(Instant::now()));
         let news = self.mailbox.read();
         self.tell(&news);
+        if let Some(done) = news
+            .done
+            .as_ref()
+            .filter(|done| done.serial != self.done.get())
+        {
+            self.done.set(done.serial);
+            self.undo.replace(done.outcome.clone().ok().flatten());
+            actions::tell(&app, done);
+            self.asked.set(None);
+            self.ask();
+        }
         let now = clock(&news);
         let link = match (news.connected, &news.state) {
             (true, _) => Link::Up,
@@ -192,6 +318,7 @@ impl Inner {
                 answers: news.answers,
             },
         );
+        self.speak(false);
     }
 
     /// Writes what is wrong with the connection to the log, once for each new reason.

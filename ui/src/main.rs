@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use slint::ComponentHandle;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use ui::backlight::{self, Backlight};
 use ui::bind::{self, View};
+use ui::command;
 use ui::format::Language;
 use ui::headless::{self, Screen};
-use ui::live::{self, Live};
+use ui::live::{self, Around, Live};
+use ui::speech::Voice;
 use ui::watchdog::Watchdog;
 use ui::{Nav, Page, ThemeChoice, client, settings};
 
@@ -32,7 +35,7 @@ struct Arguments {
     #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = ["100", "125"])]
     text: String,
 
-    /// Language: en or de
+    /// Language: en, de, fr, nl or es
     #[arg(long, default_value = "en", value_parser = language)]
     lang: Language,
 
@@ -83,6 +86,7 @@ enum Shown {
     Now,
     Usage,
     Prices,
+    Appliances,
     More,
     Money,
     Supplies,
@@ -97,6 +101,7 @@ impl From<Shown> for Page {
             Shown::Usage => Self::Usage,
             Shown::Money => Self::Money,
             Shown::Prices => Self::Prices,
+            Shown::Appliances => Self::Appliances,
             Shown::More => Self::More,
             Shown::Supplies => Self::Supplies,
             Shown::Network => Self::Network,
@@ -212,7 +217,19 @@ fn run(arguments: &Arguments) -> Result<()> {
     })
     .context("cannot start asking the gateway")?;
     let file = arguments.settings.clone();
-    let live = Live::new(&app, mailbox, questions, move |app| {
+    let weak = app.as_weak();
+    let commands = command::carry_out(arguments.socket.clone(), mailbox.clone(), move || {
+        live::wake(&weak);
+    })
+    .context("cannot start telling the gateway")?;
+    let around = Around {
+        mailbox,
+        questions,
+        commands,
+        backlight: Backlight::find(Path::new(backlight::SYSTEM)),
+        voice: Voice::find(),
+    };
+    let live = Live::new(&app, around, move |app| {
         if let Some(file) = &file
             && let Err(error) = settings::save(app, file)
         {
@@ -234,8 +251,13 @@ fn follow_the_clock(app: &ui::App) -> slint::Timer {
     timer.start(slint::TimerMode::Repeated, minute, move || {
         if let Some(app) = weak.upgrade() {
             let choice = app.global::<ui::Choices>().get_theme();
-            app.global::<ui::Tokens>()
-                .set_theme(settings::theme(choice, jiff::Zoned::now().hour()));
+            let theme = settings::theme(choice, jiff::Zoned::now().hour());
+            let tokens = app.global::<ui::Tokens>();
+            if tokens.get_theme() != theme {
+                tokens.set_theme(theme);
+                // By night the panel is dimmer, too.
+                app.global::<Nav>().invoke_slept();
+            }
         }
     });
     timer
@@ -299,7 +321,10 @@ fn language(text: &str) -> Result<Language, String> {
         .iter()
         .find(|(code, _)| *code == text)
         .map(|(_, language)| *language)
-        .ok_or_else(|| "not one of en, de".to_owned())
+        .ok_or_else(|| {
+            let codes: Vec<&str> = Language::ALL.iter().map(|(code, _)| *code).collect();
+            format!("not one of {}", codes.join(", "))
+        })
 }
 
 fn size(text: &str) -> Result<(u32, u32), String> {

@@ -2,7 +2,7 @@
 //! at once and, where the display was given a file for it, outlives a restart.
 
 use crate::format::Language;
-use crate::generated::{App, Choices, Theme, ThemeChoice};
+use crate::generated::{App, Choices, Theme, ThemeChoice, Tokens};
 use crate::{Settings, apply};
 use serde_json::{Value, json};
 use slint::{ComponentHandle, PlatformError};
@@ -35,6 +35,8 @@ pub fn language(app: &App) -> Language {
 /// When the language is not built in.
 pub fn follow(app: &App, hour: i8) -> Result<(), PlatformError> {
     let choices = app.global::<Choices>();
+    app.global::<Tokens>()
+        .set_colour_safe(choices.get_colour_safe());
     apply(
         app,
         Settings {
@@ -79,6 +81,10 @@ pub fn save(app: &App, file: &Path) -> io::Result<()> {
         "theme": theme.map_or("dark", |(name, _)| name),
         "text": if choices.get_large_text() { 125 } else { 100 },
         "lang": language(app).code(),
+        "colour_safe": choices.get_colour_safe(),
+        "brightness": choices.get_brightness(),
+        "simple": choices.get_simple(),
+        "speaks": choices.get_speaks(),
     });
     let new = file.with_extension("new");
     std::fs::write(&new, format!("{text}\n"))?;
@@ -109,6 +115,20 @@ pub fn restore(app: &App, file: &Path) -> io::Result<()> {
     }
     if let Some(percent) = kept.get("text").and_then(Value::as_i64) {
         choices.set_large_text(percent == 125);
+    }
+    let flag = |name: &str| kept.get(name).and_then(Value::as_bool);
+    if let Some(colour_safe) = flag("colour_safe") {
+        choices.set_colour_safe(colour_safe);
+    }
+    if let Some(simple) = flag("simple") {
+        choices.set_simple(simple);
+    }
+    if let Some(speaks) = flag("speaks") {
+        choices.set_speaks(speaks);
+    }
+    let brightness = kept.get("brightness").and_then(Value::as_i64);
+    if let Some(Ok(brightness @ 0..=2)) = brightness.map(i32::try_from) {
+        choices.set_brightness(brightness);
     }
     Ok(())
 }

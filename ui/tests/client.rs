@@ -132,3 +132,58 @@ fn a_question_is_asked_once_and_answered_into_the_mailbox() {
     arrived.recv_timeout(PATIENCE).unwrap();
     assert_eq!(mailbox.read().answers.bill, None);
 }
+
+#[test]
+fn a_command_is_carried_out_and_can_be_taken_back() {
+    use ui::command::{self, Command};
+    use wattle_api::ApplianceCorrection;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("api.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (sender, arrived) = mpsc::channel();
+    let mailbox = client::Mailbox::default();
+    let commands =
+        command::carry_out(socket, mailbox.clone(), move || sender.send(()).unwrap()).unwrap();
+    let said = ApplianceCorrection::Merge {
+        appliance: "kettle_2".to_owned(),
+        into: "kettle".to_owned(),
+    };
+    let outcome = |answer: &str| {
+        let (mut stream, _) = listener.accept().unwrap();
+        let asked = request(&stream);
+        write!(stream, "{answer}").unwrap();
+        drop(stream);
+        arrived.recv_timeout(PATIENCE).unwrap();
+        (asked, mailbox.read().done.unwrap().outcome)
+    };
+
+    commands.send(Command::Correct(said.clone())).unwrap();
+    let made = wattle_api::Corrected {
+        id: 7,
+        correction: said,
+    };
+    let body = serde_json::to_string(&made).unwrap();
+    let (asked, done) = outcome(&format!("HTTP/1.1 201 Created\r\n\r\n{body}"));
+    assert_eq!(asked, "POST /api/v1/appliances/corrections HTTP/1.1");
+    assert_eq!(done, Ok(Some(Command::Undo(7))));
+
+    commands.send(Command::Undo(7)).unwrap();
+    let (asked, done) = outcome("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(asked, "DELETE /api/v1/appliances/corrections/7 HTTP/1.1");
+    assert_eq!(done, Ok(None));
+
+    let label = |label: Option<&str>, before: Option<&str>| Command::Label {
+        name: "kettle".to_owned(),
+        label: label.map(str::to_owned),
+        before: before.map(str::to_owned),
+    };
+    commands.send(label(Some("Blue"), None)).unwrap();
+    let (asked, done) = outcome("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(asked, "PUT /api/v1/appliances/labels/kettle HTTP/1.1");
+    assert_eq!(done, Ok(Some(label(None, Some("Blue")))));
+
+    commands.send(label(None, None)).unwrap();
+    let (_, done) =
+        outcome("HTTP/1.1 400 Bad Request\r\n\r\n{\"error\":\"no appliance has this name\"}");
+    assert_eq!(done, Err("no appliance has this name".to_owned()));
+}

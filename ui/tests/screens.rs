@@ -1,5 +1,5 @@
-//! Draws every recorded state in every size, theme and language, and compares a part of the
-//! pictures with those kept in `reference/`.
+//! Draws scenes and compares them with the pictures kept in `reference/`: a part of the matrix that
+//! `make screenshots` draws whole and that tests/audit.rs looks over.
 //!
 //! `WATTLE_BLESS=1` writes the references anew; look at each before committing it. A picture that
 //! differs is written to the folder for temporary files, with a picture of the difference.
@@ -13,13 +13,14 @@
 
 mod common;
 
-use common::{FIXTURES, answers, fixture, folder};
-use slint::{ComponentHandle, Rgb8Pixel, SharedPixelBuffer};
+use common::folder;
+use common::scenes::{Look, SCENES, Scene, stage};
+use slint::{Rgb8Pixel, SharedPixelBuffer};
+use std::collections::BTreeSet;
 use std::path::Path;
-use ui::bind::{self, Link, View};
 use ui::format::Language;
 use ui::headless::{self, Screen};
-use ui::{Choices, Nav, Page, Settings, Theme};
+use ui::{Page, Settings, Theme};
 
 type Picture = SharedPixelBuffer<Rgb8Pixel>;
 
@@ -38,41 +39,20 @@ const THEMES: [(&str, Theme); 3] = [
     ("night", Theme::Night),
 ];
 
-/// The other screens, with the states that change what is on them.
-const PAGES: [(&str, Page, &[&str]); 7] = [
-    (
-        "prices",
-        Page::Prices,
-        &["normal", "negative_price", "prices_unknown", "no_tariff"],
-    ),
-    ("usage", Page::Usage, &["normal", "absent"]),
-    ("more", Page::More, &["normal", "absent"]),
-    ("money", Page::Money, &["normal", "absent"]),
-    ("supplies", Page::Supplies, &["normal", "stale", "absent"]),
-    ("network", Page::Network, &["normal", "absent"]),
-    ("settings", Page::Settings, &["normal"]),
-];
-
-/// The pictures of other screens that are kept: each state once, the normal one in every theme, in
-/// the larger size, and in German with large text.
-fn is_page_kept(fixture: &str, size: &str, theme: &str, text: u32, language: Language) -> bool {
+/// The pictures that are kept: every scene once; the normal state in light and in the larger size; the fullest one in German with large text on every size; other languages once each.
+fn is_kept(scene: &Scene, size: &str, theme: &str, text: u32, language: Language) -> bool {
     let plain = text == 100 && language == Language::English;
     let german = text == 125 && language == Language::German;
-    match (fixture, size) {
-        (_, "800") if plain && theme == "dark" => true,
-        ("normal", "800") => plain || (german && theme == "dark"),
-        ("normal", "1024") => plain && theme == "dark",
-        _ => false,
-    }
-}
-
-/// The pictures that are kept: every state once, and the normal and the fullest one in every way.
-fn is_kept(fixture: &str, size: &str, theme: &str, text: u32, language: Language) -> bool {
-    let plain = text == 100 && language == Language::English;
-    match (fixture, size) {
-        (_, "800") if plain && theme == "dark" => true,
-        ("normal", _) if plain => true,
-        ("large" | "stale", _) => text == 125 && language == Language::German && theme == "light",
+    let normal = scene.name.ends_with("-normal");
+    match (size, theme) {
+        ("800", "dark") if plain => true,
+        ("800", "light") if plain && normal => true,
+        ("800", "night") if plain && normal => matches!(scene.page, Page::Now | Page::Prices),
+        ("1024", "dark") if plain && normal => true,
+        ("800", "dark") if german && normal => true,
+        ("800", "dark") => scene.name == "appliances-normal" && text == 100,
+        (_, "light") => scene.name == "now-large" && german,
+        ("1024-7in", "dark") => scene.name == "now-normal" && plain,
         _ => false,
     }
 }
@@ -80,101 +60,47 @@ fn is_kept(fixture: &str, size: &str, theme: &str, text: u32, language: Language
 #[test]
 fn every_state_is_drawn_and_the_kept_pictures_are_the_same() {
     let screen = Screen::new().unwrap();
-    let start = Settings {
+    let app = ui::open(Settings {
         theme: Theme::Dark,
         text_scale: 1.0,
         language: Language::English,
-    };
-    let app = ui::open(start).unwrap();
+    })
+    .unwrap();
     let mut differences = Vec::new();
-    let mut drawn = 0;
-    for (size, width, height, scale) in SIZES {
-        for (theme_name, theme) in THEMES {
-            for text in [100, 125] {
+    let mut kept = BTreeSet::new();
+    for scene in SCENES {
+        for (size, width, height, scale) in SIZES {
+            for (theme_name, theme) in THEMES {
                 for (code, language) in Language::ALL {
-                    let text_scale = if text == 125 { 1.25 } else { 1.0 };
-                    ui::apply(
-                        &app,
-                        Settings {
-                            theme,
-                            text_scale,
-                            language,
-                        },
-                    )
-                    .unwrap();
-                    for name in FIXTURES {
-                        let mut view = View::of(fixture(name), language);
-                        if name == "lost" {
-                            // The connection may be gone as well.
-                            view.link = if text == 125 {
-                                Link::Lost(view.now)
-                            } else {
-                                Link::Up
-                            };
+                    for (text, large_text) in [(100, false), (125, true)] {
+                        if !is_kept(scene, size, theme_name, text, language) {
+                            continue;
                         }
-                        bind::bind(&app, &view);
                         screen.show(&app, width, height, scale).unwrap();
+                        let look = Look {
+                            theme,
+                            large_text,
+                            language,
+                        };
+                        stage(&app, scene, look);
                         let frame = screen.draw().expect("a frame");
-                        assert_eq!(frame.dirty, frame.all, "{name}: all of it is drawn");
-                        drawn += 1;
+                        assert_eq!(frame.dirty, frame.all, "{}: all of it is drawn", scene.name);
                         let picture = screen.picture();
-                        assert!(
-                            is_not_blank(&picture),
-                            "{name} {size} {theme_name} is blank"
-                        );
-                        if is_kept(name, size, theme_name, text, language) {
-                            let file = format!("{name}-{size}-{theme_name}-{text}-{code}.png");
-                            differences.extend(compare(&picture, &file));
-                        }
+                        assert!(is_not_blank(&picture), "{} is blank", scene.name);
+                        let file = format!("{}-{size}-{theme_name}-{text}-{code}.png", scene.name);
+                        differences.extend(compare(&picture, &file));
+                        kept.insert(file);
                     }
                 }
             }
         }
     }
-    assert_eq!(drawn, SIZES.len() * THEMES.len() * 4 * FIXTURES.len());
-
-    for (size, width, height, scale) in SIZES {
-        for (theme_name, theme) in THEMES {
-            for (text, text_scale) in [(100, 1.0), (125, 1.25)] {
-                for (code, language) in Language::ALL {
-                    let settings = Settings {
-                        theme,
-                        text_scale,
-                        language,
-                    };
-                    ui::apply(&app, settings).unwrap();
-                    let index = i32::from(language == Language::German);
-                    app.global::<Choices>().set_language(index);
-                    app.global::<Choices>().set_large_text(text == 125);
-                    for (page_name, page, states) in PAGES {
-                        app.global::<Nav>().set_page(page);
-                        for name in states
-                            .iter()
-                            .filter(|name| is_page_kept(name, size, theme_name, text, language))
-                        {
-                            let mut view = View::of(fixture(name), language);
-                            view.answers = answers(name);
-                            bind::bind(&app, &view);
-                            screen.show(&app, width, height, scale).unwrap();
-                            screen.draw().expect("a frame");
-                            let picture = screen.picture();
-                            let file =
-                                format!("{page_name}-{name}-{size}-{theme_name}-{text}-{code}.png");
-                            differences.extend(compare(&picture, &file));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    ui::apply(&app, start).unwrap();
-    app.global::<Choices>().set_language(0);
-    screen.show(&app, 800, 480, 1.0).unwrap();
-    app.global::<Nav>().set_page(Page::Appliances);
-    screen.draw().expect("a frame");
-    differences.extend(compare(&screen.picture(), "to-come-800-dark-100-en.png"));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+    // A picture that nobody compares with proves nothing.
+    for entry in std::fs::read_dir(folder("reference")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(kept.contains(&name), "reference/{name} is no scene's");
+    }
 }
 
 fn is_not_blank(picture: &Picture) -> bool {

@@ -1,5 +1,7 @@
 //! Appliances: what used the power.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,9 @@ pub const APPLIANCE_CYCLES_PATH: &str = "/api/v1/appliances/cycles";
 /// `POST` a [`ApplianceCorrection`], answers [`Corrected`]; `GET` answers those in force;
 /// `DELETE …/{id}` takes one back.
 pub const APPLIANCE_CORRECTIONS_PATH: &str = "/api/v1/appliances/corrections";
+/// `PUT …/{name}` an [`ApplianceLabel`]: what the household calls an appliance; `DELETE …/{name}`
+/// gives it its own name back.
+pub const APPLIANCE_LABELS_PATH: &str = "/api/v1/appliances/labels";
 /// `GET` answers all that was learnt of the home, as JSON of no fixed form; `DELETE …/{name}`
 /// erases what was learnt of one appliance.
 pub const APPLIANCE_LEARNT_PATH: &str = "/api/v1/appliances/learnt";
@@ -39,6 +44,20 @@ pub struct Appliances {
     pub unnamed: Vec<UnnamedLoad>,
     /// What may want attention.
     pub notes: Vec<ApplianceNote>,
+    /// What the household calls appliances, by name; those it gave no other name are missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The cycles of the present day that are over, the oldest first, at most 40.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycles: Vec<ApplianceCycle>,
+}
+
+/// What the household calls an appliance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplianceLabel {
+    /// 1 to 40 characters on one line.
+    pub label: String,
 }
 
 /// A load that is on.
@@ -87,6 +106,17 @@ pub struct ApplianceDay {
     pub rest_kwh: Decimal,
     /// What was always on; a part of the rest, kWh.
     pub always_on_kwh: Decimal,
+    /// Loads without a name and the rest, less what is always on, kWh: with it and the appliances
+    /// it adds up to the import.
+    #[serde(default)]
+    pub other_kwh: Decimal,
+    /// What the part that is always on cost; absent without a tariff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub always_on_cost: Option<Money>,
+    /// What the other part cost: the day's cost less that of the appliances and of what is always
+    /// on. Absent when they are not known, and where they come to more than the day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_cost: Option<Money>,
 }
 
 /// An appliance's share of a day.

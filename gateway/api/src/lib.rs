@@ -23,9 +23,10 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use appliances::{
-    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LEARNT_PATH,
-    APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle, ApplianceDay, ApplianceNote,
-    ApplianceShare, Appliances, Corrected, Guess, RunningLoad, UnnamedLoad,
+    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LABELS_PATH,
+    APPLIANCE_LEARNT_PATH, APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle,
+    ApplianceDay, ApplianceLabel, ApplianceNote, ApplianceShare, Appliances, Corrected, Guess,
+    RunningLoad, UnnamedLoad,
 };
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,

@@ -45,6 +45,8 @@ struct Day {
     shares: BTreeMap<String, Share>,
     unnamed_mj: i64,
     base_mj: i64,
+    #[serde(default)]
+    base_cost: Option<Decimal>,
     /// The meter's power over time.
     power_mj: i64,
     decided_s: i64,
@@ -159,6 +161,7 @@ impl Ledger {
         let unnamed: i64 = row.unnamed_mw.iter().sum();
         day.unnamed_mj = day.unnamed_mj.saturating_add(energy(unnamed));
         day.base_mj = day.base_mj.saturating_add(energy(row.base_mw));
+        day.base_cost = sum(day.base_cost, cost(energy(row.base_mw)));
         day.power_mj = day.power_mj.saturating_add(energy(aggregate));
         day.decided_s += row.seconds;
         for priced in over {
@@ -193,6 +196,14 @@ impl Ledger {
         all.iter()
             .filter_map(|priced| priced.told(currency))
             .collect()
+    }
+
+    /// The cycle of an appliance that ran at an instant, unix seconds.
+    pub(super) fn cycle_at(&self, name: &str, at: i64, currency: &str) -> Option<ApplianceCycle> {
+        let ran = |priced: &&Priced| {
+            priced.appliance == name && (priced.cycle.start..=priced.cycle.end).contains(&at)
+        };
+        self.cycles.iter().rev().find(ran)?.told(currency)
     }
 
     /// Every appliance: name, kWh, cycles, mean confidence, last cycle.
@@ -373,13 +384,17 @@ impl Day {
         }
         let unnamed = fit(unnamed);
         let rest = import - named - unnamed;
+        let always_on = micro(i128::from(self.base_mj)).min(rest.max(0));
         ApplianceDay {
             date,
             import_kwh: kwh(import),
             appliances,
             unnamed_kwh: kwh(unnamed),
             rest_kwh: kwh(rest),
-            always_on_kwh: kwh(micro(i128::from(self.base_mj)).min(rest.max(0))),
+            always_on_kwh: kwh(always_on),
+            other_kwh: kwh(unnamed + rest - always_on),
+            always_on_cost: self.base_cost.map(|amount| money(amount, currency)),
+            other_cost: None,
         }
     }
 }

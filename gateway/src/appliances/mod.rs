@@ -6,6 +6,7 @@
 
 mod ledger;
 mod recall;
+mod said;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::store::{Readers, StoredTelegram};
 use crate::supervisor::Pulse;
 use ledger::{Ledger, two};
 use recall::Values;
+use said::Said;
 
 /// How long a decision waits, s.
 const DELAY_S: i64 = 7200;
@@ -82,6 +84,10 @@ struct Home {
     values: BTreeMap<(ObisCode, Unit), Decimal>,
     /// When the last telegram that was used came, microseconds.
     seen_us: i64,
+    /// What the household calls appliances.
+    labels: BTreeMap<String, String>,
+    /// The household said something that is not kept yet.
+    said: bool,
 }
 
 /// What is kept.
@@ -92,8 +98,14 @@ struct Kept<D, L> {
     ledger: L,
     values: Vec<(ObisCode, u8, Decimal)>,
     seen_us: i64,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
+/// The longest label, in characters.
+const LABEL: usize = 40;
+/// How many cycles of the present day are told.
+const CYCLES_TOLD: usize = 40;
 /// Format of what is kept.
 const FORMAT: u32 = 1;
 
@@ -106,6 +118,9 @@ pub enum BoardError {
     /// It speaks of something that is not known.
     #[error(transparent)]
     Correction(#[from] CorrectionError),
+    /// A label that cannot be shown.
+    #[error("a label is one line of 1 to {LABEL} characters")]
+    Label,
 }
 
 impl Board {
@@ -123,7 +138,10 @@ impl Board {
     /// Days from `from` to `to`.
     #[must_use]
     pub fn days(&self, from: Date, to: Date) -> Vec<ApplianceDay> {
-        let days = |home: &mut Home| home.ledger.days(from, to, &home.currency());
+        let days = |home: &mut Home| {
+            let days = home.ledger.days(from, to, &home.currency());
+            home.heard().days(days, &home.zone)
+        };
         self.with(days).unwrap_or_default()
     }
 
@@ -138,7 +156,8 @@ impl Board {
             let (Ok(from), Ok(to)) = (midnight(from), to.tomorrow().and_then(midnight)) else {
                 return Vec::new();
             };
-            home.ledger.cycles(from, to, &home.currency())
+            let cycles = home.ledger.cycles(from, to, &home.currency());
+            home.heard().cycles(cycles)
         })
         .unwrap_or_default()
     }
@@ -169,7 +188,10 @@ impl Board {
             ApplianceCorrection::Merge { appliance, into } => Correction::Merge { appliance, into },
         };
         let done = self
-            .with(|home| home.decoder.correct(correction))
+            .with(|home| {
+                home.said = true;
+                home.decoder.correct(correction)
+            })
             .ok_or(BoardError::Empty)?;
         Ok(Corrected {
             id: done?,
@@ -183,8 +205,37 @@ impl Board {
     /// There is no such correction.
     pub fn undo(&self, id: u64) -> Result<(), BoardError> {
         Ok(self
-            .with(|home| home.decoder.undo(id))
+            .with(|home| {
+                home.said = true;
+                home.decoder.undo(id)
+            })
             .ok_or(BoardError::Empty)??)
+    }
+
+    /// Lets an appliance be called something else; by its own name again without a label.
+    ///
+    /// # Errors
+    /// There is no such appliance, or the label cannot be shown.
+    pub fn label(&self, name: &str, label: Option<&str>) -> Result<(), BoardError> {
+        let label = label.map(str::trim);
+        let fits = |label: &str| {
+            (1..=LABEL).contains(&label.chars().count()) && !label.chars().any(char::is_control)
+        };
+        if label.is_some_and(|label| !fits(label)) {
+            return Err(BoardError::Label);
+        }
+        self.with(|home| {
+            if !home.decoder.columns().iter().any(|column| column == name) {
+                return Err(CorrectionError::Appliance.into());
+            }
+            home.said = true;
+            match label {
+                Some(label) => home.labels.insert(name.to_owned(), label.to_owned()),
+                None => home.labels.remove(name),
+            };
+            Ok(())
+        })
+        .ok_or(BoardError::Empty)?
     }
 
     /// The corrections in force.
@@ -239,6 +290,7 @@ impl Board {
         let erased = self.with(|home| {
             home.decoder.erase(name)?;
             home.ledger.erase(name);
+            home.labels.remove(name);
             Ok::<(), CorrectionError>(())
         });
         Ok(erased.ok_or(BoardError::Empty)??)
@@ -286,7 +338,9 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
                     told = Some(Arc::clone(&now));
                     settings.bus.send(Event::Appliances(now));
                 }
-                if kept.elapsed() >= KEEP_EVERY {
+                // What a person said is not to be said twice: it is kept at once.
+                let said = settings.board.with(|home| std::mem::take(&mut home.said));
+                if said == Some(true) || kept.elapsed() >= KEEP_EVERY {
                     kept = tokio::time::Instant::now();
                     keep(&settings.board, &file).await;
                 }
@@ -365,6 +419,8 @@ impl Home {
                     })
                     .collect(),
                 seen_us: kept.seen_us,
+                labels: kept.labels,
+                said: false,
             })
         };
         match std::fs::read(file)
@@ -389,6 +445,8 @@ impl Home {
             tariff: settings.tariff.clone(),
             values: BTreeMap::new(),
             seen_us: 0,
+            labels: BTreeMap::new(),
+            said: false,
         })
     }
 
@@ -403,7 +461,13 @@ impl Home {
                 .map(|((obis, unit), value)| (*obis, unit.code(), *value))
                 .collect(),
             seen_us: self.seen_us,
+            labels: self.labels.clone(),
         })
+    }
+
+    /// What the household said about what has been decided.
+    fn heard(&self) -> Said {
+        Said::of(self.decoder.corrections(), &self.ledger, &self.currency())
     }
 
     fn telegram(&mut self, telegram: &StoredTelegram) {
@@ -519,16 +583,29 @@ impl Home {
                 })
                 .collect(),
         });
+        let said = self.heard();
+        let days = said.days(self.ledger.days(today, today, &currency), &self.zone);
+        let cycles = today.to_zoned(self.zone.clone()).map_or_else(
+            |_| Vec::new(),
+            |midnight| {
+                let from = midnight.timestamp().as_second();
+                self.ledger.cycles(from, i64::MAX, &currency)
+            },
+        );
+        let mut cycles = said.cycles(cycles);
+        cycles.drain(..cycles.len().saturating_sub(CYCLES_TOLD));
         Appliances {
             decided_until: self.ledger.decided_until(),
             always_on_w: Decimal::try_from(self.decoder.floor_w())
                 .ok()
                 .map(|watts| watts.round()),
             running: running.collect(),
-            today: self.ledger.days(today, today, &currency).pop(),
-            appliances: self.ledger.appliances(&currency),
+            today: days.into_iter().next_back(),
+            appliances: said.appliances(self.ledger.appliances(&currency)),
             unnamed: unnamed.collect(),
             notes: self.ledger.notes(today),
+            labels: self.labels.clone(),
+            cycles,
         }
     }
 }

@@ -3,13 +3,14 @@
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use jiff::civil::Date;
 use serde::Deserialize;
 use wattle_api::{
-    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LEARNT_PATH,
-    APPLIANCES_PATH, ApplianceCorrection, ApplianceCycle, ApplianceDay, Appliances, Corrected,
+    APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LABELS_PATH,
+    APPLIANCE_LEARNT_PATH, APPLIANCES_PATH, ApplianceCorrection, ApplianceCycle, ApplianceDay,
+    ApplianceLabel, Appliances, Corrected,
 };
 
 use super::{Api, Problem};
@@ -24,6 +25,10 @@ pub(super) fn routes() -> Router<Api> {
         .route(
             &format!("{APPLIANCE_CORRECTIONS_PATH}/{{id}}"),
             delete(undo),
+        )
+        .route(
+            &format!("{APPLIANCE_LABELS_PATH}/{{name}}"),
+            put(label).delete(unlabel),
         )
         .route(APPLIANCE_LEARNT_PATH, get(learnt))
         .route(&format!("{APPLIANCE_LEARNT_PATH}/{{name}}"), delete(erase))
@@ -78,6 +83,23 @@ async fn correct(
 
 async fn undo(Shared(api): Shared<Api>, Path(id): Path<u64>) -> Result<StatusCode, Problem> {
     api.appliances.undo(id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn label(
+    Shared(api): Shared<Api>,
+    Path(name): Path<String>,
+    Json(said): Json<ApplianceLabel>,
+) -> Result<StatusCode, Problem> {
+    api.appliances.label(&name, Some(&said.label))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unlabel(
+    Shared(api): Shared<Api>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.appliances.label(&name, None)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,6 +3,7 @@
 //! It is put together here and nowhere else, from what the bus tells and what the store holds,
 //! and handed on through a watch channel.
 
+mod appliances;
 pub(crate) mod figures;
 mod meters;
 mod notices;
@@ -235,6 +236,11 @@ impl View {
         let power = self.power(price.as_ref());
         let today = self.today(at);
         let notices = self.troubles.notices(&self.meters, at);
+        let appliances = self
+            .appliances
+            .as_deref()
+            .cloned()
+            .map(|found| appliances::with_other_cost(found, today.as_ref()));
         State {
             at,
             gateway: self.sources.gateway.clone(),
@@ -245,7 +251,7 @@ impl View {
             price,
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
-            appliances: self.appliances.as_deref().cloned(),
+            appliances,
             prepay: self.prepay.as_deref().cloned(),
             meters: self.meters.api(),
             notices,

@@ -3,6 +3,7 @@
 //! Values are formatted and words are picked; nothing is computed. A property is set only when
 //! what it shows differs, and models keep their rows, so that an unchanged state draws nothing.
 
+mod appliances;
 mod axis;
 mod money;
 mod more;
@@ -15,7 +16,9 @@ pub(crate) use prices::hatching;
 pub(crate) use usage::wanted;
 
 use crate::format::{self, Age, Language};
-use crate::generated::{App, Level, Money, More, Now, Phrase, Prices, Say, Severity, Usage};
+use crate::generated::{
+    App, Choices, Level, Money, More, Now, Phrase, Prices, Say, Severity, Usage,
+};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use slint::{ComponentHandle, Model, ModelRc, VecModel};
 use wattle_api as api;
@@ -109,15 +112,23 @@ impl View {
 /// Shows `view` on the screens.
 pub fn bind(app: &App, view: &View) {
     let now = app.global::<Now>();
+    now.set_clock(format::clock(view.now, &view.zone()).into());
+    let five_minutes = view.now.as_second().div_euclid(300).rem_euclid(4);
+    now.set_five_minutes(i32::try_from(five_minutes).unwrap_or(0));
     bind_hero(&now, view);
     bind_advice(&now, view);
-    if let Some(model) = rows(&now.get_tiles(), tiles::tiles(view)) {
+    let mut tiles = tiles::tiles(view);
+    if app.global::<Choices>().get_simple() {
+        tiles.truncate(2);
+    }
+    if let Some(model) = rows(&now.get_tiles(), tiles) {
         now.set_tiles(model);
     }
     strip::bind(&now, view);
     prices::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
     usage::bind(&app.global::<Usage>(), view);
+    appliances::bind(app, view);
     money::bind(&app.global::<Money>(), view);
 }
 

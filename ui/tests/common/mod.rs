@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test uses a part
 
+pub(crate) mod scenes;
+
 use std::path::PathBuf;
 use ui::bind::Answers;
 use wattle_api::State;

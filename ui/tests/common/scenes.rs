@@ -1,0 +1,174 @@
+//! Every screen and state that is drawn: for the pictures that are kept, the gallery and the audit.
+
+use slint::ComponentHandle;
+use ui::bind::{self, Link, View};
+use ui::format::Language;
+use ui::{App, Appliances, Ask, AskFor, Choices, Nav, Page, Theme, Toast, Tokens};
+
+use super::{answers, fixture};
+
+/// A picture's subject.
+pub(crate) struct Scene {
+    /// Its name, and that of its picture.
+    pub(crate) name: &'static str,
+    /// The screen.
+    pub(crate) page: Page,
+    /// The recorded state.
+    pub(crate) state: &'static str,
+    /// What else is as it is.
+    pub(crate) set: fn(&App),
+}
+
+const fn scene(name: &'static str, page: Page, state: &'static str) -> Scene {
+    Scene {
+        name,
+        page,
+        state,
+        set: |_| {},
+    }
+}
+
+const fn with(name: &'static str, page: Page, state: &'static str, set: fn(&App)) -> Scene {
+    Scene {
+        name,
+        page,
+        state,
+        set,
+    }
+}
+
+/// All of them.
+pub(crate) const SCENES: &[Scene] = &[
+    scene("now-normal", Page::Now, "normal"),
+    scene("now-zero", Page::Now, "zero"),
+    scene("now-absent", Page::Now, "absent"),
+    scene("now-stale", Page::Now, "stale"),
+    scene("now-exporting", Page::Now, "exporting"),
+    scene("now-large", Page::Now, "large"),
+    scene("now-negative_price", Page::Now, "negative_price"),
+    scene("now-cheapest_now", Page::Now, "cheapest_now"),
+    scene("now-no_tariff", Page::Now, "no_tariff"),
+    scene("now-lost", Page::Now, "lost"),
+    scene("now-pin_locked", Page::Now, "pin_locked"),
+    scene("now-no_power", Page::Now, "no_power"),
+    scene("now-prices_unknown", Page::Now, "prices_unknown"),
+    with("now-colour_safe", Page::Now, "normal", |app| {
+        app.global::<Choices>().set_colour_safe(true);
+        app.global::<Tokens>().set_colour_safe(true);
+    }),
+    with("now-simple", Page::Now, "normal", |app| {
+        app.global::<Choices>().set_simple(true);
+    }),
+    with("ambient", Page::Now, "normal", |app| {
+        app.global::<Nav>().set_asleep(true);
+    }),
+    with("ambient-lost", Page::Now, "lost", |app| {
+        app.global::<Nav>().set_asleep(true);
+    }),
+    scene("usage-normal", Page::Usage, "normal"),
+    scene("usage-absent", Page::Usage, "absent"),
+    scene("prices-normal", Page::Prices, "normal"),
+    scene("prices-negative_price", Page::Prices, "negative_price"),
+    scene("prices-prices_unknown", Page::Prices, "prices_unknown"),
+    scene("prices-no_tariff", Page::Prices, "no_tariff"),
+    scene("appliances-normal", Page::Appliances, "normal"),
+    scene("appliances-absent", Page::Appliances, "absent"),
+    with("appliances-saved", Page::Appliances, "normal", |app| {
+        let toast = app.global::<Toast>();
+        toast.set_words(ui::Phrase {
+            say: ui::Say::Saved,
+            ..ui::Phrase::default()
+        });
+        toast.set_can_undo(true);
+        toast.set_shown(true);
+    }),
+    with("appliance-kettle", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>().set_chosen("kettle".into());
+    }),
+    with("appliance-merging", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>()
+            .set_chosen("washing_machine".into());
+        app.global::<Appliances>().set_merging(true);
+    }),
+    with("appliance-always-on", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>().set_chosen("~always-on".into());
+    }),
+    with("appliance-other", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>().set_chosen("~other".into());
+    }),
+    with("appliance-what", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>().set_chosen("~other".into());
+        app.global::<Appliances>().set_slot(1);
+    }),
+    with("keyboard", Page::Appliance, "normal", |app| {
+        app.global::<Appliances>().set_chosen("kettle".into());
+        app.global::<Ask>().set_text("Blue kettle".into());
+        app.global::<Ask>().set_what(AskFor::Label);
+    }),
+    with("keyboard-empty", Page::Network, "normal", |app| {
+        app.global::<Ask>().set_what(AskFor::MeterName);
+    }),
+    scene("more-normal", Page::More, "normal"),
+    scene("more-absent", Page::More, "absent"),
+    scene("money-normal", Page::Money, "normal"),
+    scene("money-absent", Page::Money, "absent"),
+    scene("supplies-normal", Page::Supplies, "normal"),
+    scene("supplies-stale", Page::Supplies, "stale"),
+    scene("supplies-absent", Page::Supplies, "absent"),
+    scene("network-normal", Page::Network, "normal"),
+    scene("network-absent", Page::Network, "absent"),
+    scene("settings-normal", Page::Settings, "normal"),
+];
+
+/// How a scene is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// The colours.
+    pub(crate) theme: Theme,
+    /// Whether texts are drawn at 125 %.
+    pub(crate) large_text: bool,
+    /// The language.
+    pub(crate) language: Language,
+}
+
+/// Puts a scene on the screen. The window's size is to be set before.
+pub(crate) fn stage(app: &App, scene: &Scene, look: Look) {
+    let choices = app.global::<Choices>();
+    let index = Language::ALL
+        .iter()
+        .position(|(_, one)| *one == look.language);
+    choices.set_language(i32::try_from(index.unwrap_or(0)).unwrap());
+    choices.set_large_text(look.large_text);
+    choices.set_simple(false);
+    choices.set_speaks(false);
+    choices.set_colour_safe(false);
+    app.global::<Tokens>().set_colour_safe(false);
+    let text_scale = if look.large_text { 1.25 } else { 1.0 };
+    ui::apply(
+        app,
+        ui::Settings {
+            theme: look.theme,
+            text_scale,
+            language: look.language,
+        },
+    )
+    .unwrap();
+    app.global::<Ask>().set_what(AskFor::Nothing);
+    app.global::<Ask>().set_text("".into());
+    app.global::<Toast>().set_shown(false);
+    let nav = app.global::<Nav>();
+    nav.set_asleep(false);
+    let appliances = app.global::<Appliances>();
+    appliances.set_chosen("".into());
+    appliances.set_slot(0);
+    appliances.set_merging(false);
+    nav.set_page(scene.page);
+    (scene.set)(app);
+    let mut view = View::of(fixture(scene.state), look.language);
+    view.answers = answers(scene.state);
+    if scene.state == "lost" && look.large_text {
+        // The connection may be gone as well.
+        view.link = Link::Lost(view.now);
+    }
+    bind::bind(app, &view);
+}
