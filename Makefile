@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills screenshots
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills screenshots test-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -65,6 +65,10 @@ test-powerline: ## 20 matches of cars and charging stations with open-plc-utils 
 test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messages
 	@image/install-packages build test c12
 	@tests/c12/run
+
+test-upstream: ## pycose opens the sealed batches of the relay
+	@image/install-packages build test upstream
+	@tests/upstream/run
 
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test

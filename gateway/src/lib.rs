@@ -28,5 +28,6 @@ pub mod store;
 pub mod supervisor;
 pub mod tariff;
 mod tls;
+pub mod upstream;
 pub mod usage;
 pub mod view;

@@ -8,6 +8,7 @@ pub mod probe;
 mod readings;
 pub mod service;
 mod tariff;
+mod upstream;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ enum Command {
     Export(readings::export::ExportArgs),
     Bill(readings::bill::BillArgs),
     Vee(readings::vee::VeeArgs),
+    Upstream(Box<upstream::UpstreamArgs>),
     Read(service::ReadArgs),
     Meter(service::MeterArgs),
     Han(han::HanArgs),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => readings::export::run(&args),
         Command::Bill(args) => readings::bill::run(&args),
         Command::Vee(args) => readings::vee::run(&args),
+        Command::Upstream(args) => upstream::run(&args),
         Command::Read(args) => service::read(&args),
         Command::Meter(args) => service::meter(&args),
         Command::Han(args) => han::run(&args),

@@ -1,0 +1,20 @@
+//! The sealed relay upstream: readings travel to the utility's head-end so that no broker between
+//! can read or alter them, and signed commands come back.
+//!
+//! Pure: no clock, no network, no database. Envelopes are [`cose`] (the default) and [`cms`] (for
+//! head-ends of smart meter gateways); what is not opened has a [`Refusal`] and tells nothing.
+
+pub mod batch;
+pub mod cbor;
+mod certificate;
+pub mod cms;
+pub mod cose;
+mod curve;
+mod der;
+pub mod issue;
+mod name;
+mod refusal;
+
+pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey, base64, to_pem};
+pub use curve::{Curve, Hash};
+pub use refusal::Refusal;
