@@ -4,13 +4,16 @@
 //! Pure: no clock, no network, no database. Envelopes are [`cose`] (the default) and [`cms`] (for
 //! head-ends of smart meter gateways); what is not opened has a [`Refusal`] and tells nothing.
 
+pub mod ack;
 pub mod batch;
 pub mod cbor;
 mod certificate;
 pub mod cms;
+pub mod command;
 pub mod cose;
 mod curve;
 mod der;
+pub mod epoch;
 pub mod issue;
 mod name;
 mod refusal;

@@ -237,7 +237,7 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
     #[test]
     fn any_octets_are_refused(octets: Vec<u8>) {
-        let (gateway, signer) = (&*PARTY).clone();
+        let (gateway, signer) = (*PARTY).clone();
         let trusted = [gateway.clone()];
         let options = cms::Options { recipient: Some((&gateway, &signer)), trusted: &trusted, allow_cbc: true };
         assert!(cms::open(&octets, options).is_err());

@@ -39,6 +39,7 @@ enum SignerId<'a> {
 }
 
 /// Who signed, and how.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Verified {
     /// The signer's place among the trusted.
     pub(super) signer: usize,

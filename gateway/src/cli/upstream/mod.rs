@@ -72,7 +72,8 @@ fn epoch_key(text: &str) -> Result<EpochKey, String> {
 
 fn octets(digits: &str) -> Option<Zeroizing<Vec<u8>>> {
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let hex = digits.len() % 2 == 0 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let hex =
+        digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     hex.then(|| {
         digits
             .as_bytes()
