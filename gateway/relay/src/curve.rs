@@ -134,8 +134,8 @@ impl Curve {
 
     /// A new secret from the system's random numbers; `None` when there are none to be had.
     pub(crate) fn generate(self) -> Option<Zeroizing<Vec<u8>>> {
-        // A draw outside the order is all but impossible; four are impossible.
-        for _ in 0..4 {
+        // Two of five draws lie outside the order of a brainpool curve; 64 in a row never do.
+        for _ in 0..64 {
             let mut secret = Zeroizing::new(vec![0; self.size()]);
             getrandom::fill(&mut secret).ok()?;
             if self.public(&secret).is_some() {
