@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use meter_link::driver::{Bus, ParsePlaceError};
 
-use crate::config::MeterConfig;
+use crate::config::{MeterConfig, Protocol, mbus_line};
 
 /// The arbiters of all lines. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,11 @@ impl Buses {
     pub fn of(&self, meter: &MeterConfig, gap: Duration) -> Result<Arc<Bus>, ParsePlaceError> {
         let place = meter.port.to_string_lossy().parse()?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Bus::new(place, meter.bus_line(), meter.head_power, gap));
+        let line = match meter.protocol {
+            Protocol::Mbus => mbus_line(meter.mbus_master().baud),
+            _ => meter.bus_line(),
+        };
+        let fresh = || Arc::new(Bus::new(place, line, meter.head_power, gap));
         Ok(Arc::clone(
             known.entry(meter.port.clone()).or_insert_with(fresh),
         ))

@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use meter_link::c12::reader::MeterReader;
 use meter_link::dlms::client::job::Outcome;
 use meter_link::dlms::listener;
-use meter_link::driver::{self, ModbusMeter, Place, PortEvent};
-use meter_link::model::{Hint, MeterId};
+use meter_link::driver::{self, MbusMeter, ModbusMeter, Place, PortEvent};
+use meter_link::mbus::link::Frame;
+use meter_link::model::{Hint, MeterId, Telegram};
 use meter_link::session::{Line, Rejected, Session};
 use meter_link::{iec62056_21, p1, sml, tic};
 use tokio::sync::{broadcast, mpsc};
@@ -24,13 +25,16 @@ use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
 use crate::dlms;
-use crate::store::{Incoming, Profiles};
+use crate::mbus::WiredMeter;
+use crate::store::{Field, Incoming, Profiles, Readers};
 use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
 const QUEUE: usize = 32;
 /// Silence between two turns on a line that meters share.
 const BUS_GAP: Duration = Duration::from_millis(100);
+/// The same on a wired M-Bus; the master itself waits until the line is idle.
+const MBUS_GAP: Duration = Duration::from_millis(20);
 /// Longest wait for the answer of a Modbus meter.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A meter's rejected input is logged at most this often.
@@ -43,6 +47,10 @@ pub struct Sink {
     pub store: mpsc::Sender<Incoming>,
     /// The load profiles.
     pub profiles: Profiles,
+    /// What is stored.
+    pub readers: Readers,
+    /// Folder of the installer's drivers.
+    pub drivers_dir: PathBuf,
     /// Folder of what outlives the daemon, such as invocation counters.
     pub state_dir: PathBuf,
     /// To everyone who wants to know.
@@ -80,8 +88,11 @@ pub async fn run(
             }
         }
     };
+    let is_wired = meter.protocol == Protocol::Mbus;
+    let wired = is_wired.then(|| WiredMeter::new(&meter, &sink.drivers_dir, &sink.readers));
     let mut collector = Collector {
         meter: &meter,
+        wired: wired.transpose()?,
         sink,
         hints: Vec::new(),
         serials: BTreeMap::new(),
@@ -142,6 +153,16 @@ fn drive<'a>(
         };
         return Ok(async move { driver::run_modbus(&meter, events, stop).await }.boxed());
     }
+    if meter.protocol == Protocol::Mbus {
+        let address = meter.mbus_address();
+        let meter = MbusMeter {
+            bus: buses.of(meter, MBUS_GAP)?,
+            target: address.context("the meter has no address")?.target(),
+            master: meter.mbus_master(),
+            period: Duration::from_secs(u64::from(meter.period_s)),
+        };
+        return Ok(async move { driver::run_mbus(&meter, events, stop).await }.boxed());
+    }
     let mut session = match meter.protocol {
         Protocol::Dlms => dlms_session(meter, sink)?,
         _ => session(meter)?,
@@ -180,7 +201,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
         })),
         Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
         Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
-        Protocol::Modbus => anyhow::bail!("a Modbus meter has no session"),
+        Protocol::Modbus | Protocol::Mbus => anyhow::bail!("this meter is read in turns"),
         Protocol::P1 => {
             let keys = meter.keys()?;
             Box::new(match p1_line(meter) {
@@ -229,6 +250,8 @@ fn dlms_session(meter: &MeterConfig, sink: &Sink) -> anyhow::Result<Box<dyn Sess
 
 struct Collector<'a> {
     meter: &'a MeterConfig,
+    /// What reads the readouts of a meter on a wired M-Bus.
+    wired: Option<WiredMeter>,
     sink: Sink,
     hints: Vec<Hint>,
     /// Serial numbers by name, as last told.
@@ -251,18 +274,8 @@ impl Collector<'_> {
                     lost: Some(reason),
                 });
             }
-            PortEvent::Rejected(Rejected { reason, length }) => {
-                if let Some(since) = self.log.rejected() {
-                    tracing::warn!(
-                        meter = name,
-                        reason,
-                        length,
-                        stretches = since,
-                        "input rejected"
-                    );
-                }
-                self.sink.bus.send(Event::Rejected { name, reason });
-            }
+            PortEvent::Rejected(rejected) => self.rejected(rejected),
+            PortEvent::Mbus(frames) => self.readout(&frames).await?,
             PortEvent::Telegram(telegram) => {
                 if telegram.hints != self.hints {
                     self.hints.clone_from(&telegram.hints);
@@ -278,25 +291,65 @@ impl Collector<'_> {
                     .channel
                     .map_or(name, |place| channel::name(&self.meter.name, place));
                 let serial = self.serial(&name, telegram.meter.as_ref());
-                let incoming = Incoming {
-                    name,
-                    serial,
-                    received_at: self.sink.clock.now(),
-                    port: self.meter.port.display().to_string(),
-                    telegram: *telegram,
-                    fields: Vec::new(),
-                    counter: None,
-                };
-                self.sink
-                    .store
-                    .send(incoming)
-                    .await
-                    .map_err(|_| anyhow::anyhow!("the store has ended"))?;
+                self.store(name, serial, *telegram, Vec::new()).await?;
             }
             PortEvent::Dlms(outcome) => self.dlms(*outcome).await?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn rejected(&mut self, Rejected { reason, length }: Rejected) {
+        let name = self.meter.name.clone();
+        if let Some(since) = self.log.rejected() {
+            tracing::warn!(
+                meter = name,
+                reason,
+                length,
+                stretches = since,
+                "input rejected"
+            );
+        }
+        self.sink.bus.send(Event::Rejected { name, reason });
+    }
+
+    async fn readout(&mut self, frames: &[Frame]) -> anyhow::Result<()> {
+        let at = self.sink.clock.now();
+        let wired = self.wired.as_mut().context("this is no slave")?;
+        match wired.read(frames, at) {
+            Ok((telegram, fields)) => {
+                let name = self.meter.name.clone();
+                let serial = self.serial(&name, telegram.meter.as_ref());
+                self.store(name, serial, telegram, fields).await
+            }
+            Err(refusal) => {
+                self.rejected(Rejected {
+                    reason: refusal.to_string(),
+                    length: frames.iter().map(|frame| frame.to_bytes().len()).sum(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        name: String,
+        serial: String,
+        telegram: Telegram,
+        fields: Vec<Field>,
+    ) -> anyhow::Result<()> {
+        let incoming = Incoming {
+            name,
+            serial,
+            received_at: self.sink.clock.now(),
+            port: self.meter.port.display().to_string(),
+            telegram,
+            fields,
+            counter: None,
+        };
+        let sent = self.sink.store.send(incoming).await;
+        sent.map_err(|_| anyhow::anyhow!("the store has ended"))
     }
 
     async fn dlms(&mut self, outcome: Outcome) -> anyhow::Result<()> {

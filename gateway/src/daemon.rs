@@ -163,6 +163,8 @@ async fn run_once(
         let sink = Sink {
             store: store.queue(),
             profiles: store.profiles(),
+            readers: store.readers(),
+            drivers_dir: config.gateway.drivers_dir.clone(),
             state_dir: config.gateway.state_dir.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),

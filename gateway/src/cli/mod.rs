@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod driver;
 mod han;
+mod mbus;
 pub mod nilm;
 pub mod probe;
 mod readings;
@@ -62,6 +63,7 @@ enum Command {
     Upstream(Box<upstream::UpstreamArgs>),
     Read(service::ReadArgs),
     Meter(service::MeterArgs),
+    Mbus(mbus::MbusArgs),
     Han(han::HanArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Upstream(args) => upstream::run(&args),
         Command::Read(args) => service::read(&args),
         Command::Meter(args) => service::meter(&args),
+        Command::Mbus(args) => mbus::run(&args),
         Command::Han(args) => han::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -12,6 +12,7 @@ mod mqtt;
 mod prepay;
 mod receiver;
 mod secret;
+mod wired;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
+pub use wired::{MbusAddress, mbus_line, mbus_master};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";
@@ -185,13 +187,14 @@ pub struct MeterConfig {
     /// What it stands for.
     #[serde(default)]
     pub role: Role,
-    /// IEC 62056-21: device address in the request; empty addresses any meter.
+    /// IEC 62056-21: device address in the request; empty addresses any meter. Wired M-Bus: primary
+    /// address, `5`, or secondary one, `12345678` or `12345678-KAM-1B-04`.
     #[serde(default)]
     pub address: String,
     /// IEC 62056-21: true for a meter that pushes its readout unasked (mode D).
     #[serde(default)]
     pub push: bool,
-    /// Seconds from one readout's start to the next: IEC 62056-21 5 to 86400, C12.18 and C12.21 10
+    /// Seconds from one readout's start to the next: IEC 62056-21 and wired M-Bus 5 to 86400, C12.18 and C12.21 10
     /// to 86400, Modbus 1 to 86400.
     #[serde(default = "sixty")]
     pub period_s: u32,
@@ -223,7 +226,7 @@ pub struct MeterConfig {
     pub dlms: Option<Box<DlmsConfig>>,
     /// Wireless M-Bus: the meter's number, eight digits.
     pub id: Option<String>,
-    /// Wireless M-Bus: the driver that reads it; chosen by its address when left out.
+    /// M-Bus: the driver that reads it; chosen by its address when left out.
     pub driver: Option<String>,
     /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
     #[serde(default, with = "rust_decimal::serde::str_option")]
@@ -277,6 +280,9 @@ pub enum Protocol {
     /// Modbus, over RS-485 or TCP.
     #[serde(rename = "modbus")]
     Modbus,
+    /// Wired M-Bus, through a level converter or over TCP.
+    #[serde(rename = "mbus")]
+    Mbus,
 }
 
 impl Protocol {
@@ -294,6 +300,7 @@ impl Protocol {
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
             Self::Modbus => "modbus",
+            Self::Mbus => "mbus",
         }
     }
 }
@@ -440,7 +447,7 @@ impl Config {
                     .meters
                     .iter()
                     .take(index)
-                    .any(|other| other.port == meter.port && !modbus::may_share(other, meter));
+                    .any(|other| other.port == meter.port && !may_share(other, meter));
             if same_port {
                 found.push(format!(
                     "meter {:?}: port {} belongs to another meter",
@@ -504,6 +511,11 @@ impl Config {
     }
 }
 
+/// Whether two meters may hang on one port.
+fn may_share(one: &MeterConfig, other: &MeterConfig) -> bool {
+    modbus::may_share(one, other) || wired::may_share(one, other)
+}
+
 impl MeterConfig {
     fn check(&self, index: usize, found: &mut Vec<String>) {
         let at = format!("meter {} ({:?})", index + 1, self.name);
@@ -559,6 +571,7 @@ impl MeterConfig {
         dlms::check(self, &at, found);
         self.check_c12(&at, found);
         modbus::check(self, &at, found);
+        wired::check(self, &at, found);
         self.check_keys(&at, found);
     }
 
@@ -587,7 +600,11 @@ impl MeterConfig {
     pub const fn is_asked(&self) -> bool {
         match self.protocol {
             Protocol::Iec62056_21 => !self.push,
-            Protocol::Dlms | Protocol::Modbus | Protocol::C12_18 | Protocol::C12_21 => true,
+            Protocol::Dlms
+            | Protocol::Modbus
+            | Protocol::Mbus
+            | Protocol::C12_18
+            | Protocol::C12_21 => true,
             Protocol::Sml | Protocol::Tic | Protocol::P1 | Protocol::DlmsPush | Protocol::Wmbus => {
                 false
             }

@@ -44,9 +44,11 @@ pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
                 "{at}: unit, map and own_map are for protocol = \"modbus\""
             ));
         }
-        if matches!(place, Ok(Place::Tcp(_))) && meter.protocol != Protocol::Dlms {
+        if matches!(place, Ok(Place::Tcp(_)))
+            && !matches!(meter.protocol, Protocol::Dlms | Protocol::Mbus)
+        {
             found.push(format!(
-                "{at}: a port tcp:host:port is for protocol = \"modbus\" or \"dlms\""
+                "{at}: a port tcp:host:port is for protocol = \"modbus\", \"mbus\" or \"dlms\""
             ));
         }
         return;

@@ -1,7 +1,20 @@
-//! What wireless and wired meters on M-Bus have in common once their telegrams are opened.
+//! What wireless and wired meters on M-Bus have in common once their telegrams are opened, and
+//! the readouts of wired ones.
 
 mod beliefs;
 mod reading;
+mod wired;
+
+use rust_decimal::Decimal;
 
 pub(crate) use beliefs::Beliefs;
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Reading, text};
+pub(crate) use wired::WiredMeter;
+
+/// The energy of a cubic metre of gas in kWh, correction included.
+pub(crate) fn gas_kwh_per_m3(
+    calorific_value: Option<Decimal>,
+    correction: Option<Decimal>,
+) -> Option<Decimal> {
+    calorific_value?.checked_mul(correction.unwrap_or(Decimal::ONE))
+}

@@ -82,7 +82,7 @@ impl Reading {
 
 /// A value as text: exact decimals, dates as ISO 8601. A clock that the meter marks as invalid is
 /// no value.
-fn text(value: &FieldValue) -> Option<String> {
+pub(crate) fn text(value: &FieldValue) -> Option<String> {
     match value {
         FieldValue::Null
         | FieldValue::Datetime {

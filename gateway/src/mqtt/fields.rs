@@ -55,7 +55,7 @@ impl FieldMeters {
 
     /// Adds a meter that is configured or was taken on.
     pub(super) fn configure(&mut self, meter: &MeterConfig) {
-        if meter.protocol == Protocol::Wmbus {
+        if matches!(meter.protocol, Protocol::Wmbus | Protocol::Mbus) {
             self.configured.insert(meter.name.clone(), meter.medium);
         }
     }

@@ -45,7 +45,7 @@ impl Asked {
     fn of(meter: &MeterConfig) -> Self {
         let period = match meter.protocol {
             Protocol::Iec62056_21 => !meter.push,
-            Protocol::Modbus => true,
+            Protocol::Modbus | Protocol::Mbus => true,
             _ => false,
         };
         Self {

@@ -22,7 +22,7 @@ use super::heard::{Heard, HeardMeters, Kept};
 use super::interpret;
 use super::vault::Vault;
 use crate::config::{MeterConfig, Protocol, Secret};
-use crate::mbus::Beliefs;
+use crate::mbus::{Beliefs, gas_kwh_per_m3};
 use crate::store::{Incoming, LastField, MessageCounter};
 
 /// Telegrams of one meter that the book keeps.
@@ -143,7 +143,7 @@ impl Hub {
                 id,
                 Named {
                     name: meter.name.clone(),
-                    gas_kwh_per_m3: factor(meter.calorific_value, meter.correction),
+                    gas_kwh_per_m3: gas_kwh_per_m3(meter.calorific_value, meter.correction),
                     driver: meter.driver.clone(),
                     adopted: None,
                 },
@@ -178,7 +178,7 @@ impl Hub {
             };
             let named = Named {
                 name: adopted.name.clone(),
-                gas_kwh_per_m3: factor(adopted.calorific_value, adopted.correction),
+                gas_kwh_per_m3: gas_kwh_per_m3(adopted.calorific_value, adopted.correction),
                 driver: None,
                 adopted: Some(adopted),
             };
@@ -515,7 +515,7 @@ impl Hub {
             id,
             Named {
                 name: name.to_owned(),
-                gas_kwh_per_m3: factor(request.calorific_value, request.correction),
+                gas_kwh_per_m3: gas_kwh_per_m3(request.calorific_value, request.correction),
                 driver: None,
                 adopted: Some(adopted),
             },
@@ -712,10 +712,6 @@ impl Hub {
         self.changed = false;
         Ok(())
     }
-}
-
-fn factor(calorific_value: Option<Decimal>, correction: Option<Decimal>) -> Option<Decimal> {
-    calorific_value?.checked_mul(correction.unwrap_or(Decimal::ONE))
 }
 
 /// The configuration of a meter that was taken on. It is the home's of its medium where no other

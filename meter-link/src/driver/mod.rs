@@ -3,6 +3,7 @@
 
 mod bus;
 mod counters;
+mod mbus;
 mod modbus;
 mod place;
 mod probe;
@@ -16,12 +17,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::dlms::client::job::Outcome;
+use crate::mbus::link::Frame;
 use crate::model::Telegram;
 use crate::session::{Rejected, Session};
 use crate::wmbus::receiver::{Condition, RadioFrame};
 
 pub use bus::{Bus, Receipt, Stream, Turn};
 pub use counters::FileCounters;
+pub use mbus::{MbusMeter, mbus_job, run_mbus};
 pub use modbus::{ModbusMeter, run_modbus};
 pub use place::{ParsePlaceError, Place};
 pub use probe::run_probe;
@@ -70,6 +73,8 @@ pub enum PortEvent {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
+    /// The telegrams of a readout of a slave on a wired M-Bus.
+    Mbus(Vec<Frame>),
     /// What a DLMS/COSEM meter was found to hold beside its registers.
     Dlms(Box<Outcome>),
     /// A radio frame of some meter.

@@ -14,6 +14,7 @@
 //!   hears them: an iM871A, an AMB8465 or a CUL.
 //! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
 //! - [`modbus::MeterLine`] is an RS-485 line with several Modbus meters.
+//! - [`mbus::Line`] is a wired M-Bus with several slaves behind a level converter.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.
@@ -31,6 +32,7 @@ pub mod dlms_push;
 pub mod household;
 pub mod iec62056_21;
 mod log;
+pub mod mbus;
 pub mod modbus;
 pub mod p1;
 pub mod port;

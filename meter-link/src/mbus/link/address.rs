@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::mbus::DeviceAddress;
+
 /// A slave's secondary address: identification number, manufacturer, version and device type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecondaryAddress {
@@ -29,6 +31,17 @@ impl SecondaryAddress {
             version,
             device_type,
         })
+    }
+}
+
+impl From<DeviceAddress> for SecondaryAddress {
+    fn from(address: DeviceAddress) -> Self {
+        Self {
+            identification: address.identification.0,
+            manufacturer: address.manufacturer.0.to_le_bytes(),
+            version: address.version,
+            device_type: address.device_type.0,
+        }
     }
 }
 
