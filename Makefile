@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 bench signatures fuzz check format clean test-kills screenshots test-upstream
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills screenshots test-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -69,6 +69,10 @@ test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messag
 test-upstream: ## pycose opens the sealed batches of the relay
 	@image/install-packages build test upstream
 	@tests/upstream/run
+
+test-openadr: ## a real VTN with PostgreSQL sends events, prices, takes the household's word (builds it once)
+	@image/install-packages build test openadr
+	@tests/openadr/run
 
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test

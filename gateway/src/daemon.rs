@@ -18,8 +18,10 @@ use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol};
+use crate::grid;
 use crate::http::{self, Api};
 use crate::mqtt;
+use crate::openadr;
 use crate::powerline;
 use crate::prepay;
 use crate::radio::{self, Radio};
@@ -97,7 +99,9 @@ async fn run_once(
         tariff: tariff.clone(),
     };
     let grid_meter = home.grid.clone();
+    let board = grid::Board::open(&config.gateway.state_dir);
     let sources = Sources {
+        grid: board.clone(),
         bus: bus.clone(),
         clock: Arc::clone(&clock),
         zone,
@@ -130,13 +134,16 @@ async fn run_once(
         supervisor.stop(),
         home,
     );
+    api.grid = board;
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
     api.prepay = start_prepay(&mut supervisor, &config, &api, &store, &bus)?;
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
-    start_api(&mut supervisor, &config, api);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
+    let prices = config.tariff.openadr.then(|| pushed.clone());
+    start_openadr(&mut supervisor, &config, &api, &gateway, &bus, prices);
+    start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
             prices: config.tariff.topic.clone().map(|topic| (topic, pushed)),
@@ -363,6 +370,33 @@ fn start_anomalies(
     };
     supervisor.start("anomalies", WITHIN, move |pulse, stop| {
         anomalies::run(settings.clone(), pulse, stop)
+    });
+}
+
+/// Starts the part that follows the utility's event server, if there is one.
+fn start_openadr(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    api: &Api,
+    gateway: &Gateway,
+    bus: &Bus,
+    prices: Option<mpsc::Sender<String>>,
+) {
+    if !config.openadr.is_on() {
+        return;
+    }
+    let settings = openadr::Settings {
+        config: config.openadr.clone(),
+        gateway: gateway.id.clone(),
+        board: api.grid.clone(),
+        prices,
+        readers: api.readers.clone(),
+        meter: api.home.grid.clone(),
+        bus: bus.clone(),
+        clock: Arc::clone(&api.clock),
+    };
+    supervisor.start("openadr", WITHIN, move |pulse, stop| {
+        openadr::run(settings.clone(), pulse, stop)
     });
 }
 

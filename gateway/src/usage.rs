@@ -33,7 +33,7 @@ pub struct Asked<'a> {
 }
 
 /// A quarter-hour: kWh, and whether it was metered close to both of its ends.
-type Quarters = BTreeMap<i64, (Decimal, bool)>;
+pub(crate) type Quarters = BTreeMap<i64, (Decimal, bool)>;
 
 /// What was used in a stretch. `None` when that lies outside the calendar.
 ///
@@ -137,7 +137,13 @@ fn edges(span: UsageSpan, from: Date, to: Date, zone: &TimeZone) -> Option<Vec<T
     Some(edges)
 }
 
-fn quarters(reader: &Reader, meter: &str, from_s: i64, to_s: i64) -> Result<Quarters, StoreError> {
+/// What a meter drew from the grid, by the start of the quarter-hour.
+pub(crate) fn quarters(
+    reader: &Reader,
+    meter: &str,
+    from_s: i64,
+    to_s: i64,
+) -> Result<Quarters, StoreError> {
     let rows = reader.registers()?;
     let named = rows.iter().find(|row| row.name.as_deref() == Some(meter));
     let serial = named.map(|row| row.key.serial.as_str());

@@ -10,6 +10,7 @@
 //! - A client formats and translates; it computes neither energy nor money.
 
 mod appliances;
+mod grid_events;
 mod powerline;
 mod prepay;
 mod radio;
@@ -27,6 +28,10 @@ pub use appliances::{
     APPLIANCE_LEARNT_PATH, APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle,
     ApplianceDay, ApplianceLabel, ApplianceNote, ApplianceShare, Appliances, Corrected, Guess,
     RunningLoad, UnnamedLoad,
+};
+pub use grid_events::{
+    GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
+    GridEventStep, OptState,
 };
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
@@ -93,6 +98,9 @@ pub struct State {
     /// The prepayment account; absent where the home does not pay in advance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepay: Option<Prepay>,
+    /// What the utility or the grid's operator asks for and is not over, the next first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid_events: Vec<GridEvent>,
     /// Every meter that is configured or was heard.
     pub meters: Vec<Meter>,
     /// What is wrong or wants attention; the most important first.
@@ -394,6 +402,8 @@ pub enum NoticeCode {
     BrokerLost,
     /// A radio receiver hears nothing or does not answer.
     ReceiverSilent,
+    /// The utility's event server cannot be asked.
+    UtilityLost,
     /// The store cannot be written.
     StoreFailed,
     /// No powerline adapter answers, or its interface cannot be used.

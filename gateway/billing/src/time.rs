@@ -131,7 +131,7 @@ pub fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads an ISO 8601 duration of weeks, days, hours, minutes and seconds as seconds. Years and
-/// months have no fixed length and are refused.
+/// months have no fixed length and are refused unless there are none of them.
 #[must_use]
 pub fn duration_s(text: &str) -> Option<i64> {
     let mut rest = text.trim().strip_prefix('P')?;
@@ -147,6 +147,8 @@ pub fn duration_s(text: &str) -> Option<i64> {
         let number: i64 = rest.get(..end)?.parse().ok()?;
         let unit = rest.get(end..)?.chars().next()?;
         let seconds = match (unit, in_time) {
+            // OpenLEADR writes P0Y0M0DT1H0M0S.
+            ('Y' | 'M', false) if number == 0 => 0,
             ('W', false) => 604_800,
             ('D', false) => 86_400,
             ('H', true) => 3_600,
@@ -191,6 +193,7 @@ mod tests {
             ("P1D", Some(86_400)),
             ("P1DT2H30M5S", Some(95_405)),
             ("P1M", None),
+            ("P0Y0M0DT1H0M0S", Some(3600)),
             ("P", None),
             ("PT", None),
             ("1H", None),

@@ -9,6 +9,7 @@ mod framing;
 mod load;
 mod modbus;
 mod mqtt;
+mod openadr;
 mod prepay;
 mod receiver;
 mod secret;
@@ -35,6 +36,7 @@ pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
+pub use openadr::OpenadrConfig;
 pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
@@ -62,6 +64,8 @@ pub struct Config {
     pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
+    /// The utility's event server.
+    pub openadr: OpenadrConfig,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
     /// The store.
@@ -330,6 +334,8 @@ pub struct TariffConfig {
     pub folder: Option<PathBuf>,
     /// MQTT topic on which such documents come, at most 64 KiB each.
     pub topic: Option<String>,
+    /// Prices are events of the utility's server in `[openadr]`.
+    pub openadr: bool,
     /// Seconds between two looks at the addresses, 60 to 86400.
     pub every_s: u32,
     /// Value of the header `Authorization`: `file:/path` or `credential:name`.
@@ -345,6 +351,7 @@ impl Default for TariffConfig {
             urls: Vec::new(),
             folder: None,
             topic: None,
+            openadr: false,
             every_s: 1800,
             authorization: None,
             ca_file: None,
@@ -356,13 +363,13 @@ impl TariffConfig {
     /// True when documents come from elsewhere than the file that the tariff names.
     #[must_use]
     pub fn is_fetched(&self) -> bool {
-        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some()
+        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some() || self.openadr
     }
 
     fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
         if self.is_fetched() && self.file.is_none() {
             found.push(
-                "tariff: urls, folder and topic need file, which says what the documents are"
+                "tariff: urls, folder, topic and openadr need file, which says what the documents are"
                     .to_owned(),
             );
         }
@@ -506,6 +513,10 @@ impl Config {
             powerline.check(index, &mut found);
         }
         self.mqtt.check(&mut found);
+        self.openadr.check(&mut found);
+        if self.tariff.openadr && !self.openadr.is_on() {
+            found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
+        }
         self.tariff.check(&self.mqtt, &mut found);
         found
     }

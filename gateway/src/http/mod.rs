@@ -2,6 +2,7 @@
 
 mod appliances;
 mod bill;
+mod grid_events;
 mod history;
 mod home_network;
 mod prepay;
@@ -52,6 +53,8 @@ pub struct Api {
     pub appliances: crate::appliances::Board,
     /// The prepayment account, where the home pays in advance.
     pub prepay: Option<crate::prepay::Board>,
+    /// What the utility asks for.
+    pub grid: crate::grid::Board,
     /// Ends event streams.
     pub stop: CancellationToken,
     /// The receivers and the meters they hear, if there are receivers.
@@ -91,6 +94,7 @@ impl Api {
             health,
             powerline: crate::powerline::Board::default(),
             appliances: crate::appliances::Board::default(),
+            grid: crate::grid::Board::default(),
             prepay: None,
             stop,
             radio: None,
@@ -142,6 +146,7 @@ pub fn router(api: Api) -> Router {
         .merge(radio::routes())
         .merge(appliances::routes())
         .merge(usage::routes())
+        .merge(grid_events::routes())
         .merge(prepay::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

@@ -1,36 +1,31 @@
 //! Price documents over HTTP and HTTPS.
 //!
 //! Plain GET requests with the entity tag of the last answer, so that an unchanged document costs
-//! a few hundred octets. Redirects are not followed: the configuration names the place.
+//! a few hundred octets.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode, Uri};
 use jiff::{ToSpan, Zoned};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::config::TariffConfig;
 use crate::supervisor::Pulse;
+use crate::web::{Client, may_carry_secrets};
 
-/// Longest document.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Longest time for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fetches documents.
 pub(super) struct Fetcher {
-    tls: TlsConnector,
+    client: Client,
     /// Value of the header `Authorization`.
-    authorization: Option<header::HeaderValue>,
+    authorization: Option<HeaderValue>,
     /// Entity tags of the last answers by address.
-    tags: HashMap<String, header::HeaderValue>,
+    tags: HashMap<String, HeaderValue>,
 }
 
 /// What a round brought.
@@ -46,7 +41,7 @@ impl Fetcher {
         let authorization = match &config.authorization {
             Some(secret) => {
                 let text = secret.reveal().context("tariff.authorization")?;
-                let mut value = header::HeaderValue::from_str(&text)
+                let mut value = HeaderValue::from_str(&text)
                     .context("tariff.authorization: it is no header")?;
                 value.set_sensitive(true);
                 Some(value)
@@ -55,7 +50,7 @@ impl Fetcher {
         };
         let tls = crate::tls::client(config.ca_file.as_deref()).context("tariff.ca_file")?;
         Ok(Self {
-            tls: TlsConnector::from(Arc::new(tls)),
+            client: Client::new(tls),
             authorization,
             tags: HashMap::new(),
         })
@@ -107,93 +102,36 @@ impl Fetcher {
     /// A document, or nothing when it has not changed or does not exist yet.
     async fn get(&mut self, url: &str) -> anyhow::Result<Option<String>> {
         let uri: Uri = url.parse().context("tariff.urls: it is no address")?;
-        let host = uri
-            .host()
-            .context("the address names no host")?
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let secure = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port))
-            .await
-            .context("no connection")?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let authority = uri
-            .authority()
-            .context("the address names no host")?
-            .as_str();
-        let authority = authority.rsplit('@').next().unwrap_or(authority);
-        let mut request = Request::get(path)
-            .header(header::HOST, authority)
-            .header(
-                header::USER_AGENT,
-                concat!("wattle/", env!("CARGO_PKG_VERSION")),
-            )
-            .header(
-                header::ACCEPT,
-                "application/json, application/xml, text/xml;q=0.9, */*;q=0.1",
-            );
+        let mut headers = HeaderMap::new();
+        let wanted = "application/json, application/xml, text/xml;q=0.9, */*;q=0.1";
+        headers.insert(header::ACCEPT, HeaderValue::from_static(wanted));
         if let Some(tag) = self.tags.get(url) {
-            request = request.header(header::IF_NONE_MATCH, tag);
+            headers.insert(header::IF_NONE_MATCH, tag.clone());
         }
         if let Some(value) = &self.authorization {
             ensure!(
-                secure || is_local(&host),
+                may_carry_secrets(&uri),
                 "tariff.authorization is sent over https only"
             );
-            request = request.header(header::AUTHORIZATION, value);
+            headers.insert(header::AUTHORIZATION, value.clone());
         }
-        let request = request.body(Empty::<Bytes>::new())?;
-        let answer = if secure {
-            let name = rustls::pki_types::ServerName::try_from(host).context("the host's name")?;
-            exchange(
-                self.tls.connect(name, stream).await.context("TLS")?,
-                request,
-            )
-            .await?
-        } else {
-            exchange(stream, request).await?
-        };
-        let (head, body) = answer.into_parts();
-        match head.status {
+        let answer = self
+            .client
+            .send(Method::GET, &uri, headers, Bytes::new())
+            .await?;
+        match answer.status {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => return Ok(None),
             // Tomorrow's prices are asked for before they are there.
             StatusCode::NOT_FOUND => return Ok(None),
             other => bail!("the answer was {other}"),
         }
-        let body = Limited::new(body, MAX_BYTES).collect().await;
-        let body = body
-            .map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?
-            .to_bytes();
-        let text = String::from_utf8(body.into()).context("the answer is no UTF-8")?;
-        if let Some(tag) = head.headers.get(header::ETAG) {
+        let text = answer.text()?.to_owned();
+        if let Some(tag) = answer.headers.get(header::ETAG) {
             self.tags.insert(url.to_owned(), tag.clone());
         }
         Ok(Some(text))
     }
-}
-
-/// One request on one connection.
-async fn exchange<S>(
-    stream: S,
-    request: Request<Empty<Bytes>>,
-) -> anyhow::Result<hyper::Response<hyper::body::Incoming>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer's body, or when the sender is dropped.
-    tokio::spawn(connection);
-    Ok(sender.send_request(request).await?)
-}
-
-fn is_local(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Fills `{today:FORMAT}` and `{tomorrow:FORMAT}` with the home's dates; the format is strftime's.

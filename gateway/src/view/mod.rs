@@ -47,6 +47,8 @@ pub struct Sources {
     pub meters: Vec<MeterConfig>,
     /// The tariff of the moment.
     pub tariff: prices::Current,
+    /// What the utility asks for.
+    pub grid: crate::grid::Board,
     /// The gateway as the API names it.
     pub gateway: Gateway,
 }
@@ -117,6 +119,7 @@ fn differs(old: &State, new: &State) -> bool {
         || old.gas != new.gas
         || old.water != new.water
         || old.appliances != new.appliances
+        || old.grid_events != new.grid_events
         || old.prepay != new.prepay
 }
 
@@ -253,6 +256,7 @@ impl View {
             water: self.supply(Medium::Water, at),
             appliances,
             prepay: self.prepay.as_deref().cloned(),
+            grid_events: self.sources.grid.events(at),
             meters: self.meters.api(),
             notices,
         }

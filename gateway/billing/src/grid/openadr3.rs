@@ -157,14 +157,11 @@ pub fn read(text: &str) -> Result<Object, ObjectError> {
     struct Head {
         object_type: Option<String>,
         id: Option<String>,
-        #[serde(
-            alias = "programName",
-            alias = "reportName",
-            alias = "clientName",
-            alias = "venName",
-            alias = "resourceName"
-        )]
-        name: Option<String>,
+        program_name: Option<String>,
+        report_name: Option<String>,
+        client_name: Option<String>,
+        ven_name: Option<String>,
+        resource_name: Option<String>,
     }
     let text = text.trim_start_matches('\u{feff}');
     // Whether it is JSON at all comes first, so that a cut document is never called invalid.
@@ -175,16 +172,22 @@ pub fn read(text: &str) -> Result<Object, ObjectError> {
         object_type: Option<String>,
     }
     let kind: Kind = of_kind(text)?;
+    let named = |name: fn(Head) -> Option<String>| {
+        let head: Head = of_kind(text)?;
+        Ok(Object::Other(Named {
+            object_type: head.object_type.clone().unwrap_or_default(),
+            id: head.id.clone(),
+            name: name(head),
+        }))
+    };
     match kind.object_type.as_deref() {
         None | Some("EVENT") => Ok(Object::Event(Box::new(event(text)?))),
-        Some("PROGRAM" | "REPORT" | "SUBSCRIPTION" | "VEN" | "RESOURCE") => {
-            let head: Head = of_kind(text)?;
-            Ok(Object::Other(Named {
-                object_type: head.object_type.unwrap_or_default(),
-                id: head.id,
-                name: head.name,
-            }))
-        }
+        Some("PROGRAM") => named(|head| head.program_name),
+        // A report need not have a name, its client must.
+        Some("REPORT") => named(|head| head.report_name.or(head.client_name)),
+        Some("SUBSCRIPTION") => named(|head| head.client_name),
+        Some("VEN") => named(|head| head.ven_name),
+        Some("RESOURCE") => named(|head| head.resource_name),
         Some(other) => Err(ObjectError::Unsupported(other.chars().take(64).collect())),
     }
 }
@@ -391,6 +394,10 @@ mod tests {
             panic!("no VEN");
         };
         assert_eq!(ven.name.as_deref(), Some("home"));
+        let report = r#"{"objectType":"REPORT","id":"r","clientName":"home","reportName":"usage"}"#;
+        assert!(
+            matches!(read(report), Ok(Object::Other(report)) if report.name.as_deref() == Some("usage"))
+        );
         assert!(matches!(
             read(r#"{"objectType":"PARTY"}"#),
             Err(ObjectError::Unsupported(_))

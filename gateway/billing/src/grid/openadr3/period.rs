@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Start {
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text == FOREVER {
+        if text.starts_with(FOREVER) {
             return Ok(Self::Forever);
         }
         let wrong = || de::Error::custom(format!("{text:?} is no duration such as PT1H"));
