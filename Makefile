@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills screenshots test-upstream
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -91,6 +91,10 @@ test-kills: ## kill the daemon KILLS times (default 200): no invocation counter 
 	@image/install-packages build test
 	cargo build --locked -p gateway --bin wattle
 	WATTLE_KILLS=$(or $(KILLS),200) cargo test --locked -p e2e --test dlms no_kill -- --nocapture
+
+test-dribble: ## a load profile whose bytes come 5 ms apart, with losses, damage and noise (ten minutes)
+	@image/install-packages build test
+	WATTLE_DRIBBLE_MS=5 WATTLE_DRIBBLE_ROWS=2880 cargo test --locked -p meter-link --test dlms_client bytes_come -- --nocapture
 
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build

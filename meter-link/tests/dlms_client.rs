@@ -285,15 +285,31 @@ fn wrong_keys_and_passwords_are_told() {
     );
 }
 
-/// Bytes that dribble in, with losses and noise between.
+/// Bytes that dribble in, with losses and noise between. `make test-dribble` reads the whole profile
+/// with five milliseconds from byte to byte.
 #[test]
 fn bytes_come_one_by_one() {
-    let faults = [&FAULTS[..], &["--dribble", "1", "--rows", "100"]].concat();
+    let given = |name, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
+    let dribble_ms = given("WATTLE_DRIBBLE_MS", "1");
+    let rows = given("WATTLE_DRIBBLE_ROWS", "100");
+    let slowly = [
+        "--dribble",
+        &dribble_ms,
+        "--rows",
+        &rows,
+        "--seconds",
+        "7200",
+    ];
+    let faults = [&FAULTS[..], &slowly].concat();
     let Some(meter) = Meter::start(Reached::Hdlc, "gmac", &faults) else {
         return;
     };
     let ran = run(&meter, [profile()]);
-    check(&rows_of(ran.events), 100);
+    check(&rows_of(ran.events), rows.parse().unwrap());
+    println!(
+        "{dribble_ms} ms from byte to byte: {rows} rows in {:?}, {:?}",
+        ran.took, ran.counts
+    );
 }
 
 /// Only what is missing crosses the line.

@@ -58,6 +58,14 @@ impl PacketSocket {
     /// # Errors
     /// When there is no such interface, or the process may not.
     pub fn open(interface: &str) -> Result<Self, OpenError> {
+        Self::open_type(interface, ETHERTYPE)
+    }
+
+    /// The same for frames of another Ethernet type.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::open`].
+    pub fn open_type(interface: &str, ethertype: u16) -> Result<Self, OpenError> {
         let io_error = |source: io::Error| {
             if source.kind() == io::ErrorKind::PermissionDenied {
                 OpenError::NotPermitted
@@ -74,7 +82,7 @@ impl PacketSocket {
             known: known_interfaces(),
         })?;
         let mac = address.addr().unwrap_or_default();
-        let protocol = Protocol::from(i32::from(ETHERTYPE.to_be()));
+        let protocol = Protocol::from(i32::from(ethertype.to_be()));
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).map_err(io_error)?;
         socket.set_nonblocking(true).map_err(io_error)?;
         bind(socket.as_raw_fd(), &address).map_err(|error| io_error(error.into()))?;

@@ -22,7 +22,7 @@ pub const LOCAL_ADAPTER: [u8; 6] = [0x00, 0xB0, 0x52, 0x00, 0x00, 0x01];
 const SW_VER_REQ: MmType = MmType(0xA000);
 const SW_VER_CNF: MmType = MmType(0xA001);
 const NW_INFO_REQ: MmType = MmType(0xA038);
-const NW_INFO_CNF: MmType = MmType(0xA039);
+pub(super) const NW_INFO_CNF: MmType = MmType(0xA039);
 const SET_KEY_REQ: MmType = MmType(0x6008);
 const SET_KEY_CNF: MmType = MmType(0x6009);
 
@@ -417,7 +417,7 @@ fn version_request(source: [u8; 6], destination: [u8; 6]) -> Vec<u8> {
     mme.to_frame()
 }
 
-fn network_request(source: [u8; 6]) -> Vec<u8> {
+pub(super) fn network_request(source: [u8; 6]) -> Vec<u8> {
     let mme = Mme {
         destination: LOCAL_ADAPTER,
         source,
@@ -470,7 +470,7 @@ fn local_station(mac: [u8; 6], tei: u8) -> Station {
 }
 
 /// The first network in an adapter's answer: adapters are in one at most.
-fn network(fields: &Record, local: [u8; 6]) -> Option<Network> {
+pub(super) fn network(fields: &Record, local: [u8; 6]) -> Option<Network> {
     let Some(Value::List(networks)) = fields.field("networks") else {
         return None;
     };

@@ -32,6 +32,7 @@ pub fn write_fields(mmtype: MmType, fields: &Record) -> Result<Vec<u8>, Unwritab
 
 fn standard(mmtype: MmType) -> Option<&'static [Field]> {
     Some(match mmtype.0 {
+        0x0015 => DISCOVER_LIST_CNF,
         0x6002 => UNASSOCIATED_STA_IND,
         0x6007 => ENCRYPTED_PAYLOAD_RSP,
         0x6008 => SET_KEY_REQ,
@@ -39,6 +40,7 @@ fn standard(mmtype: MmType) -> Option<&'static [Field]> {
         0x600C => GET_KEY_REQ,
         0x600D => GET_KEY_CNF,
         0x6021 => BRG_INFO_CNF,
+        0x6035 => STA_CAP_CNF,
         0x6039 => CM_NW_INFO_CNF,
         0x6049 => NW_STATS_CNF,
         0x6064 => SLAC_PARAM_REQ,
@@ -52,6 +54,8 @@ fn standard(mmtype: MmType) -> Option<&'static [Field]> {
         0x607C => SLAC_MATCH_REQ,
         0x607D => SLAC_MATCH_CNF,
         0x6086 => ATTEN_PROFILE_IND,
+        0x8000 => PB_ENC_REQ,
+        0x8001 => PB_ENC_CNF,
         _ => return None,
     })
 }
@@ -59,6 +63,12 @@ fn standard(mmtype: MmType) -> Option<&'static [Field]> {
 fn vendor(mmtype: MmType, mmv: u8, oui: [u8; 3]) -> Option<&'static [Field]> {
     Some(match (mmtype.0, mmv, oui) {
         (0xA001, _, OUI_QUALCOMM) => SW_VER_CNF,
+        (0xA01D, _, OUI_QUALCOMM) => RS_DEV_CNF,
+        (0xA020, 0, OUI_QUALCOMM) => WR_MOD_REQ,
+        (0xA021, 0, OUI_QUALCOMM) => WR_MOD_CNF,
+        (0xA024, 0, OUI_QUALCOMM) => RD_MOD_REQ,
+        (0xA025, 0, OUI_QUALCOMM) => RD_MOD_CNF,
+        (0xA030, 0, OUI_QUALCOMM) => LNK_STATS_REQ,
         (0xA039, 1.., OUI_QUALCOMM) => NW_INFO_CNF,
         (0xA06D, _, OUI_QUALCOMM) => ENET_SETTINGS_CNF,
         (_, _, OUI_QUALCOMM | [0, 0, 0]) if mmtype.0 == ATTEN_CHAR | 2 => VS_ATTEN_CHAR_IND,
@@ -72,6 +82,10 @@ const fn u8(name: &'static str) -> Field {
 
 const fn u16(name: &'static str) -> Field {
     Field::new(name, Kind::Unsigned(2))
+}
+
+const fn u32(name: &'static str) -> Field {
+    Field::new(name, Kind::Unsigned(4))
 }
 
 const fn octets(name: &'static str, count: u8) -> Field {
@@ -91,7 +105,94 @@ const AAG: Field = Field::new(
     Kind::Each(Count::Field("num_groups"), &Kind::Unsigned(1)),
 );
 
+const DISCOVER_LIST_CNF: &[Field] = &[
+    Field::new(
+        "stations",
+        Kind::Groups(Count::Prefix(1), DISCOVERED_STATION),
+    ),
+    Field::new(
+        "networks",
+        Kind::Groups(Count::Prefix(1), DISCOVERED_NETWORK),
+    ),
+];
+
+const DISCOVERED_STATION: &[Field] = &[
+    mac("mac"),
+    u8("tei"),
+    u8("same_network"),
+    u8("snid"),
+    reserved(1),
+    u8("cco_capability"),
+    u8("signal_level"),
+];
+
+const DISCOVERED_NETWORK: &[Field] = &[
+    octets("nid", 7),
+    u8("snid"),
+    u8("hybrid_mode"),
+    u8("num_beacon_slots"),
+    u8("cco_status"),
+    u16("beacon_offset"),
+];
+
 const UNASSOCIATED_STA_IND: &[Field] = &[octets("nid", 7), u8("cco_capability")];
+
+const STA_CAP_CNF: &[Field] = &[
+    u8("av_version"),
+    mac("mac"),
+    octets("oui", 3),
+    u8("auto_connect"),
+    u8("smoothing"),
+    u8("cco_capability"),
+    u8("proxy_capability"),
+    u8("backup_cco_capability"),
+    u8("soft_handover"),
+    u8("two_symbol_frame_control"),
+    u16("max_fl_av"),
+    u8("homeplug_1_1_capability"),
+    u8("homeplug_1_0_interoperability"),
+    u8("regulatory_capability"),
+    u8("bidirectional_bursting"),
+    u16("implementation_version"),
+];
+
+const PB_ENC_REQ: &[Field] = &[u8("action")];
+
+const PB_ENC_CNF: &[Field] = &[u8("status"), u8("avln_status")];
+
+const RS_DEV_CNF: &[Field] = &[u8("status")];
+
+const WR_MOD_REQ: &[Field] = &[
+    u8("module_id"),
+    reserved(1),
+    u16("length"),
+    u32("offset"),
+    u32("checksum"),
+    Field::new("data", Kind::Rest),
+];
+
+const WR_MOD_CNF: &[Field] = &[
+    u8("status"),
+    u8("module_id"),
+    reserved(1),
+    u16("length"),
+    u32("offset"),
+];
+
+const RD_MOD_REQ: &[Field] = &[u8("module_id"), reserved(1), u16("length"), u32("offset")];
+
+const RD_MOD_CNF: &[Field] = &[
+    u8("status"),
+    reserved(3),
+    u8("module_id"),
+    reserved(1),
+    u16("length"),
+    u32("offset"),
+    u32("checksum"),
+    Field::new("data", Kind::Rest),
+];
+
+const LNK_STATS_REQ: &[Field] = &[u8("control"), u8("direction"), u8("link_id"), mac("mac")];
 
 const CM_NW_INFO_CNF: &[Field] = &[Field::new(
     "networks",

@@ -28,7 +28,7 @@ pub struct Mme<'a> {
     pub mmtype: MmType,
     /// Which part of a message it is; only from version 1 on.
     pub fragment: Option<Fragment>,
-    /// Whose vendor message it is (A000 to BFFF).
+    /// Whose vendor message it is (A000 to BFFF); of a fragmented one only in its first part.
     pub oui: Option<[u8; 3]>,
     /// What follows the header, with the octets that fill up the frame.
     pub payload: &'a [u8],
@@ -93,7 +93,9 @@ impl<'a> Mme<'a> {
         } else {
             None
         };
-        let oui = if mmtype.is_vendor() {
+        // It is part of what is sent in fragments, and so stands in the first of them.
+        let is_first = fragment.is_none_or(|fragment| fragment.index == 0);
+        let oui = if mmtype.is_vendor() && is_first {
             let octets = reader.octets(3, "oui")?;
             Some(octets.try_into().unwrap_or_default())
         } else {
@@ -153,7 +155,7 @@ mod tests {
             mmv: 1,
             mmtype: MmType(0xA038),
             fragment: Some(Fragment {
-                index: 1,
+                index: 0,
                 count: 2,
                 sequence: 7,
             }),
@@ -166,7 +168,7 @@ mod tests {
     fn a_frame_reads_as_it_was_written() {
         let frame = sample().to_frame();
         assert_eq!(frame.len(), 60);
-        assert_eq!(frame.get(14..20), Some(&[1, 0x38, 0xA0, 0x21, 7, 0][..]));
+        assert_eq!(frame.get(14..20), Some(&[1, 0x38, 0xA0, 0x20, 7, 0][..]));
         let read = Mme::parse(&frame).expect("it is whole");
         assert_eq!(read.payload.get(..3), Some(&[1, 2, 3][..]));
         assert_eq!(

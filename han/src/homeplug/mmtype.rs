@@ -6,7 +6,7 @@ use std::fmt;
 use super::OUI_QUALCOMM;
 
 /// The type of a management message, with what it is of an exchange in its two lowest bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MmType(pub u16);
 
 /// What a message is within an exchange.

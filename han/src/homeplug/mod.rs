@@ -4,6 +4,8 @@
 //! adapters. [`Mme`] reads and writes its header (HomePlug AV specification 1.1, 11.1), [`name`]
 //! knows the message types, and [`fields`] reads those whose layout is public. [`keys`] makes the
 //! keys of a network from its password, [`slac`] matches a car and its charging station.
+//! [`Reassembler`] puts messages together that came in several frames; adapters of Broadcom's make
+//! have messages of their own ([`mediaxtream`]).
 //!
 //! Left out: the power line itself (beacons, tone maps), which is the adapters' business, and
 //! encrypted payloads.
@@ -24,13 +26,17 @@
 //! ```
 
 pub mod avln;
+mod fragments;
 pub mod keys;
 mod layouts;
+pub mod mediaxtream;
 mod mme;
 mod mmtype;
+pub mod push_button;
 mod session;
 pub mod slac;
 
+pub use fragments::{Reassembler, Whole};
 pub use layouts::{fields, write_fields};
 pub use mme::{ETHERTYPE, Fragment, Mme, MmeError, OUI_QUALCOMM};
 pub use mmtype::{MmType, Variant, name};

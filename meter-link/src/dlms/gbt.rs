@@ -15,14 +15,18 @@ pub enum BlockError {
         found: u16,
     },
     /// The message has grown longer than can be kept.
-    #[error("the blocks are more than {MAX_MESSAGE} bytes")]
-    TooLong,
+    #[error("the blocks are more than {limit} bytes")]
+    TooLong {
+        /// Most bytes that are kept of it.
+        limit: usize,
+    },
 }
 
-/// Most bytes that are kept of one message.
+/// Most bytes that are kept of one message that is pushed.
 pub const MAX_MESSAGE: usize = 256 * 1024;
 
-/// Blocks of one message as they come from a sender that pushes: in order, none twice.
+/// Blocks of one message: in order, none twice. A sender that pushes repeats none; the client, who can
+/// ask for one again, gives only what is [expected](Blocks::expected).
 ///
 /// ```
 /// use meter_link::dlms::apdu::BlockTransfer;
@@ -35,13 +39,30 @@ pub const MAX_MESSAGE: usize = 256 * 1024;
 /// assert_eq!(blocks.take(&block(2, true, &[3]))?, Some(vec![1, 2, 3]));
 /// # Ok::<(), meter_link::dlms::gbt::BlockError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Blocks {
     octets: Vec<u8>,
     taken: u16,
+    limit: usize,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self::up_to(MAX_MESSAGE)
+    }
 }
 
 impl Blocks {
+    /// Blocks of a message of at most so many bytes.
+    #[must_use]
+    pub const fn up_to(limit: usize) -> Self {
+        Self {
+            octets: Vec::new(),
+            taken: 0,
+            limit,
+        }
+    }
+
     /// Takes the next block; gives the message with the last one.
     ///
     /// # Errors
@@ -49,19 +70,24 @@ impl Blocks {
     pub fn take(&mut self, block: &BlockTransfer) -> Result<Option<Vec<u8>>, BlockError> {
         let expected = self.taken.wrapping_add(1);
         if block.number != expected {
-            *self = Self::default();
+            *self = Self::up_to(self.limit);
             return Err(BlockError::Missing {
                 expected,
                 found: block.number,
             });
         }
-        if self.octets.len() + block.octets.len() > MAX_MESSAGE {
-            *self = Self::default();
-            return Err(BlockError::TooLong);
+        if self.octets.len() + block.octets.len() > self.limit {
+            let limit = self.limit;
+            *self = Self::up_to(limit);
+            return Err(BlockError::TooLong { limit });
         }
         self.taken = expected;
         self.octets.extend_from_slice(&block.octets);
-        Ok(block.last.then(|| std::mem::take(self).octets))
+        let whole = block.last.then(|| std::mem::take(&mut self.octets));
+        if whole.is_some() {
+            self.taken = 0;
+        }
+        Ok(whole)
     }
 
     /// True while a message has begun.

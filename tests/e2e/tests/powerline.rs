@@ -230,6 +230,27 @@ fn a_network_is_joined_by_its_password_alone() -> anyhow::Result<()> {
     carried
 }
 
+#[test]
+fn two_pressed_buttons_make_a_network() -> anyhow::Result<()> {
+    if let Some(reason) = missing() {
+        println!("skipped: {reason}");
+        return Ok(());
+    }
+    let passwords = ["--password", "factory word", "--password", "house word"];
+    let line = Line::new("button", &passwords)?;
+    // The other button is pressed by another tool.
+    let output = line.output(Path::new("plctool"), &["-i", "h1", "-B", "join"])?;
+    let pressed = [output.stdout, output.stderr].concat();
+    let pressed = String::from_utf8_lossy(&pressed);
+    ensure!(pressed.contains("Joining"), "{pressed}");
+    let joined = line.wattle(&["--push-button"])?;
+    ensure!(
+        joined["event"] == "joined" && stations(&joined).len() == 2,
+        "{joined}"
+    );
+    Ok(())
+}
+
 const PEV: &str = "[default]\nvehicle identifier = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\
     network membership key = 50D3E4933F855B7040784DF815AA8DB7\n\
     network identifier = B0F2E695666B03\nattenuation threshold = 40\nmsound pause = 20\n\

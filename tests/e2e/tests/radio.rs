@@ -163,14 +163,14 @@ fn eight_meters_through_two_sticks() -> anyhow::Result<()> {
     let volume: Decimal = gas["total_m3"].to_string().parse()?;
     assert_eq!(energy, (volume * Decimal::new(1064, 2)).round_dp(3));
     assert!(gas["at"]["volume_flow_m3h"].is_string(), "{gas}");
-    told(
+    let water = told(
         &listener,
         &air,
         "10000002",
         "8SIM0110000002",
         ("total_m3", 1_000),
     )?;
-    told(
+    let hot_water = told(
         &listener,
         &air,
         "10000003",
@@ -180,8 +180,8 @@ fn eight_meters_through_two_sticks() -> anyhow::Result<()> {
     let kwh = ("total_energy_consumption_kwh", 1_000);
     let heating = told(&listener, &air, "10000004", "6SIM0110000004", kwh)?;
     assert_eq!(heating["flow_temperature_c"].to_string(), "55.0");
-    told(&listener, &air, "10000005", "6SIM0110000005", kwh)?;
-    told(&listener, &air, "10000006", "1SIM0110000006", kwh)?;
+    let boiler = told(&listener, &air, "10000005", "6SIM0110000005", kwh)?;
+    let lift = told(&listener, &air, "10000006", "1SIM0110000006", kwh)?;
     let radiator = told(
         &listener,
         &air,
@@ -194,7 +194,11 @@ fn eight_meters_through_two_sticks() -> anyhow::Result<()> {
     let configs = listener.ending("/config");
     for (serial, state) in [
         ("7sim0110000001", &gas),
+        ("8sim0110000002", &water),
+        ("9sim0110000003", &hot_water),
         ("6sim0110000004", &heating),
+        ("6sim0110000005", &boiler),
+        ("1sim0110000006", &lift),
         ("4sim0110000007", &radiator),
     ] {
         for field in state.as_object().context("an object")?.keys() {

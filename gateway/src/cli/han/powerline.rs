@@ -9,6 +9,8 @@ use ::han::homeplug::avln::{Join, JoinEvent, Network, Role, Station, Survey, Sur
 use ::han::homeplug::keys::{
     NetworkKey, SecurityLevel, network_identifier, network_membership_key,
 };
+use ::han::homeplug::mediaxtream::{self, Adapter, Discovery};
+use ::han::homeplug::push_button::{PushButton, PushButtonEvent};
 use ::han::homeplug::slac::{Ev, EvConfig, EvEvent, Evse, EvseConfig, EvseEvent, Match};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -28,6 +30,10 @@ pub(super) struct PowerlineArgs {
     /// Join the network of this password first; '-' reads it from standard input
     #[arg(long, value_name = "PASSWORD|-")]
     join: Option<String>,
+
+    /// Press the adapter's button first: press that of another within two minutes
+    #[arg(long, conflicts_with = "join")]
+    push_button: bool,
 }
 
 /// A side of SLAC.
@@ -75,10 +81,68 @@ pub(super) fn powerline(args: &PowerlineArgs) -> anyhow::Result<(Object, bool)> 
             let came = run(&socket, &mut join, ControlFlow::Break).await?;
             return Ok(joined(came));
         }
+        if args.push_button {
+            let mut button = PushButton::new(socket.mac(), Instant::now());
+            let came = run(&socket, &mut button, |event| match event {
+                PushButtonEvent::Pressed => {
+                    eprintln!("wattle: pressed; now the button of the other adapter");
+                    ControlFlow::Continue(())
+                }
+                other => ControlFlow::Break(other),
+            });
+            return Ok(pushed(came.await?));
+        }
         let mut survey = Survey::new(socket.mac(), Instant::now());
         let found = run(&socket, &mut survey, ControlFlow::Break).await?;
+        if found == SurveyEvent::Nothing {
+            let socket = PacketSocket::open_type(&args.interface, mediaxtream::ETHERTYPE)?;
+            let mut discovery = Discovery::new(socket.mac(), Instant::now());
+            let adapters = run(&socket, &mut discovery, ControlFlow::Break).await?;
+            if !adapters.is_empty() {
+                return Ok((of_broadcom(&adapters), true));
+            }
+        }
         Ok(surveyed(found))
     })
+}
+
+fn pushed(came: PushButtonEvent) -> (Object, bool) {
+    let failed = |status, reason| (Object::failed(PROTOCOL, status, reason), false);
+    match came {
+        PushButtonEvent::Joined(network) => {
+            let mut object = listed(&network);
+            object.set("event", "joined");
+            (object, true)
+        }
+        PushButtonEvent::Pressed | PushButtonEvent::Nobody => failed(
+            "alone",
+            "no button of another adapter was pressed within two minutes",
+        ),
+        PushButtonEvent::Refused => failed(
+            "refused",
+            "the adapter does not take part in joining by button; join by password",
+        ),
+        PushButtonEvent::NoAdapter => failed("no_adapter", "no adapter answers"),
+    }
+}
+
+/// Adapters that have no HomePlug messages of their own.
+fn of_broadcom(adapters: &[Adapter]) -> Object {
+    let mut object = Object::message(PROTOCOL);
+    object.set("event", "mediaxtream");
+    let stations = adapters.iter().map(|adapter| {
+        let rates = adapter.rates.iter().map(|(mac, tx, rx)| {
+            json!({ "mac": Value::Mac(*mac).to_string(), "tx_mbit": tx, "rx_mbit": rx })
+        });
+        json!({
+            "mac": Value::Mac(adapter.mac).to_string(),
+            "is_local": adapter.side == mediaxtream::Side::Ethernet,
+            "name": adapter.name,
+            "rates": rates.collect::<Json>(),
+        })
+    });
+    object.set("stations", stations.collect::<Json>());
+    object
 }
 
 /// Plays a side of SLAC and prints each match as it is made.

@@ -3,18 +3,26 @@
 use super::error::ClientError;
 use super::exchange::MAX_VALUE;
 use crate::dlms::apdu::BlockTransfer;
+use crate::dlms::gbt;
 
 /// Blocks taken without an answer.
 const WINDOW: u8 = 8;
 
-/// Puts an answer together out of blocks.
-#[derive(Debug, Default)]
+/// Puts an answer together out of blocks, and asks for those that are missing.
+#[derive(Debug)]
 pub(super) struct Blocks {
-    octets: Vec<u8>,
-    /// The last block that came in order.
-    received: u16,
+    message: gbt::Blocks,
     /// Blocks of our own.
     sent: u16,
+}
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self {
+            message: gbt::Blocks::up_to(MAX_VALUE),
+            sent: 0,
+        }
+    }
 }
 
 /// What follows from a block.
@@ -28,28 +36,23 @@ pub(super) struct Taken {
 
 impl Blocks {
     pub(super) fn take(&mut self, block: &BlockTransfer) -> Result<Taken, ClientError> {
-        if block.number == 1 && self.received != 0 {
-            *self = Self {
-                sent: self.sent,
-                ..Self::default()
-            };
+        if block.number == 1 && self.message.is_inside() {
+            self.message = gbt::Blocks::up_to(MAX_VALUE);
         }
-        if block.number == self.received + 1 {
-            if self.octets.len() + block.octets.len() > MAX_VALUE {
-                return Err(ClientError::TooLong(MAX_VALUE));
-            }
-            self.octets.extend_from_slice(&block.octets);
-            self.received = block.number;
-            if block.last {
-                let whole = std::mem::take(&mut self.octets);
-                *self = Self::default();
+        if block.number == self.message.expected() {
+            let whole = self.message.take(block);
+            let whole = whole.map_err(|_| ClientError::TooLong(MAX_VALUE))?;
+            if whole.is_some() {
+                self.sent = 0;
                 return Ok(Taken {
-                    whole: Some(whole),
+                    whole,
                     answer: None,
                 });
             }
         }
-        if self.received == u16::MAX {
+        // The last block that came in order; numbers do not begin anew.
+        let received = self.message.expected().wrapping_sub(1);
+        if received == u16::MAX {
             return Err(ClientError::TooLong(MAX_VALUE));
         }
         // More comes by itself while the meter streams. Otherwise it waits to hear what came; a
@@ -64,7 +67,7 @@ impl Blocks {
                 streaming: false,
                 window: WINDOW,
                 number: self.sent,
-                acknowledged: self.received,
+                acknowledged: received,
                 octets: Vec::new(),
             }),
             whole: None,

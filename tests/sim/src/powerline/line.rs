@@ -30,6 +30,7 @@ pub struct PowerLine {
 }
 
 const SET_KEY_REQ: u16 = 0x6008;
+const PUSH_BUTTON_REQ: u16 = 0x8000;
 const SOUND_IND: u16 = 0x6076;
 /// CM_SLAC_PARAM to CM_ATTEN_PROFILE: between hosts, whatever their networks.
 const SLAC: std::ops::RangeInclusive<u16> = 0x6064..=0x6087;
@@ -103,6 +104,9 @@ impl PowerLine {
         if modem.is_addressed(mme.destination) {
             if mme.mmtype.0 == SET_KEY_REQ {
                 self.set_key(port, mme, now, out);
+            } else if mme.mmtype.0 == PUSH_BUTTON_REQ {
+                out.push((port, modem.button_confirmation(mme)));
+                self.press(port, now);
             } else if let Some(answer) = modem.answer(mme, &self.peers(port, now)) {
                 out.push((port, answer));
             }
@@ -122,6 +126,27 @@ impl PowerLine {
             .iter()
             .position(|modem| modem.mac == peer.modem.mac)?;
         peer.modem.answer(mme, &self.peers(index, now))
+    }
+
+    /// Presses the button of an adapter. The second one that is pressed takes the key of the first.
+    pub fn press(&mut self, port: usize, now: Instant) {
+        let other = self
+            .modems
+            .iter()
+            .enumerate()
+            .find(|(index, modem)| *index != port && modem.is_pressed(now))
+            .map(|(index, modem)| (index, modem.key.clone()));
+        let Some(modem) = self.modems.get_mut(port) else {
+            return;
+        };
+        modem.pressed = Some(now);
+        if let Some((index, key)) = other {
+            modem.take_key(key, now);
+            modem.pressed = None;
+            if let Some(first) = self.modems.get_mut(index) {
+                first.pressed = None;
+            }
+        }
     }
 
     fn set_key(
@@ -219,6 +244,7 @@ mod tests {
     use han::homeplug::Session;
     use han::homeplug::avln::{Join, JoinEvent, Survey, SurveyEvent};
     use han::homeplug::keys::network_membership_key;
+    use han::homeplug::push_button::{PushButton, PushButtonEvent};
 
     use super::*;
 
@@ -266,6 +292,60 @@ mod tests {
         assert!(adapters.iter().all(|station| station.version.is_some()));
         let bridged = network.and_then(|network| network.stations.get(1)?.bridged_mac);
         assert_eq!(bridged, Some(HOSTS[1]));
+    }
+
+    #[test]
+    fn two_pressed_buttons_make_a_network() {
+        for other_first in [true, false] {
+            let now = Instant::now();
+            let mut line = line(["one word", "another word"], Faults::default());
+            if other_first {
+                line.press(1, now);
+            }
+            let mut button = PushButton::new(HOSTS[0], now);
+            let pressed = run(&mut line, &mut button, now);
+            assert_eq!(pressed, Some(PushButtonEvent::Pressed));
+            let later = now + Duration::from_secs(60);
+            if !other_first {
+                line.press(1, later);
+            }
+            let joined = run(&mut line, &mut button, later);
+            let Some(PushButtonEvent::Joined(network)) = joined else {
+                panic!("{joined:?}");
+            };
+            assert_eq!(network.stations.len(), 2);
+            assert_eq!(line.modems()[0].key, line.modems()[1].key);
+        }
+    }
+
+    #[test]
+    fn a_button_pressed_alone_makes_none() {
+        let now = Instant::now();
+        let mut line = line(["one word", "another word"], Faults::default());
+        // A button that was pressed too long ago does not count.
+        line.press(1, now);
+        let later = now + Duration::from_secs(130);
+        let mut button = PushButton::new(HOSTS[0], later);
+        assert_eq!(
+            run(&mut line, &mut button, later),
+            Some(PushButtonEvent::Pressed)
+        );
+        assert_eq!(
+            run(&mut line, &mut button, later),
+            Some(PushButtonEvent::Nobody)
+        );
+        let mut silent = self::line(
+            ["a", "b"],
+            Faults {
+                silent: true,
+                ..Faults::default()
+            },
+        );
+        let mut button = PushButton::new(HOSTS[0], now);
+        assert_eq!(
+            run(&mut silent, &mut button, now),
+            Some(PushButtonEvent::NoAdapter)
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ use han::{Record, Value};
 const DEVICE_ID: u8 = 0x22;
 /// An adapter is silent for so long after it has taken a key.
 const RESET: Duration = Duration::from_millis(600);
+/// So long does a pressed button count.
+const BUTTON: Duration = Duration::from_secs(120);
 /// How many groups of carriers an adapter measures.
 pub(super) const GROUPS: u8 = 58;
 
@@ -28,6 +30,8 @@ pub struct Modem {
     /// The host that it has seen at its port.
     pub(super) host: Option<[u8; 6]>,
     pub(super) silent_until: Option<Instant>,
+    /// When its button was pressed.
+    pub(super) pressed: Option<Instant>,
 }
 
 /// Another adapter as this one knows it.
@@ -47,6 +51,7 @@ impl Modem {
             version: "MAC-QCA7005-1.1.0.727-02-20130826-SIMULATED".to_owned(),
             host: None,
             silent_until: None,
+            pressed: None,
         }
     }
 
@@ -93,6 +98,17 @@ impl Modem {
             }
             _ => None,
         }
+    }
+
+    /// Whether its button was pressed and counts still.
+    pub(super) fn is_pressed(&self, now: Instant) -> bool {
+        self.pressed
+            .is_some_and(|pressed| now.saturating_duration_since(pressed) < BUTTON)
+    }
+
+    /// The confirmation that a pressed button counts.
+    pub(super) fn button_confirmation(&self, mme: &Mme<'_>) -> Vec<u8> {
+        self.standard(mme, &[0, 0])
     }
 
     /// The confirmation of a key; `result` is 1 when it says that it was taken.
