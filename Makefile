@@ -96,6 +96,11 @@ test-dribble: ## a load profile whose bytes come 5 ms apart, with losses, damage
 	@image/install-packages build test
 	WATTLE_DRIBBLE_MS=5 WATTLE_DRIBBLE_ROWS=2880 cargo test --locked -p meter-link --test dlms_client bytes_come -- --nocapture
 
+.PHONY: test-zigbee
+test-zigbee: ## zigbee-herdsman and bellows accept the simulated Zigbee stick (EZSP 13 and 14)
+	@image/install-packages build test zigbee
+	@tests/zigbee/run
+
 fuzz: ## try every decoder with made-up bytes, SECONDS each (default 20)
 	@image/install-packages build
 	@tests/fuzz

@@ -47,6 +47,8 @@ pub enum Kind {
     Each(Count, &'static Kind),
     /// Groups of fields.
     Groups(Count, &'static [Field]),
+    /// A structure within the message.
+    Structure(&'static [Field]),
     /// Octets that are reserved or say what the message says elsewhere. Written as zeros.
     Reserved(u8),
 }
@@ -270,6 +272,7 @@ impl<'a> Reader<'a> {
                 }
                 Value::List(groups)
             }
+            Kind::Structure(fields) => Value::Record(self.record(fields)?),
             // Neither is a value of its own.
             Kind::Bits(..) | Kind::Reserved(_) => Value::Null,
         })
@@ -440,6 +443,7 @@ fn write_value(
                 write_value(*item, value, field, out)?;
             }
         }
+        (Kind::Structure(fields), Value::Record(record)) => write(fields, record, out)?,
         (Kind::Groups(count, fields), Value::List(groups)) => {
             if let Count::Prefix(octets) = count {
                 write_count(groups.len(), octets, field, out)?;

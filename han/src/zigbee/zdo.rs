@@ -3,7 +3,7 @@
 //! The cluster names the request, the same with its highest bit set the answer; the first octet of
 //! either is the number that both have in common.
 
-use crate::layout::{Count, Field, Kind, Reader, Truncated, When};
+use crate::layout::{Count, Field, Kind, Reader, Truncated, Unwritable, When, write};
 use crate::value::{Record, Value};
 
 /// A request, an answer or an announcement.
@@ -67,6 +67,37 @@ impl<'a> Message<'a> {
             extra: reader.rest(),
         })
     }
+}
+
+/// A message as an APS payload. The length of a simple descriptor is made here.
+///
+/// # Errors
+/// When no table knows the message, or a field is missing or does not fit.
+pub fn encode(cluster: u16, tsn: u8, fields: &Record) -> Result<Vec<u8>, Unwritable> {
+    let message = MESSAGES.iter().find(|(known, ..)| *known == cluster);
+    let (.., layout) = message.ok_or(Unwritable { field: "cluster" })?;
+    let mut out = vec![tsn];
+    let status = fields.number("status").unwrap_or(0);
+    if status != 0 {
+        // What failed says no more than whom it was about.
+        let told = layout.get(..2).unwrap_or_default();
+        write(told, fields, &mut out)?;
+        if cluster == 0x8004 || cluster == 0x8005 {
+            out.push(0);
+        }
+        return Ok(out);
+    }
+    let Some(at) = layout.iter().position(|field| field.name == "length") else {
+        write(layout, fields, &mut out)?;
+        return Ok(out);
+    };
+    let (before, rest) = layout.split_at(at);
+    let mut descriptor = Vec::new();
+    write(rest.get(1..).unwrap_or_default(), fields, &mut descriptor)?;
+    write(before, fields, &mut out)?;
+    out.push(u8::try_from(descriptor.len()).map_err(|_| Unwritable { field: "length" })?);
+    out.extend(descriptor);
+    Ok(out)
 }
 
 /// The length of a descriptor is said by its fields.
@@ -297,6 +328,23 @@ mod tests {
         );
         assert_eq!(fields(0x8004, &[7, 0x81]), "{status: 129}");
         assert!(Message::decode(0x8004, &[7, 0, 0x1B, 0x7A]).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let whole = [
+            7, 0, 0x1B, 0x7A, 10, 3, 0x04, 0x01, 0x51, 0x00, 1, 1, 0x06, 0x00, 0,
+        ];
+        let message = Message::decode(0x8004, &whole).expect("it is whole");
+        assert_eq!(
+            encode(0x8004, 7, &message.fields).as_deref(),
+            Ok(&whole[..])
+        );
+        let bind = [
+            1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x02, 0x07, 3, 2, 0, 0, 0, 0, 0, 0, 0, 1,
+        ];
+        let message = Message::decode(0x0021, &bind).expect("it is whole");
+        assert_eq!(encode(0x0021, 1, &message.fields).as_deref(), Ok(&bind[..]));
     }
 
     #[test]

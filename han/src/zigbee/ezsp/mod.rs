@@ -3,7 +3,14 @@
 //! A host asks for the version with the header of old (three octets); from version 8 on all that
 //! follows has five. [`HeaderForm`] says which one, and [`Frame::parse`] reads either.
 
+mod layouts;
 mod names;
+mod session;
+
+pub use session::{CommandError, Event, Failure, Refusal, Session, Token};
+
+use crate::layout::{self, Reader, Truncated, Unwritable};
+use crate::value::Record;
 
 /// How long a header is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +137,77 @@ pub fn command(sequence: u8, id: u16, parameters: &[u8], form: HeaderForm) -> Ve
         HeaderForm::Unknown | HeaderForm::Legacy => vec![sequence, 0, LEGACY_ESCAPE, 0, low],
     };
     frame.extend_from_slice(parameters);
+    frame
+}
+
+/// The callback for a message of ours that was delivered, or not.
+pub const MESSAGE_SENT: u16 = 0x003F;
+
+/// The callback for a message that came.
+pub const INCOMING_MESSAGE: u16 = 0x0045;
+
+/// The answer to a command that the coprocessor does not know.
+pub const INVALID_COMMAND: u16 = 0x0058;
+
+/// Protocol versions whose layouts are known: EmberZNet 7.4 and 8.0.
+pub const VERSIONS: [u8; 2] = [13, 14];
+
+/// The parameters of a command, with names, in a protocol version.
+///
+/// # Errors
+/// When no layout knows the command, or a field is missing or does not fit.
+pub fn write_request(id: u16, version: u8, fields: &Record) -> Result<Vec<u8>, Unwritable> {
+    write(layouts::request(id, version), fields)
+}
+
+/// The parameters of an answer or a callback, with names.
+///
+/// # Errors
+/// As for [`write_request`].
+pub fn write_response(id: u16, version: u8, fields: &Record) -> Result<Vec<u8>, Unwritable> {
+    write(layouts::response(id, version), fields)
+}
+
+/// What a command asks; `None` when no layout knows it.
+///
+/// # Errors
+/// When it ends within a field.
+pub fn read_request(id: u16, version: u8, parameters: &[u8]) -> Option<Result<Record, Truncated>> {
+    let layout = layouts::request(id, version)?;
+    Some(Reader::new(parameters).record(layout))
+}
+
+/// What an answer or a callback says; `None` when no layout knows it.
+///
+/// # Errors
+/// When it ends within a field.
+pub fn read_response(id: u16, version: u8, parameters: &[u8]) -> Option<Result<Record, Truncated>> {
+    let layout = layouts::response(id, version)?;
+    Some(Reader::new(parameters).record(layout))
+}
+
+fn write(layout: Option<&[layout::Field]>, fields: &Record) -> Result<Vec<u8>, Unwritable> {
+    let layout = layout.ok_or(Unwritable { field: "command" })?;
+    let mut parameters = Vec::new();
+    layout::write(layout, fields, &mut parameters)?;
+    Ok(parameters)
+}
+
+/// An answer (`callback` false) or a callback as a frame; the answer to the version's first
+/// question has a header of three octets.
+#[must_use]
+pub fn response(
+    sequence: u8,
+    id: u16,
+    parameters: &[u8],
+    form: HeaderForm,
+    callback: bool,
+) -> Vec<u8> {
+    let mut frame = command(sequence, id, parameters, form);
+    if let Some(control) = frame.get_mut(1) {
+        // Asynchronous callbacks are marked in bits 3 and 4 (UG100, 3.2).
+        *control = if callback { RESPONSE | 0x10 } else { RESPONSE };
+    }
     frame
 }
 

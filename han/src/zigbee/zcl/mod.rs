@@ -16,6 +16,7 @@
 pub mod clusters;
 pub mod global;
 pub mod types;
+pub mod write;
 
 use crate::layout::{Reader, Truncated, Unwritable, write};
 use crate::value::Record;

@@ -1,0 +1,85 @@
+//! `wattle-sim-zigbee`: a simulated Zigbee stick with a small home behind it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
+use wattle_sim::zigbee::{Faults, Ncp, kinds, mesh::Mesh, serve, serve_tcp};
+
+/// A simulated Zigbee stick (ASH, EZSP 13 or 14) with plugs, a thermostat, a display, a water
+/// heater and a sensor behind it.
+///
+/// It prints one line of JSON as soon as it can be opened, and runs until SIGINT or SIGTERM. What a
+/// client forms stays until then.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Path of the link to a pty
+    #[arg(long, conflicts_with = "tcp")]
+    pty: Option<PathBuf>,
+    /// Address and port to listen on
+    #[arg(long)]
+    tcp: Option<SocketAddr>,
+    /// The protocol version
+    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u8).range(13..=14))]
+    ezsp: u8,
+    /// Only the first so many devices of the home
+    #[arg(long, default_value_t = 8)]
+    devices: usize,
+    /// So many of a thousand octets to the client are changed
+    #[arg(long, default_value_t = 0)]
+    noise: u64,
+    /// Every n-th acknowledgement is lost
+    #[arg(long, default_value_t = 0)]
+    lose_ack_every: u32,
+    /// So many resets are answered with an error
+    #[arg(long, default_value_t = 0)]
+    errors_at_start: u32,
+}
+
+/// 2000-01-01 UTC, in seconds since 1970.
+const EPOCH_2000: u64 = 946_684_800;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wattle-sim-zigbee: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().context("cannot block signals")?;
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let utc = u32::try_from(unix.saturating_sub(EPOCH_2000))?;
+    let devices = kinds::home().into_iter().take(cli.devices).collect();
+    let mut ncp = Ncp::new(cli.ezsp, Mesh::new(devices, utc), Instant::now());
+    ncp.faults = Faults {
+        noise_per_mille: cli.noise,
+        lose_ack_every: cli.lose_ack_every,
+        errors_at_start: cli.errors_at_start,
+        ..Faults::default()
+    };
+    let serving = match (&cli.pty, cli.tcp) {
+        (Some(link), None) => serve(link, ncp).with_context(|| link.display().to_string())?,
+        (None, Some(address)) => serve_tcp(address, ncp).with_context(|| address.to_string())?,
+        _ => bail!("give --pty PATH or --tcp ADDRESS:PORT"),
+    };
+    let place = serving.address().map(|address| address.to_string());
+    println!(
+        "{}",
+        serde_json::json!({ "ready": true, "tcp": place, "pty": cli.pty })
+    );
+    std::io::stdout().flush()?;
+    signals.wait().context("cannot wait for signals")?;
+    drop(serving);
+    Ok(())
+}

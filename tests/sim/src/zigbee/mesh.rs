@@ -1,0 +1,150 @@
+//! What the radio of the simulated coprocessor reaches.
+
+use super::device::{Aps, Device};
+
+/// A message on its way to the coprocessor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When it arrives, ms since the start.
+    pub at_ms: u64,
+    /// The sender's address in the network.
+    pub nwk: u16,
+    /// The sender's address for life.
+    pub ieee: u64,
+    /// Where it goes.
+    pub aps: Aps,
+    /// Whether all were meant.
+    pub broadcast: bool,
+    /// What it says.
+    pub payload: Vec<u8>,
+    /// How well it was heard.
+    pub lqi: u8,
+}
+
+/// The devices, and the messages that are on their way.
+#[derive(Clone, Debug, Default)]
+pub struct Mesh {
+    /// All devices, in a network or not.
+    pub devices: Vec<Device>,
+    arrivals: Vec<Arrival>,
+    /// Seconds since 2000 UTC at the start.
+    pub utc_start: u32,
+}
+
+/// How often devices are asked whether they have something to say.
+pub(super) const STEP_MS: u64 = 50;
+
+impl Mesh {
+    /// A mesh of these devices, none of which is in a network.
+    #[must_use]
+    pub fn new(devices: Vec<Device>, utc_start: u32) -> Self {
+        Self {
+            devices,
+            arrivals: Vec::new(),
+            utc_start,
+        }
+    }
+
+    /// The device of an address for life.
+    #[must_use]
+    pub fn device(&self, ieee: u64) -> Option<&Device> {
+        self.devices.iter().find(|device| device.ieee == ieee)
+    }
+
+    /// The same, to change it.
+    pub fn device_mut(&mut self, ieee: u64) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|device| device.ieee == ieee)
+    }
+
+    pub(super) fn by_nwk(&self, nwk: u16) -> Option<&Device> {
+        self.devices
+            .iter()
+            .find(|device| device.joined && device.nwk == nwk)
+    }
+
+    /// Seconds since 2000 UTC at `ms`.
+    #[must_use]
+    pub fn utc(&self, ms: u64) -> u32 {
+        self.utc_start
+            .saturating_add(u32::try_from(ms / 1000).unwrap_or(u32::MAX))
+    }
+
+    /// All devices leave.
+    pub(super) fn dissolve(&mut self) {
+        self.arrivals.clear();
+        for device in &mut self.devices {
+            device.joined = false;
+            device.wants_to_join = true;
+        }
+    }
+
+    /// Takes a device into the network; it announces itself.
+    pub(super) fn join(&mut self, ieee: u64, parent: u16, ms: u64) {
+        let Some(device) = self.devices.iter_mut().find(|device| device.ieee == ieee) else {
+            return;
+        };
+        (device.joined, device.wants_to_join, device.parent) = (true, false, parent);
+        let sent = device.announce();
+        let (nwk, lqi) = (device.nwk, device.lqi);
+        for one in sent {
+            self.arrivals.push(Arrival {
+                at_ms: ms + one.after_ms + 100,
+                nwk,
+                ieee,
+                aps: one.aps,
+                broadcast: true,
+                payload: one.payload,
+                lqi,
+            });
+        }
+    }
+
+    /// Lets time pass until `ms`.
+    pub(super) fn pass(&mut self, ms: u64) {
+        let utc = self.utc(ms);
+        for device in &mut self.devices {
+            let sent = device.pass(ms, utc);
+            self.arrivals.extend(sent.into_iter().map(|one| Arrival {
+                at_ms: ms + one.after_ms,
+                nwk: device.nwk,
+                ieee: device.ieee,
+                aps: one.aps,
+                broadcast: false,
+                payload: one.payload,
+                lqi: device.lqi,
+            }));
+        }
+    }
+
+    /// Delivers a message to one device; false when nobody hears it.
+    pub(super) fn deliver(&mut self, nwk: u16, aps: Aps, payload: &[u8], ms: u64) -> bool {
+        let utc = self.utc(ms);
+        let found = self
+            .devices
+            .iter_mut()
+            .find(|device| device.joined && device.nwk == nwk);
+        let Some(device) = found else { return false };
+        let sent = device.take(aps, payload, ms, utc);
+        self.arrivals.extend(sent.into_iter().map(|one| Arrival {
+            at_ms: ms + one.after_ms,
+            nwk,
+            ieee: device.ieee,
+            aps: one.aps,
+            broadcast: false,
+            payload: one.payload,
+            lqi: device.lqi,
+        }));
+        !device.misbehaviour.silent
+    }
+
+    /// What has arrived until `ms`, in order.
+    pub(super) fn arrived(&mut self, ms: u64) -> Vec<Arrival> {
+        let (mut here, there): (Vec<_>, Vec<_>) = self
+            .arrivals
+            .drain(..)
+            .partition(|arrival| arrival.at_ms <= ms);
+        self.arrivals = there;
+        here.sort_by_key(|arrival| arrival.at_ms);
+        here
+    }
+}

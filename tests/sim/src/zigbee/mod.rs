@@ -1,0 +1,22 @@
+//! A simulated Zigbee coprocessor with a small mesh behind it: ASH and EZSP 13 or 14 on a pty or a
+//! TCP port.
+//!
+//! [`Ncp`] is the coprocessor: octets and the time go in, octets come out, so that tests run it in
+//! virtual time. [`serve`] moves its octets. What a client has formed stays in it, as in a stick,
+//! while the client is away. [`mesh::Mesh`] is what the radio reaches; every device in it knows the
+//! truth to compare with.
+//!
+//! It is no radio: nothing is encrypted, nothing is lost in the air unless a fault says so, and
+//! routes are taken as given.
+
+mod commands;
+pub mod device;
+pub mod energy_services;
+pub mod kinds;
+pub mod mesh;
+mod ncp;
+mod serve;
+mod upgrade;
+
+pub use ncp::{Faults, Ncp};
+pub use serve::{Serving, serve, serve_tcp};

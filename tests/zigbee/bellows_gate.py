@@ -1,0 +1,57 @@
+"""bellows and zigpy, the radio library of Home Assistant, on the simulated stick: a network is
+formed, a plug joins and is interviewed and read, a backup is made.
+
+    bellows_gate.py PORT FOLDER
+"""
+
+import asyncio
+import json
+import pathlib
+import sys
+
+from bellows.zigbee.application import ControllerApplication
+
+PLUG = "WS-Plug"
+
+
+async def joined(application: ControllerApplication):
+    """The plug, once its interview is complete."""
+    while True:
+        for device in application.devices.values():
+            if device.is_initialized and device.model == PLUG:
+                return device
+        await asyncio.sleep(0.1)
+
+
+async def main(port: str, folder: pathlib.Path) -> None:
+    application = await ControllerApplication.new(
+        {"device": {"path": port, "baudrate": 115200}}, auto_form=True
+    )
+    network = application.state.network_info
+    assert 11 <= network.channel <= 26, network.channel
+    await application.permit(60)
+    device = await asyncio.wait_for(joined(application), 50)
+    endpoint = device.endpoints[1]
+    assert 0x0702 in endpoint.in_clusters and 0x0B04 in endpoint.in_clusters
+    found, failed = await endpoint.in_clusters[0x0702].read_attributes(
+        ["current_summ_delivered", "multiplier", "divisor"]
+    )
+    assert not failed and found["divisor"] == 1000, (found, failed)
+    await endpoint.in_clusters[0x0006].off()
+    state, _ = await endpoint.in_clusters[0x0006].read_attributes(["on_off"])
+    assert not state["on_off"], state
+    await endpoint.in_clusters[0x0006].on()
+    backup = await application.backups.create_backup()
+    document = backup.as_open_coordinator_json()
+    (folder / "bellows.json").write_text(json.dumps(document))
+    assert document["metadata"]["format"] == "zigpy/open-coordinator-backup"
+    key = document["network_key"]["key"]
+    assert bytes.fromhex(key) == network.network_key.key.serialize()
+    await application.shutdown()
+    print(
+        f"ok: EZSP {network.metadata['ezsp']['stack_version']}, PAN {network.pan_id}, joined "
+        f"{device.ieee} {device.model}, divisor {found['divisor']}, backup of PAN {document['pan_id']}"
+    )
+
+
+asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 90))
