@@ -3,11 +3,14 @@
 //! - [`ash`] and [`ezsp`]: Silicon Labs' coprocessors; [`znp`]: Texas Instruments'.
 //! - [`zcl`]: the Zigbee Cluster Library with the Smart Energy profile; [`zdo`]: the device
 //!   objects.
+//! - [`coordinator`]: the network; [`devices`]: what is in it and what it measures.
 //! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files.
 //!
 //! Left out: the radio's own layers (IEEE 802.15.4, NWK, APS), which the coprocessor does.
 
 pub mod ash;
+pub mod coordinator;
+pub mod devices;
 pub mod ezsp;
 pub mod install_code;
 mod mmo;

@@ -431,7 +431,12 @@ impl Ncp {
             if let (true, Some(seconds)) = (permits, message.get(1)) {
                 self.permit(nwk, (*seconds).into());
             }
-            self.mesh.deliver(nwk, aps, message, self.now_ms)
+            let secured = self
+                .network
+                .as_ref()
+                .map(|network| (network.key, network.frame_counter));
+            let accepted = secured.is_some_and(|(key, counter)| self.mesh.accepts(key, counter));
+            accepted && self.mesh.deliver(nwk, aps, message, self.now_ms)
         };
         let latency = self.mesh.by_nwk(nwk).map_or(5, |device| device.latency_ms);
         let status = if delivered {

@@ -27,6 +27,8 @@ pub struct Mesh {
     /// All devices, in a network or not.
     pub devices: Vec<Device>,
     arrivals: Vec<Arrival>,
+    /// The key that all devices have, and the highest counter they have seen under it.
+    secured: Option<([u8; 16], u32)>,
     /// Seconds since 2000 UTC at the start.
     pub utc_start: u32,
 }
@@ -41,6 +43,7 @@ impl Mesh {
         Self {
             devices,
             arrivals: Vec::new(),
+            secured: None,
             utc_start,
         }
     }
@@ -71,6 +74,7 @@ impl Mesh {
 
     /// All devices leave.
     pub(super) fn dissolve(&mut self) {
+        self.secured = None;
         self.arrivals.clear();
         for device in &mut self.devices {
             device.joined = false;
@@ -114,6 +118,18 @@ impl Mesh {
                 lqi: device.lqi,
             }));
         }
+    }
+
+    /// Whether devices take a frame under this key with this counter: a counter that they have seen
+    /// is a replay.
+    pub(super) fn accepts(&mut self, key: [u8; 16], counter: u32) -> bool {
+        let accepted = self
+            .secured
+            .is_none_or(|(known, seen)| known == key && counter > seen);
+        if accepted {
+            self.secured = Some((key, counter));
+        }
+        accepted
     }
 
     /// Delivers a message to one device; false when nobody hears it.

@@ -1,0 +1,392 @@
+//! The devices of a network: interviewed, told how to report, asked where they do not, and measured
+//! exactly. It sits on the [`Coordinator`] and is as pure: octets and the time go in.
+//!
+//! - [`energy`]: what a plug's register has counted.
+//!
+//! One question is under way per device. A device that does not answer is asked again after a
+//! while, for ever; what it has answered is kept, so that an interview goes on where it stopped,
+//! also over a reset of the stick.
+
+mod device;
+pub mod energy;
+mod interview;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use rust_decimal::Decimal;
+
+pub use device::{Device, Names};
+pub use interview::Endpoint;
+
+use super::coordinator::{Aps, Coordinator, Event as NetworkEvent, Incoming, Join, Tag};
+use super::zcl::write::{Attribute, attributes, cluster, read_attributes_response};
+use super::zcl::{Direction, FrameType, Message};
+use super::zdo;
+use crate::{Record, Value};
+
+/// Devices that are kept at most: more than a stick has room for.
+const DEVICES: usize = 250;
+
+/// What a device has measured.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Measured {
+    /// Active power, W; what flows out of the home's devices is negative.
+    PowerW(Decimal),
+    /// Energy since the register's first value, with that value, kWh; never falls.
+    EnergyKwh(Decimal),
+    /// A register whose scale is not known: it is not shown.
+    EnergyQuarantined,
+    /// A value of the register that cannot be, in its own units; it was not counted.
+    EnergyRefused(u64),
+    /// Voltage, V.
+    VoltageV(Decimal),
+    /// Whether its relay is on.
+    On(bool),
+    /// Temperature, °C.
+    TemperatureC(Decimal),
+    /// The temperature to which is heated, °C.
+    HeatingSetpointC(Decimal),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Something of the network itself.
+    Network(NetworkEvent),
+    /// A device is known completely.
+    Interviewed {
+        /// Its address for life.
+        ieee: u64,
+        /// How many messages that took.
+        unicasts: u32,
+    },
+    /// A device has measured something.
+    Measured {
+        /// Its address for life.
+        ieee: u64,
+        /// What.
+        measured: Measured,
+    },
+    /// A device has left.
+    Left {
+        /// Its address for life.
+        ieee: u64,
+    },
+    /// A message that nothing here understands; Smart Energy's services take theirs from it.
+    Message(Incoming),
+}
+
+/// A coordinator with its devices.
+#[derive(Debug)]
+pub struct Home {
+    /// The coordinator: to permit joins, to scan, to take a snapshot.
+    pub coordinator: Coordinator,
+    devices: BTreeMap<u64, Device>,
+    /// What was sent for which device.
+    sent: BTreeMap<Tag, u64>,
+    tsn: u8,
+    events: VecDeque<Event>,
+}
+
+impl Home {
+    /// A home whose known devices have these addresses, for life and in the network.
+    #[must_use]
+    pub fn new(coordinator: Coordinator, known: &[(u64, u16)]) -> Self {
+        let device = |&(ieee, nwk): &(u64, u16)| (ieee, Device::new(ieee, nwk));
+        Self {
+            coordinator,
+            devices: known.iter().take(DEVICES).map(device).collect(),
+            sent: BTreeMap::new(),
+            tsn: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// All devices, by their address for life.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values()
+    }
+
+    /// The device of an address for life.
+    #[must_use]
+    pub fn device(&self, ieee: u64) -> Option<&Device> {
+        self.devices.get(&ieee)
+    }
+
+    /// Begins anew, after the port was opened.
+    pub fn start(&mut self, now: Instant) {
+        self.coordinator.start(now);
+        self.take_events(now);
+    }
+
+    /// The port is gone.
+    pub fn port_lost(&mut self, now: Instant) {
+        self.coordinator.port_lost();
+        self.take_events(now);
+    }
+
+    /// Switches a relay; false when the device has none or there is no network. What it then is
+    /// comes as [`Measured::On`].
+    pub fn switch(&mut self, ieee: u64, on: bool, now: Instant) -> bool {
+        let Some((nwk, endpoint)) = self.place(ieee, interview::ON_OFF) else {
+            return false;
+        };
+        let tsn = self.next_tsn();
+        let payload = cluster(tsn, Direction::ClientToServer, on.into(), false, &[]);
+        let aps = Aps {
+            profile: 0x0104,
+            cluster: interview::ON_OFF,
+            own_endpoint: 1,
+            endpoint,
+        };
+        let is_sent = self.transmit(ieee, nwk, aps, payload, now);
+        if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
+            device.look_at(endpoint, interview::ON_OFF, &[0]);
+            self.go_on(ieee, now);
+        }
+        is_sent
+    }
+
+    /// Sets the temperature to which a thermostat heats, °C; false when it cannot be sent.
+    pub fn heat_to(&mut self, ieee: u64, celsius: Decimal, now: Instant) -> bool {
+        let hundredths = i64::try_from((celsius * Decimal::from(100)).round());
+        let (Some((nwk, endpoint)), Ok(hundredths)) =
+            (self.place(ieee, interview::THERMOSTAT), hundredths)
+        else {
+            return false;
+        };
+        let tsn = self.next_tsn();
+        let setpoint = Attribute {
+            id: 0x0012,
+            type_id: 0x29,
+            value: Value::Signed(hundredths),
+        };
+        let Ok(payload) = attributes(tsn, Direction::ClientToServer, 0x02, &[setpoint]) else {
+            return false;
+        };
+        let aps = Aps {
+            profile: 0x0104,
+            cluster: interview::THERMOSTAT,
+            own_endpoint: 1,
+            endpoint,
+        };
+        let is_sent = self.transmit(ieee, nwk, aps, payload, now);
+        if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
+            device.look_at(endpoint, interview::THERMOSTAT, &[0x0012]);
+            self.go_on(ieee, now);
+        }
+        is_sent
+    }
+
+    /// Takes octets that came at `now`.
+    pub fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        self.coordinator.handle_octets(octets, now);
+        self.take_events(now);
+    }
+
+    /// Takes note that `now` has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.coordinator.handle_timeout(now);
+        self.take_events(now);
+        let all: Vec<u64> = self.devices.keys().copied().collect();
+        for ieee in all {
+            self.go_on(ieee, now);
+        }
+    }
+
+    /// The next octets to send.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.coordinator.poll_transmit()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When `handle_timeout` must be called at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let is_up = self.coordinator.is_up();
+        let devices = self
+            .devices
+            .values()
+            .filter(|_| is_up)
+            .filter_map(Device::due)
+            .min();
+        [self.coordinator.poll_timeout(), devices]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn place(&self, ieee: u64, cluster: u16) -> Option<(u16, u8)> {
+        let device = self.devices.get(&ieee)?;
+        Some((device.nwk, device.endpoint_with(cluster)?))
+    }
+
+    fn next_tsn(&mut self) -> u8 {
+        self.tsn = self.tsn.wrapping_add(1) & 0x7F;
+        self.tsn
+    }
+
+    fn transmit(&mut self, ieee: u64, nwk: u16, aps: Aps, payload: Vec<u8>, now: Instant) -> bool {
+        let tag = self.coordinator.send(nwk, aps, payload, now);
+        if let Some(tag) = tag {
+            self.sent.insert(tag, ieee);
+        }
+        tag.is_some()
+    }
+
+    /// Asks a device the next question, when it is due.
+    fn go_on(&mut self, ieee: u64, now: Instant) {
+        if !self.coordinator.is_up() {
+            return;
+        }
+        let own = self.coordinator.eui64();
+        let tsn = self.next_tsn();
+        let Some(device) = self.devices.get_mut(&ieee) else {
+            return;
+        };
+        let nwk = device.nwk;
+        let message = device.next(tsn, own, now);
+        for measured in device.take_measured(now) {
+            self.events.push_back(Event::Measured { ieee, measured });
+        }
+        if let Some(unicasts) = device.take_interviewed() {
+            self.events.push_back(Event::Interviewed { ieee, unicasts });
+        }
+        if let Some((aps, payload)) = message {
+            self.transmit(ieee, nwk, aps, payload, now);
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        while let Some(event) = self.coordinator.poll_event() {
+            match event {
+                NetworkEvent::Device { ieee, nwk, join } => {
+                    self.take_join(ieee, nwk, join, now);
+                    self.events
+                        .push_back(Event::Network(NetworkEvent::Device { ieee, nwk, join }));
+                }
+                NetworkEvent::Incoming(incoming) => self.take_message(incoming, now),
+                NetworkEvent::Sent { tag, delivered } => {
+                    let ieee = self.sent.remove(&tag);
+                    if let Some(device) = ieee.and_then(|ieee| self.devices.get_mut(&ieee)) {
+                        if delivered {
+                            device.delivered();
+                        } else {
+                            device.undelivered(now);
+                        }
+                    }
+                }
+                NetworkEvent::Up { network, formed } => {
+                    for device in self.devices.values_mut() {
+                        device.network_up(now);
+                    }
+                    self.events
+                        .push_back(Event::Network(NetworkEvent::Up { network, formed }));
+                }
+                other => self.events.push_back(Event::Network(other)),
+            }
+        }
+    }
+
+    fn take_join(&mut self, ieee: u64, nwk: u16, join: Join, now: Instant) {
+        if join == Join::Left {
+            if self.devices.remove(&ieee).is_some() {
+                self.events.push_back(Event::Left { ieee });
+            }
+            return;
+        }
+        if !self.devices.contains_key(&ieee) && self.devices.len() >= DEVICES {
+            return;
+        }
+        // An address in the network belongs to one device.
+        for other in self
+            .devices
+            .values_mut()
+            .filter(|other| other.nwk == nwk && other.ieee != ieee)
+        {
+            other.nwk = 0xFFFF;
+        }
+        let device = self
+            .devices
+            .entry(ieee)
+            .or_insert_with(|| Device::new(ieee, nwk));
+        device.nwk = nwk;
+        device.joined(join == Join::New, now);
+    }
+
+    fn take_message(&mut self, incoming: Incoming, now: Instant) {
+        let aps = incoming.aps;
+        if (aps.profile, aps.cluster) == (0, 0x0013) {
+            self.take_announcement(&incoming, now);
+            return;
+        }
+        let found = self
+            .devices
+            .values_mut()
+            .find(|device| device.nwk == incoming.nwk);
+        let Some(device) = found else {
+            return;
+        };
+        device.heard(incoming.lqi, now);
+        let ieee = device.ieee;
+        let taken = device.take(aps, &incoming.payload, now);
+        for measured in device.take_measured(now) {
+            self.events.push_back(Event::Measured { ieee, measured });
+        }
+        if !taken && !self.answer(ieee, &incoming, now) {
+            self.events.push_back(Event::Message(incoming));
+        }
+        self.go_on(ieee, now);
+    }
+
+    fn take_announcement(&mut self, incoming: &Incoming, now: Instant) {
+        let Ok(message) = zdo::Message::decode(0x0013, &incoming.payload) else {
+            return;
+        };
+        let nwk = message
+            .fields
+            .number("nwk")
+            .and_then(|nwk| u16::try_from(nwk).ok());
+        if let (Some(nwk), Some(ieee)) = (nwk, message.fields.number("ieee")) {
+            self.take_join(ieee, nwk, Join::Again, now);
+            self.go_on(ieee, now);
+        }
+    }
+
+    /// Answers a read of attributes of ours: there are none here.
+    fn answer(&mut self, ieee: u64, incoming: &Incoming, now: Instant) -> bool {
+        let Ok(message) = Message::decode(incoming.aps.cluster, &incoming.payload) else {
+            return false;
+        };
+        let frame = message.frame;
+        let asks = frame.frame_type == FrameType::Global && frame.command == 0x00;
+        let is_zcl = incoming.aps.profile != 0;
+        // Time and Smart Energy are served by those who know them.
+        if !asks || !is_zcl || matches!(incoming.aps.cluster, 0x000A | 0x0700..=0x0800) {
+            return false;
+        }
+        let unsupported: Vec<(u16, Option<Attribute>)> =
+            asked(&message.fields).map(|id| (id, None)).collect();
+        let Ok(payload) = read_attributes_response(frame.tsn, &unsupported) else {
+            return false;
+        };
+        self.transmit(ieee, incoming.nwk, incoming.aps, payload, now)
+    }
+}
+
+fn asked(fields: &Record) -> impl Iterator<Item = u16> {
+    let list = match fields.field("attributes") {
+        Some(Value::List(list)) => list.as_slice(),
+        _ => &[],
+    };
+    list.iter()
+        .filter_map(Value::as_u64)
+        .filter_map(|id| u16::try_from(id).ok())
+}
