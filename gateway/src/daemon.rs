@@ -25,6 +25,7 @@ use crate::openadr;
 use crate::powerline;
 use crate::prepay;
 use crate::radio::{self, Radio};
+use crate::sep2;
 use crate::store::{Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
@@ -142,7 +143,7 @@ async fn run_once(
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
-    start_openadr(&mut supervisor, &config, &api, &gateway, &bus, prices);
+    start_utilities(&mut supervisor, &config, &api, &gateway, &bus, prices);
     start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
@@ -373,8 +374,8 @@ fn start_anomalies(
     });
 }
 
-/// Starts the part that follows the utility's event server, if there is one.
-fn start_openadr(
+/// Starts the parts that follow servers of the utility, if there are any.
+fn start_utilities(
     supervisor: &mut Supervisor,
     config: &Config,
     api: &Api,
@@ -382,6 +383,18 @@ fn start_openadr(
     bus: &Bus,
     prices: Option<mpsc::Sender<String>>,
 ) {
+    if config.sep2.is_on() {
+        let settings = sep2::Settings {
+            config: config.sep2.clone(),
+            gateway: gateway.id.clone(),
+            board: api.grid.clone(),
+            bus: bus.clone(),
+            clock: Arc::clone(&api.clock),
+        };
+        supervisor.start("sep2", WITHIN, move |pulse, stop| {
+            sep2::run(settings.clone(), pulse, stop)
+        });
+    }
     if !config.openadr.is_on() {
         return;
     }

@@ -4,12 +4,15 @@
 //! Whoever speaks such a protocol puts its events here and follows the choices. A choice outlives
 //! a restart: it is kept in `grid-events.json` in the state folder until its event is over.
 
+pub(crate) mod follow;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use wattle_api::{GridEvent, OptState};
 
@@ -158,6 +161,20 @@ impl Board {
         std::fs::File::open(&beside)?.sync_all()?;
         std::fs::rename(&beside, file)
     }
+}
+
+/// A number from 0 to `most` that belongs to this gateway and this event, for starts that are to be
+/// spread: a restart does not change it.
+pub(crate) fn share(gateway: &str, event: &str, most: i64) -> i64 {
+    let digest = Sha256::new()
+        .chain_update(gateway)
+        .chain_update([0])
+        .chain_update(event)
+        .finalize();
+    let first: [u8; 8] = digest.first_chunk().copied().unwrap_or_default();
+    // The top bit is cut, so that it is not negative.
+    let number = i64::from_be_bytes(first) & i64::MAX;
+    number % most.saturating_add(1).max(1)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod powerline;
 pub mod prepay;
 pub mod prices;
 pub mod radio;
+pub mod sep2;
 pub mod store;
 pub mod supervisor;
 pub mod tariff;

@@ -66,6 +66,8 @@ pub enum GridEventKind {
     ImportLimit,
     /// Feed in no more than so many kW.
     ExportLimit,
+    /// Generate no more than so many per cent of what is installed.
+    GenerationLimit,
     /// Run storage or generation at a set point; its unit is the program's.
     Dispatch,
     /// A message without a number: a grid emergency, a power failure to come.

@@ -13,6 +13,7 @@ mod openadr;
 mod prepay;
 mod receiver;
 mod secret;
+mod sep2;
 mod wired;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub use openadr::OpenadrConfig;
 pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
+pub use sep2::Sep2Config;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 
 /// Where the configuration is looked for when none is named.
@@ -66,6 +68,8 @@ pub struct Config {
     pub tariff: TariffConfig,
     /// The utility's event server.
     pub openadr: OpenadrConfig,
+    /// The utility's server of IEEE 2030.5.
+    pub sep2: Sep2Config,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
     /// The store.
@@ -514,6 +518,7 @@ impl Config {
         }
         self.mqtt.check(&mut found);
         self.openadr.check(&mut found);
+        self.sep2.check(&mut found);
         if self.tariff.openadr && !self.openadr.is_on() {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }

@@ -1,7 +1,6 @@
 //! Events of OpenADR 3 as what the home is asked for.
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 use wattle_api::{GridEvent, GridEventKind, GridEventStep, OptState};
 use wattle_billing::grid::openadr3::{Duration, Event, Interval, ObjectError, Payload, Value};
 
@@ -35,7 +34,7 @@ pub(super) fn intervals(
         .interval_period
         .and_then(|period| period.randomize_start);
     if let Some(Duration::Seconds(most @ 1..)) = spread {
-        let later = SignedDuration::from_secs(share(
+        let later = SignedDuration::from_secs(crate::grid::share(
             gateway,
             event.id.as_deref().unwrap_or_default(),
             most,
@@ -47,19 +46,6 @@ pub(super) fn intervals(
         }
     }
     Ok(intervals)
-}
-
-/// A number from 0 to `most` that belongs to this gateway and this event.
-fn share(gateway: &str, event: &str, most: i64) -> i64 {
-    let digest = Sha256::new()
-        .chain_update(gateway)
-        .chain_update([0])
-        .chain_update(event)
-        .finalize();
-    let first: [u8; 8] = digest.first_chunk().copied().unwrap_or_default();
-    // The top bits are cut, so that it fits.
-    let number = i64::from_be_bytes(first) & i64::MAX;
-    number % most.saturating_add(1)
 }
 
 /// What the home is asked for; `None` for an event that asks for nothing, such as one of prices.

@@ -19,14 +19,14 @@ use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wattle_api::{Notice, NoticeCode, OptState, Severity};
+use wattle_api::OptState;
 use wattle_billing::grid::openadr3::{self, Event, Interval};
 
-use crate::bus::{self, Bus};
+use crate::bus::Bus;
 use crate::clock::SharedClock;
 use crate::config::OpenadrConfig;
+use crate::grid::follow::{Utility, follow};
 use crate::grid::{Board, Choices};
 use crate::store::Readers;
 use crate::supervisor::Pulse;
@@ -35,10 +35,6 @@ use vtn::{Vtn, encoded};
 
 /// Who puts the events on the board.
 const SOURCE: &str = "openadr";
-/// Rounds that fail one after the other before the household is told.
-const PATIENCE: u32 = 3;
-/// Longest pause after rounds that failed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 /// Usage is reported until so long after an event.
 const REPORT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often what was used in events that are over is looked up.
@@ -70,41 +66,9 @@ pub struct Settings {
 /// # Errors
 /// The configuration cannot be used.
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut choices = settings.board.choices();
     let every = Duration::from_secs(u64::from(settings.config.every_s));
     let mut node = Node::new(settings)?;
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    let mut next = Instant::now();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            changed = choices.changed() => {
-                changed?;
-                next = Instant::now();
-            }
-            _ = tick.tick() => pulse.beat(),
-        }
-        if Instant::now() < next {
-            continue;
-        }
-        let said = choices.borrow_and_update().clone();
-        let round = async {
-            let round = node.round(&said);
-            tokio::pin!(round);
-            loop {
-                tokio::select! {
-                    ended = &mut round => break ended,
-                    _ = tick.tick() => pulse.beat(),
-                }
-            }
-        };
-        let ended = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            ended = round => ended,
-        };
-        let pause = every * 2u32.saturating_pow(node.ended(ended).min(10));
-        next = Instant::now() + pause.min(LONGEST_PAUSE.max(every));
-    }
+    follow(&mut node, every, pulse, stop).await
 }
 
 /// An event of the VTN and its intervals in time.
@@ -128,60 +92,23 @@ struct Node {
     priced: BTreeMap<String, [u8; 32]>,
     /// What is wrong with events, as it was logged.
     complaints: Vec<String>,
-    failures: u32,
-    since: Timestamp,
 }
 
-impl Node {
-    fn new(settings: Settings) -> anyhow::Result<Self> {
-        Ok(Self {
-            vtn: Vtn::new(&settings.config)?,
-            settings,
-            registered: false,
-            told: BTreeMap::new(),
-            used: BTreeMap::new(),
-            usage_at: Timestamp::UNIX_EPOCH,
-            priced: BTreeMap::new(),
-            complaints: Vec::new(),
-            failures: 0,
-            since: Timestamp::UNIX_EPOCH,
-        })
+impl Utility for Node {
+    fn source(&self) -> &'static str {
+        SOURCE
     }
 
-    /// Tells how a round ended; gives the rounds that failed one after the other.
-    fn ended(&mut self, ended: anyhow::Result<()>) -> u32 {
-        let now = self.settings.clock.now();
-        let mut notices = Vec::new();
-        match ended {
-            Ok(()) if self.failures == 0 => return 0,
-            Ok(()) => {
-                tracing::info!("the utility's event server answers again");
-                self.failures = 0;
-            }
-            Err(error) => {
-                let error = format!("{error:#}");
-                if self.failures == 0 {
-                    tracing::warn!(error, "the utility's event server could not be asked");
-                    self.since = now;
-                }
-                self.failures = self.failures.saturating_add(1);
-                if self.failures < PATIENCE {
-                    return self.failures;
-                }
-                notices.push(Notice {
-                    severity: Severity::Warning,
-                    code: NoticeCode::UtilityLost,
-                    meter: None,
-                    text: format!("The utility's event server cannot be asked: {error}"),
-                    since: self.since,
-                });
-            }
-        }
-        self.settings.bus.send(bus::Event::Notices {
-            source: SOURCE.to_owned(),
-            notices,
-        });
-        self.failures
+    fn board(&self) -> &Board {
+        &self.settings.board
+    }
+
+    fn bus(&self) -> &Bus {
+        &self.settings.bus
+    }
+
+    fn now(&self) -> Timestamp {
+        self.settings.clock.now()
     }
 
     async fn round(&mut self, said: &Choices) -> anyhow::Result<()> {
@@ -199,6 +126,21 @@ impl Node {
         self.hand_on_prices(&known).await;
         self.tell_choices(&known, said).await?;
         self.tell_usage(&known, now).await
+    }
+}
+
+impl Node {
+    fn new(settings: Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            vtn: Vtn::new(&settings.config)?,
+            settings,
+            registered: false,
+            told: BTreeMap::new(),
+            used: BTreeMap::new(),
+            usage_at: Timestamp::UNIX_EPOCH,
+            priced: BTreeMap::new(),
+            complaints: Vec::new(),
+        })
     }
 
     /// Makes this home known to the VTN, unless that was done by hand. Where a VEN may not do so

@@ -9,8 +9,12 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use wattle_api::NoticeCode;
+
 use super::*;
+use crate::bus;
 use crate::clock::Clock;
+use crate::grid::follow::{Failures, PATIENCE};
 
 #[derive(Debug)]
 struct Fixed;
@@ -282,7 +286,8 @@ async fn a_wrong_secret_and_a_lost_server_are_told_and_nothing_is_forgotten() {
     let mut heard = home.settings.bus.listen();
     let mut node = Node::new(home.settings.clone()).unwrap();
     let round = node.round(&Choices::new()).await;
-    assert_eq!(node.ended(round), 0);
+    let mut counted = Failures::default();
+    assert_eq!(counted.count(round, &node), 0);
     vtn.lock().unwrap().token += 1;
     let wrong = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(wrong.path(), "other").unwrap();
@@ -299,7 +304,7 @@ async fn a_wrong_secret_and_a_lost_server_are_told_and_nothing_is_forgotten() {
             error.contains("client_secret") && !error.contains("other"),
             "{error}"
         );
-        assert_eq!(node.ended(round), failures);
+        assert_eq!(counted.count(round, &node), failures);
     }
     let Ok(bus::Event::Notices { notices, .. }) = heard.try_recv() else {
         panic!("the household was not told");
