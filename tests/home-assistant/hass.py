@@ -141,6 +141,14 @@ class HomeAssistant:
         if made["type"] != "create_entry":
             raise Failed(f"Home Assistant does not take the broker: {made.get('errors')}")
 
+    async def add_dsmr_reader(self):
+        """Adds the integration of DSMR-reader, which listens to the topics `dsmr/...`."""
+        flows = "/api/config/config_entries/flow"
+        flow = await self.http("POST", flows, json={"handler": "dsmr_reader"})
+        made = await self.http("POST", f"{flows}/{flow['flow_id']}", json={})
+        if made["type"] != "create_entry":
+            raise Failed(f"Home Assistant does not take DSMR-reader: {made}")
+
     async def version(self):
         return (await self.http("GET", "/api/config"))["version"]
 

@@ -133,6 +133,7 @@ class Home:
                            ("@SOCKET@", self.socket)):
             config = config.replace(mark, str(path))
         config += f'\n[mqtt]\nhost = "127.0.0.1"\nport = {self.mqtt_port}\n'
+        config += 'modes = ["home-assistant", "dsmr"]\n'
         (folder / "wattle.toml").write_text(config)
         self.daemon = Program(folder, "wattle",
                               [bin_dir / "wattle", "run", "--config", folder / "wattle.toml"])

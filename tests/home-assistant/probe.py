@@ -110,6 +110,33 @@ async def values(report, home, hass, want):
                          said == sorted(said))
 
 
+async def dsmr_reader(report, home, hass):
+    """Home Assistant's own integration of DSMR-reader reads the same meter."""
+    await hass.add_dsmr_reader()
+    meter = (await home.state())["meters"][0]
+    codes = {register["obis"].removesuffix("*255").split(":")[1] for register in meter["registers"]}
+    # The integration's entity -> the register that must be there, its class and its unit.
+    want = {"electricity_delivered_1": ("1.8.1", "energy", "kWh"),
+            "electricity_delivered_2": ("1.8.2" if "1.8.1" in codes else "1.8.0", "energy", "kWh"),
+            "electricity_returned_2": ("2.8.2" if "2.8.1" in codes else "2.8.0", "energy", "kWh"),
+            "electricity_currently_delivered": ("16.7.0", "power", "kW"),
+            "electricity_currently_returned": ("16.7.0", "power", "kW")}
+    want = {f"sensor.dsmr_reading_{name}": what for name, what in want.items() if what[0] in codes}
+
+    async def all_there():
+        states = await hass.states()
+        return all(states.get(i, {}).get("state") not in GONE for i in want)
+    took = await until("DSMR-reader's entities have values", 30, all_there)
+    states = await hass.states()
+    report.check("the registers it knows have values", took is not None and len(want) >= 3,
+                 ", ".join(f"{i} {states.get(i, {}).get('state')}" for i in want))
+    for entity_id, (_, device_class, unit) in want.items():
+        attributes = states.get(entity_id, {}).get("attributes", {})
+        report.check(f"{entity_id}: class and unit",
+                     (attributes.get("device_class"), attributes.get("unit_of_measurement"))
+                     == (device_class, unit))
+
+
 async def price(report, home, hass, found):
     """The price and the lists that automations plan with."""
     state = await home.state()
@@ -212,6 +239,8 @@ async def run(report, folder, bin_dir):
         report.part("Values")
         await values(report, home, hass, want)
         await price(report, home, hass, found)
+        report.part("DSMR-reader's integration")
+        await dsmr_reader(report, home, hass)
         report.part("Energy dashboard")
         await energy_dashboard(report, hass, want, found)
         report.part("Left alone")

@@ -46,9 +46,14 @@ impl Commands {
         }
     }
 
+    /// Whether any are.
+    pub(super) fn any(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
     /// What to listen to.
     pub(super) fn subscription(&self) -> Option<String> {
-        (!self.allowed.is_empty()).then(|| self.topics.at("+/+/set"))
+        self.any().then(|| self.topics.at("+/+/set"))
     }
 
     /// The answer to a request; `None` when the topic is no place for one. `asked_at` names the

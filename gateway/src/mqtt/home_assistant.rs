@@ -99,7 +99,10 @@ impl HomeAssistant {
             .unwrap_or_default();
         let migrate = former.iter().map(|message| {
             let order = r#"{"migrate_discovery":true}"#.to_owned();
-            Message::retained(message.topic.clone(), order)
+            Message {
+                in_order: true,
+                ..Message::retained(message.topic.clone(), order)
+            }
         });
         let empty = former
             .iter()

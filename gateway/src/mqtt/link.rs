@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::Outbox;
-use super::thing::Message;
+use super::thing::{Message, Qos};
 use crate::config::{MqttVersion, Secret};
 
 /// Requests between the outbox and the connection.
@@ -253,21 +253,23 @@ impl Client {
             topic,
             payload,
             retain,
-            exactly_once,
+            qos,
             ..
         } = message;
         let done = match self {
             Self::V5(client) => {
-                let qos = match exactly_once {
-                    true => v5::mqttbytes::QoS::ExactlyOnce,
-                    false => v5::mqttbytes::QoS::AtLeastOnce,
+                let qos = match qos {
+                    Qos::Zero => v5::mqttbytes::QoS::AtMostOnce,
+                    Qos::One => v5::mqttbytes::QoS::AtLeastOnce,
+                    Qos::Two => v5::mqttbytes::QoS::ExactlyOnce,
                 };
                 client.publish(topic, qos, retain, payload).await.is_ok()
             }
             Self::V3(client) => {
-                let qos = match exactly_once {
-                    true => QoS::ExactlyOnce,
-                    false => QoS::AtLeastOnce,
+                let qos = match qos {
+                    Qos::Zero => QoS::AtMostOnce,
+                    Qos::One => QoS::AtLeastOnce,
+                    Qos::Two => QoS::ExactlyOnce,
                 };
                 client.publish(topic, qos, retain, payload).await.is_ok()
             }

@@ -7,15 +7,18 @@
 //! published again then, and whenever Home Assistant says that it has started. What was read before
 //! the daemon was started is published as well, but a meter is online only when it is heard.
 //!
-//! [`thing`] is what there is to say, [`home_assistant`] how it is said, [`outbox`] what waits, and
+//! [`thing`] is what there is to say, [`convention`] how it is said, [`outbox`] what waits, and
 //! [`link`] the connection.
 
 mod appliances;
 mod commands;
+mod convention;
 mod device;
+mod dsmr;
 mod entity;
 mod fields;
 mod home_assistant;
+mod homie;
 mod household;
 mod indication;
 mod link;
@@ -45,14 +48,14 @@ use crate::radio::Handle;
 use crate::store::{LastField, LastReading, Readers, StoreError};
 use crate::supervisor::Pulse;
 use commands::Commands;
+use convention::Conventions;
 use fields::FieldMeters;
-use home_assistant::HomeAssistant;
 use household::Household;
 use link::{Broker, Linked};
 use meters::Meters;
 use outbox::Outbox;
 use said::Said;
-use thing::{Message, Topics, Update};
+use thing::{Topics, Update};
 
 /// How much of what was heard may wait to be taken.
 const QUEUE: usize = 64;
@@ -141,7 +144,7 @@ struct Publisher {
     settings: Settings,
     topics: Topics,
     outbox: Arc<Outbox>,
-    convention: HomeAssistant,
+    conventions: Conventions,
     said: Said,
     meters: Meters,
     fields: FieldMeters,
@@ -174,13 +177,14 @@ impl Publisher {
         fields.recall(last_fields, settings.clock.now(), Instant::now());
         meters.recall(&readings, settings.clock.now(), Instant::now());
         meters.recall_indications(last_indications(settings.readers.clone()).await?);
-        let commands = !settings.config.commands.is_empty();
-        let mut convention =
-            HomeAssistant::new(topics.clone(), settings.config.discovery, commands);
         let said = Said::open(&settings.state_dir);
-        for form in said.forms() {
-            convention.was(*form);
-        }
+        let conventions = Conventions::new(
+            &settings.config,
+            &topics,
+            said.forms(),
+            settings.grid.clone(),
+            Arc::clone(&settings.clock),
+        );
         let handle = settings.radio.clone();
         Ok(Self {
             radio: handle.map(|handle| radio::Radio::new(handle, &settings.receivers)),
@@ -188,7 +192,7 @@ impl Publisher {
             household: Household::new(topics.clone()),
             commands: Commands::new(topics.clone(), settings.config.commands.clone()),
             outbox: Arc::default(),
-            convention,
+            conventions,
             said,
             settings,
             topics,
@@ -209,6 +213,7 @@ impl Publisher {
                 .map(|(topic, _)| topic.clone()),
         );
         topics.extend(self.commands.subscription());
+        topics.extend(self.conventions.subscription());
         if let Some(radio) = &self.radio {
             topics.extend(radio.subscriptions(&self.topics));
         }
@@ -220,17 +225,18 @@ impl Publisher {
             password: config.password.clone(),
             tls: config.tls.then(|| tls(config)).transpose()?.map(Arc::new),
             version: config.version,
-            last_will: self.status(false),
+            last_will: self.conventions.last_will(),
             topics,
         })
     }
 
-    fn status(&self, online: bool) -> Message {
-        Message::retained(self.topics.gateway_status(), home_assistant::status(online))
-    }
-
     fn take(&mut self, event: &Event) {
         let now = Instant::now();
+        if let Event::Stored(telegram) = event {
+            for message in self.conventions.telegram(telegram) {
+                self.outbox.push(message);
+            }
+        }
         let updates = match event {
             Event::Stored(telegram) if self.fields.is_ours(&telegram.name) => {
                 self.fields.take(telegram, now)
@@ -306,6 +312,11 @@ impl Publisher {
         if retained {
             return;
         }
+        let translated = self.conventions.request(topic, payload);
+        let (topic, payload) = match &translated {
+            Some((topic, payload)) => (topic.as_str(), payload.as_bytes()),
+            None => (topic, payload),
+        };
         let meters = &self.meters;
         let meter = |path: &str| meters.asked_at(path).map(str::to_owned);
         let bus = &self.settings.bus;
@@ -331,6 +342,9 @@ impl Publisher {
         let state = Arc::clone(&self.settings.state.borrow());
         updates.extend(self.household.take(&state, now));
         self.say(&updates);
+        for message in self.conventions.day(&state) {
+            self.outbox.push(message);
+        }
         let Some(since) = self.connected else { return };
         if let Some(list) = self
             .radio
@@ -350,7 +364,7 @@ impl Publisher {
 
     fn say(&mut self, updates: &[Update]) {
         for update in updates {
-            for message in self.convention.messages(update) {
+            for message in self.conventions.messages(update) {
                 self.outbox.push(message);
             }
         }
@@ -358,6 +372,9 @@ impl Publisher {
 
     /// All there is; that the gateway is online comes last.
     fn say_everything(&mut self) {
+        for message in self.conventions.begin() {
+            self.outbox.push(message);
+        }
         for updates in [
             self.household.everything(),
             self.fields.everything(),
@@ -366,11 +383,15 @@ impl Publisher {
         ] {
             self.say(&updates);
         }
-        self.outbox.push(self.status(true));
+        for message in self.conventions.ready() {
+            self.outbox.push(message);
+        }
     }
 
     fn farewell(&self) {
-        self.outbox.push(self.status(false));
+        for message in self.conventions.farewell() {
+            self.outbox.push(message);
+        }
         self.outbox.close();
     }
 }

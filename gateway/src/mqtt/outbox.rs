@@ -117,8 +117,7 @@ impl Inner {
                 .places
                 .get(&message.topic)
                 .and_then(|place| self.queue.get_mut(place))
-                // What was said before a topic is taken back may have been an order.
-                && !message.payload.is_empty()
+                && !message.in_order
             {
                 *waiting = message;
                 return;

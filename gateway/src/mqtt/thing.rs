@@ -50,8 +50,21 @@ pub(super) struct Message {
     pub(super) retain: bool,
     /// It must reach the broker however long that is away: nobody says it again.
     pub(super) keep: bool,
-    /// Exactly once, as Homie wants it, in place of at least once.
-    pub(super) exactly_once: bool,
+    /// One step of several: a later message of the topic comes after it, not in its place.
+    pub(super) in_order: bool,
+    /// How surely it is to arrive.
+    pub(super) qos: Qos,
+}
+
+/// How surely a message is to arrive (MQTT 5, 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Qos {
+    /// At most once.
+    Zero,
+    /// At least once.
+    One,
+    /// Exactly once.
+    Two,
 }
 
 impl Message {
@@ -62,7 +75,8 @@ impl Message {
             payload,
             retain: true,
             keep: false,
-            exactly_once: false,
+            in_order: false,
+            qos: Qos::One,
         }
     }
 
@@ -87,6 +101,7 @@ impl Message {
     pub(super) fn taken_back(topic: String) -> Self {
         Self {
             keep: true,
+            in_order: true,
             ..Self::retained(topic, String::new())
         }
     }

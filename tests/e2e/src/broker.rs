@@ -158,6 +158,14 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// All messages so far whose topic begins so.
+    #[must_use]
+    pub fn beginning(&self, prefix: &str) -> Vec<Message> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = |message: &&Message| message.topic.starts_with(prefix);
+        heard.iter().filter(begins).cloned().collect()
+    }
+
     /// All states of meters so far.
     #[must_use]
     pub fn meter_states(&self) -> Vec<Message> {
