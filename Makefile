@@ -62,6 +62,12 @@ test-powerline: ## 20 matches of cars and charging stations with open-plc-utils 
 	cargo build --locked -p gateway -p wattle-sim --bins
 	WATTLE_MATCHES=20 cargo test --locked -p e2e --test powerline -- --nocapture
 
+.PHONY: test-mdns
+test-mdns: ## a real avahi finds the gateway and is found (as root, in a network of its own)
+	@image/install-packages build test mdns
+	cargo build --locked -p gateway --bin wattle
+	@tests/mdns/run target/debug
+
 test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messages
 	@image/install-packages build test c12
 	@tests/c12/run

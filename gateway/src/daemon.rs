@@ -20,6 +20,7 @@ use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol};
 use crate::grid;
 use crate::http::{self, Api};
+use crate::mdns;
 use crate::mqtt;
 use crate::openadr;
 use crate::powerline;
@@ -141,6 +142,7 @@ async fn run_once(
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
     api.prepay = start_prepay(&mut supervisor, &config, &api, &store, &bus)?;
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
+    api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
     start_utilities(&mut supervisor, &config, &api, &gateway, &bus, prices);
@@ -411,6 +413,29 @@ fn start_utilities(
     supervisor.start("openadr", WITHIN, move |pulse, stop| {
         openadr::run(settings.clone(), pulse, stop)
     });
+}
+
+/// Starts the part that is found in the network and finds others; returns what it knows.
+fn start_mdns(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    gateway: &str,
+    clock: &SharedClock,
+) -> mdns::Board {
+    let board = mdns::Board::default();
+    if config.mdns.enabled {
+        let settings = mdns::Settings {
+            config: config.mdns.clone(),
+            gateway: gateway.to_owned(),
+            port: config.mdns.port,
+            board: board.clone(),
+            clock: Arc::clone(clock),
+        };
+        supervisor.start("mdns", WITHIN, move |pulse, stop| {
+            mdns::run(settings.clone(), pulse, stop)
+        });
+    }
+    board
 }
 
 fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {

@@ -20,6 +20,7 @@ pub mod drivers;
 pub mod grid;
 pub mod http;
 mod mbus;
+pub mod mdns;
 pub mod mqtt;
 pub mod openadr;
 pub mod powerline;

@@ -11,6 +11,7 @@
 
 mod appliances;
 mod grid_events;
+mod network;
 mod powerline;
 mod prepay;
 mod radio;
@@ -33,6 +34,7 @@ pub use grid_events::{
     GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
     GridEventStep, OptState,
 };
+pub use network::{FoundKind, FoundService, NETWORK_PATH, Network};
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
 };

@@ -7,6 +7,7 @@ mod c12;
 mod dlms;
 mod framing;
 mod load;
+mod mdns;
 mod modbus;
 mod mqtt;
 mod openadr;
@@ -36,6 +37,7 @@ pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
 pub use load::{ConfigError, load};
+pub use mdns::MdnsConfig;
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use openadr::OpenadrConfig;
 pub use prepay::{FriendlyConfig, PrepayConfig};
@@ -72,6 +74,8 @@ pub struct Config {
     pub sep2: Sep2Config,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
+    /// Being found in the network.
+    pub mdns: MdnsConfig,
     /// The store.
     pub store: StoreConfig,
     /// Finding appliances in the power.
@@ -522,6 +526,7 @@ impl Config {
         if self.tariff.openadr && !self.openadr.is_on() {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }
+        self.mdns.check(&mut found);
         self.tariff.check(&self.mqtt, &mut found);
         found
     }
@@ -710,10 +715,7 @@ impl PowerlineConfig {
     fn check(&self, index: usize, found: &mut Vec<String>) {
         let at = format!("powerline[{index}]");
         let name = &self.interface;
-        // The kernel's own rule: at most 15 octets, no slash and no blank (dev_valid_name).
-        let is_name = matches!(name.len(), 1..=15)
-            && !name.contains(|character: char| character == '/' || character.is_whitespace());
-        if !is_name {
+        if !is_interface(name) {
             found.push(format!(
                 "{at}.interface: {name:?} is no name of an interface"
             ));
@@ -730,6 +732,12 @@ impl PowerlineConfig {
             }
         }
     }
+}
+
+/// The kernel's own rule: at most 15 octets, no slash and no blank (`dev_valid_name`).
+fn is_interface(name: &str) -> bool {
+    matches!(name.len(), 1..=15)
+        && !name.contains(|character: char| character == '/' || character.is_whitespace())
 }
 
 fn in_range(key: &str, value: u64, low: u64, high: u64, found: &mut Vec<String>) {

@@ -5,6 +5,7 @@ mod bill;
 mod grid_events;
 mod history;
 mod home_network;
+mod network;
 mod prepay;
 mod radio;
 mod usage;
@@ -49,6 +50,8 @@ pub struct Api {
     pub health: HealthBoard,
     /// The powerline networks.
     pub powerline: crate::powerline::Board,
+    /// What is in the home's network.
+    pub network: crate::mdns::Board,
     /// What used the power.
     pub appliances: crate::appliances::Board,
     /// The prepayment account, where the home pays in advance.
@@ -93,6 +96,7 @@ impl Api {
             clock,
             health,
             powerline: crate::powerline::Board::default(),
+            network: crate::mdns::Board::default(),
             appliances: crate::appliances::Board::default(),
             grid: crate::grid::Board::default(),
             prepay: None,
@@ -141,6 +145,7 @@ pub fn router(api: Api) -> Router {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(history::routes())
+        .merge(network::routes())
         .merge(bill::routes())
         .merge(home_network::routes())
         .merge(radio::routes())

@@ -197,6 +197,8 @@ fn command(folder: &Path) -> anyhow::Result<Command> {
         .open(folder.join("wattle.log"))?;
     let mut command = Command::new(program("wattle")?);
     command
+        // Nothing of a test is said in the network.
+        .env("WATTLE__MDNS__ENABLED", "false")
         .args(["run", "--config"])
         .arg(folder.join("wattle.toml"))
         .stdin(Stdio::null())
