@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use meter_link::dlms::apdu::Apdu;
+use meter_link::dlms::class;
 use meter_link::dlms::data::Data;
 use meter_link::dlms::interpret;
 use meter_link::dlms::receive::receive;
@@ -23,6 +24,14 @@ fuzz_target!(|bytes: &[u8]| {
         keys.encryption.insert(None, key);
     }
     drop(receive(bytes, &keys));
+    // Any value as any attribute of any class.
+    if let [class, attribute, value @ ..] = bytes
+        && let Some(class) = class::class((*class).into())
+        && let Some(attribute) = class.attribute((*attribute).cast_signed())
+        && let Ok(data) = Data::decode(value)
+    {
+        drop(class::explain(attribute, &data));
+    }
     let Ok((apdu, _)) = Apdu::decode(bytes) else {
         return;
     };

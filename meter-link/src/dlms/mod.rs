@@ -8,12 +8,14 @@
 //!   their blocks together, [`framing`] finds out which of them it is;
 //! - [`apdu`] are the messages: xDLMS services and the associations around them;
 //! - [`data`] is the typed tree that attributes hold, [`axdr`] its encoding;
+//! - [`class`] names what attributes of interface classes hold;
 //! - [`security`] protects messages: suites 0, 1 and 2;
 //! - [`receive`] opens and reads a message, [`interpret`] finds registers in what it says;
 //! - [`listener`] is the session that listens to a meter that pushes.
 
 pub mod apdu;
 pub mod axdr;
+pub mod class;
 pub mod client;
 mod compact;
 pub mod data;

@@ -210,6 +210,8 @@ fn single_readings_and_service_from_the_command_line() -> anyhow::Result<()> {
         wattle(&["meter", "relay", "house"])?,
         "house: the relay is off\n"
     );
+    let relay = wattle(&["meter", "object", "house", "70/0-0:96.3.10"])?;
+    assert!(relay.contains("control_state = disconnected"), "{relay}");
     assert_eq!(wattle(&["meter", "profile", "house"])?.lines().count(), 11);
     assert!(wattle(&["read", "house", "1-0:99.99.0"]).is_err());
     assert_eq!(meter.seen().relay, [false]);

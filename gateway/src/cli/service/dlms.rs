@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use meter_link::dlms::class::{self, Named};
 use meter_link::dlms::client::JobMaker;
 use meter_link::dlms::client::job::{
-    Catalogue, ClockJob, ClockPolicy, Outcome, ProfileJob, ProfileRows, RegisterSpec, RegistersJob,
-    RelayCommand, RelayJob, RelayReport,
+    Catalogue, ClockJob, ClockPolicy, ObjectJob, Outcome, ProfileJob, ProfileRows, RegisterSpec,
+    RegistersJob, RelayCommand, RelayJob, RelayReport,
 };
 use meter_link::dlms::data::{ClockStatus, DateTime};
 use meter_link::driver::{self, Place, PortEvent};
@@ -138,6 +139,29 @@ impl Service for Dlms {
             Ok(())
         })?;
         report.context("the meter did not tell the state of its relay")
+    }
+
+    fn object(&self, class: u16, instance: ObisCode) -> anyhow::Result<Vec<Named>> {
+        let known = class::class(class)
+            .with_context(|| format!("what class {class} holds is not known here"))?;
+        let mut lines = Vec::new();
+        self.run(job(move || ObjectJob::new(known, instance)), |outcome| {
+            let Outcome::Object(read) = outcome else {
+                return Ok(());
+            };
+            for (number, told) in read.attributes {
+                let Some(attribute) = known.attribute(number) else {
+                    continue;
+                };
+                match told {
+                    Ok(data) => lines.extend(class::explain(attribute, &data)),
+                    Err(refused) => eprintln!("wattle: {}: {refused}", attribute.name),
+                }
+            }
+            Ok(())
+        })?;
+        anyhow::ensure!(!lines.is_empty(), "the meter tells nothing of {instance}");
+        Ok(lines)
     }
 
     fn profile(

@@ -3,11 +3,13 @@
 mod dlms;
 mod radio;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use meter_link::dlms::class::Named;
 use meter_link::dlms::client::job::{RelayCommand, RelayReport};
 use meter_link::model::{ObisCode, RegisterValue, Value};
 
@@ -45,6 +47,7 @@ Examples:
   wattle meter relay house               is it on?
   wattle meter relay house off           switch it off, and read back
   wattle meter profile house > rows.csv  all rows of its load profile
+  wattle meter object house 71/0-0:17.0.0  all attributes of an object
   wattle meter heard 5678                radio meters whose number ends so
   wattle meter adopt 12345678 gas        take one on")]
 pub struct MeterArgs {
@@ -71,6 +74,13 @@ enum MeterCommand {
         meter: String,
         /// What to do; nothing but a look when left out
         command: Option<Switch>,
+    },
+    /// Read all attributes of an object: special days, calendars, limiters, M-Bus channels and others
+    Object {
+        /// The meter's name in the configuration
+        meter: String,
+        /// Interface class and logical name, such as 71/0-0:17.0.0
+        object: String,
     },
     #[command(flatten)]
     Radio(radio::RadioCommand),
@@ -108,6 +118,11 @@ trait Service {
     /// Switches the relay, and reads it back.
     fn relay(&self, _command: RelayCommand) -> anyhow::Result<RelayReport> {
         anyhow::bail!("the relay of such a meter is not served")
+    }
+
+    /// Reads an object: the named values of its attributes.
+    fn object(&self, _class: u16, _instance: ObisCode) -> anyhow::Result<Vec<Named>> {
+        anyhow::bail!("such a meter has no objects")
     }
 
     /// Writes rows of a load profile as CSV.
@@ -173,6 +188,19 @@ fn meter_command(args: &MeterArgs) -> anyhow::Result<()> {
                 (false, _) => "off",
             };
             println!("{meter}: the relay is {state}");
+        }
+        MeterCommand::Object { meter, object } => {
+            let (class, instance) = object
+                .split_once('/')
+                .and_then(|(class, instance)| Some((class.parse().ok()?, instance.parse().ok()?)))
+                .with_context(|| {
+                    format!("{object:?} is not of the form CLASS/OBIS, such as 71/0-0:17.0.0")
+                })?;
+            let mut text = String::new();
+            for Named { name, value } in service(&args.config, meter)?.object(class, instance)? {
+                text.push_str(&format!("{name} = {value}\n"));
+            }
+            std::io::stdout().write_all(text.as_bytes())?;
         }
         MeterCommand::Radio(command) => radio::run(command, &args.config)?,
         MeterCommand::Profile {

@@ -2,6 +2,7 @@
 //! the answer, and in the end says what came out.
 
 mod clock;
+mod object;
 mod objects;
 mod profile;
 mod registers;
@@ -16,6 +17,7 @@ use crate::dlms::data::{AttributeDescriptor, Data};
 use crate::model::{ObisCode, ScaleError, Unit, Value, scaled};
 
 pub use clock::{ClockJob, ClockPolicy, ClockReport};
+pub use object::{ObjectJob, ObjectRead};
 pub use objects::{ObjectInfo, ObjectsJob};
 pub use profile::{Column, Gap, ProfileJob, ProfileQuery, ProfileRow, ProfileRows, RowInstants};
 pub use registers::{Catalogue, ParseRegisterError, RegisterSpec, RegistersJob, RegistersRead};
@@ -51,6 +53,8 @@ pub enum Outcome {
     Registers(RegistersRead),
     /// The objects of the association.
     Objects(Vec<ObjectInfo>),
+    /// An object, attribute by attribute.
+    Object(ObjectRead),
     /// Rows of a profile.
     Profile(ProfileRows),
     /// The clock, and what was done about it.
