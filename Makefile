@@ -83,6 +83,7 @@ test-openadr: ## a real VTN with PostgreSQL sends events, prices, takes the hous
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
+	cargo bench --locked -p meter-link --bench mbus
 	@tests/bench/dlms
 	@tests/bench/daemon
 	@tests/bench/ports
