@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream test-upstream-kills demo-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -72,6 +72,11 @@ test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messag
 	@image/install-packages build test c12
 	@tests/c12/run
 
+demo-upstream: ## the relay: a broker, PostgreSQL, two head-end workers, three gateways, until Ctrl-C
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-headend --bins
+	cargo run --locked -p e2e --example upstream
+
 test-upstream: ## pycose opens the sealed batches of the relay
 	@image/install-packages build test upstream
 	@tests/upstream/run
@@ -79,6 +84,11 @@ test-upstream: ## pycose opens the sealed batches of the relay
 test-openadr: ## a real VTN with PostgreSQL sends events, prices, takes the household's word (builds it once)
 	@image/install-packages build test openadr
 	@tests/openadr/run
+
+test-upstream-kills: ## kill gateways, head-end workers and the broker KILLS times (default 100): rows stay the same
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-headend --bins
+	WATTLE_KILLS=$(or $(KILLS),100) cargo test --locked -p e2e --test relay kills_lose -- --nocapture
 
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test

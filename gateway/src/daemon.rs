@@ -27,10 +27,10 @@ use crate::powerline;
 use crate::prepay;
 use crate::radio::{self, Radio};
 use crate::sep2;
-use crate::store::{Settings, Store};
+use crate::store::{Plan, Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
-use crate::{prices, tariff};
+use crate::{prices, tariff, upstream};
 
 /// How long the parts have to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +79,11 @@ async fn run_once(
         readings_days: config.store.readings_days,
         raw_megabytes: config.store.raw_megabytes,
     };
-    let store = Store::open(&settings, bus.clone())?;
+    let plan = config.upstream.as_ref().map(|upstream| Plan {
+        streams: upstream.streams.clone(),
+        rows: u64::from(upstream.keep_thousand) * 1_000,
+    });
+    let store = Store::open_relaying(&settings, plan.unwrap_or_default(), bus.clone())?;
     let gateway = Gateway {
         id: store.gateway_id()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -164,6 +168,19 @@ async fn run_once(
         };
         supervisor.start("mqtt", WITHIN, move |pulse, stop| {
             mqtt::run(settings.clone(), pulse, stop)
+        });
+    }
+    if let Some(config_of) = config.upstream.clone() {
+        let settings = upstream::Settings {
+            config: config_of,
+            gateway: gateway.id.clone(),
+            state_dir: config.gateway.state_dir.clone(),
+            outboxes: store.outboxes(),
+            bus: bus.clone(),
+            clock: Arc::clone(&clock),
+        };
+        supervisor.start("relay", WITHIN, move |pulse, stop| {
+            upstream::run(settings.clone(), pulse, stop)
         });
     }
     let wired = |meter: &MeterConfig| meter.protocol != Protocol::Wmbus;
@@ -522,5 +539,8 @@ pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
     prices
         .load()
         .with_context(|| format!("named by {}", path.display()))?;
+    if let Some(upstream) = &config.upstream {
+        upstream::rules(upstream, "", &config.gateway.state_dir)?;
+    }
     Ok(())
 }

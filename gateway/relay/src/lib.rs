@@ -13,6 +13,7 @@ pub mod command;
 pub mod cose;
 mod curve;
 mod der;
+pub mod disconnect;
 pub mod epoch;
 pub mod issue;
 mod name;

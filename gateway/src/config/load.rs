@@ -88,6 +88,11 @@ fn anchor_paths(table: &mut Table, file: &Path) {
         ("tariff", "ca_file"),
         ("mqtt", "ca_file"),
         ("mqtt", "client_cert"),
+        ("upstream", "recipient"),
+        ("upstream", "trust"),
+        ("upstream", "commanders"),
+        ("upstream", "ca_file"),
+        ("upstream", "certificate"),
     ] {
         if let Some(Value::String(path)) = table
             .get_mut(section)

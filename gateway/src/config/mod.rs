@@ -15,6 +15,7 @@ mod prepay;
 mod receiver;
 mod secret;
 mod sep2;
+mod upstream;
 mod wired;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub use prepay::{FriendlyConfig, PrepayConfig};
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 pub use sep2::Sep2Config;
+pub use upstream::{Taf, UpstreamConfig, UpstreamStream, wattle_link};
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 
 /// Where the configuration is looked for when none is named.
@@ -78,6 +80,8 @@ pub struct Config {
     pub mdns: MdnsConfig,
     /// The store.
     pub store: StoreConfig,
+    /// The relay to the utility's head-end; off when left out.
+    pub upstream: Option<UpstreamConfig>,
     /// Finding appliances in the power.
     pub appliances: AppliancesConfig,
     /// Paying in advance.
@@ -527,6 +531,9 @@ impl Config {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }
         self.mdns.check(&mut found);
+        if let Some(upstream) = &self.upstream {
+            upstream.check(&self.meters, &mut found);
+        }
         self.tariff.check(&self.mqtt, &mut found);
         found
     }

@@ -11,7 +11,7 @@ mod hub;
 pub mod import;
 mod interpret;
 mod receiver;
-mod vault;
+pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -17,14 +17,14 @@ const CREDENTIAL: &str = "radio-seal";
 const FILE: &str = "radio.seal";
 
 /// Seals and opens.
-pub(super) struct Vault(Aes256Gcm);
+pub(crate) struct Vault(Aes256Gcm);
 
 impl Vault {
     /// The vault of this gateway; its key is made the first time.
     ///
     /// # Errors
     /// The key's file can neither be read nor made, or holds something else.
-    pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> anyhow::Result<Self> {
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
             .map(|credentials| Path::new(&credentials).join(CREDENTIAL))
             .filter(|path| path.exists());
@@ -46,7 +46,7 @@ impl Vault {
     ///
     /// # Errors
     /// There are no random numbers to be had.
-    pub(super) fn seal(&self, meter: &str, key: &str) -> anyhow::Result<String> {
+    pub(crate) fn seal(&self, meter: &str, key: &str) -> anyhow::Result<String> {
         let mut nonce = [0; NONCE];
         random(&mut nonce)?;
         let payload = Payload {
@@ -64,7 +64,7 @@ impl Vault {
     ///
     /// # Errors
     /// It was sealed by another gateway, for another meter, or was altered.
-    pub(super) fn unseal(&self, meter: &str, sealed: &str) -> anyhow::Result<Zeroizing<String>> {
+    pub(crate) fn unseal(&self, meter: &str, sealed: &str) -> anyhow::Result<Zeroizing<String>> {
         let broken = || anyhow::anyhow!("the key of meter {meter} was sealed by another gateway");
         let octets = super::octets(sealed).ok_or_else(broken)?;
         let (nonce, sealed) = octets.split_at_checked(NONCE).ok_or_else(broken)?;

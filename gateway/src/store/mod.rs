@@ -10,6 +10,7 @@
 mod accumulate;
 pub mod ledger;
 mod logbook;
+mod outbox;
 mod profile;
 mod reader;
 mod schema;
@@ -23,6 +24,7 @@ use rust_decimal::Decimal;
 
 pub use ledger::Ledger;
 pub use logbook::Logbooks;
+pub use outbox::{Outbox, Outboxes, Plan, SHEDDING, Stream, TEXT, Waiting};
 pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
 pub use writer::{Incoming, Settings, Store};

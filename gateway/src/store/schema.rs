@@ -9,13 +9,14 @@ use super::StoreError;
 
 /// Every migration, oldest first; `PRAGMA user_version` counts those applied. A migration that
 /// has been released is never changed.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_first_light.sql"),
     include_str!("migrations/0002_indications.sql"),
     include_str!("migrations/0003_load_profile.sql"),
     include_str!("migrations/0004_fields.sql"),
     include_str!("migrations/0005_message_counters.sql"),
     include_str!("migrations/0006_records.sql"),
+    include_str!("migrations/0007_relay.sql"),
 ];
 
 /// Opens the database for writing, makes it if it is missing, and migrates it.

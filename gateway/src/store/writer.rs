@@ -13,9 +13,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
+use super::outbox::{Fact, Feed};
 use super::{
-    Field, Ledger, Logbooks, MessageCounter, Profiles, Readers, RegisterKey, StoreError,
-    StoredTelegram, StoredValue, quarters_of, schema,
+    Field, Ledger, Logbooks, MessageCounter, Outboxes, Plan, Profiles, Readers, RegisterKey,
+    StoreError, StoredTelegram, StoredValue, quarters_of, schema,
 };
 use crate::bus::{Bus, Event};
 
@@ -78,13 +79,21 @@ impl Store {
     /// # Errors
     /// The folder or the database cannot be used.
     pub fn open(settings: &Settings, bus: Bus) -> Result<Self, StoreError> {
+        Self::open_relaying(settings, Plan::default(), bus)
+    }
+
+    /// The same, and what the plan names also goes into the outbox of the relay.
+    ///
+    /// # Errors
+    /// The folder or the database cannot be used.
+    pub fn open_relaying(settings: &Settings, plan: Plan, bus: Bus) -> Result<Self, StoreError> {
         let folder = |source| StoreError::Folder {
             path: settings.folder.clone(),
             source,
         };
         std::fs::create_dir_all(&settings.folder).map_err(folder)?;
         let path = settings.folder.join("wattle.db");
-        let mut writer = Writer::open(&path, settings.clone())?;
+        let mut writer = Writer::open(&path, settings.clone(), plan)?;
         let (queue, incoming) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -120,6 +129,12 @@ impl Store {
     #[must_use]
     pub fn readers(&self) -> Readers {
         Readers(self.path.clone())
+    }
+
+    /// The outbox of the relay.
+    #[must_use]
+    pub fn outboxes(&self) -> Outboxes {
+        Outboxes(self.path.clone())
     }
 
     /// The load profiles.
@@ -167,6 +182,7 @@ struct Writer {
     raw: Vec<RawRow>,
     /// Time of the telegrams at the last removal.
     pruned_us: Option<i64>,
+    feed: Feed,
 }
 
 /// A telegram's bytes for the raw ring.
@@ -183,7 +199,7 @@ struct Register {
 }
 
 impl Writer {
-    fn open(path: &Path, settings: Settings) -> Result<Self, StoreError> {
+    fn open(path: &Path, settings: Settings, plan: Plan) -> Result<Self, StoreError> {
         let db = schema::open_writer(path)?;
         db.execute(
             "INSERT OR IGNORE INTO gateway VALUES ('id', lower(hex(randomblob(3))))",
@@ -201,6 +217,7 @@ impl Writer {
             last_us,
             raw: Vec::new(),
             pruned_us: None,
+            feed: Feed::new(plan),
         })
     }
 
@@ -252,6 +269,7 @@ impl Writer {
                     self.meters.clear();
                     self.registers.clear();
                     self.indications.clear();
+                    self.feed.forget();
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_secs(30));
                 }
@@ -267,6 +285,7 @@ impl Writer {
             meters: &mut self.meters,
             registers: &mut self.registers,
             indications: &mut self.indications,
+            feed: &mut self.feed,
         };
         let mut stored = Vec::with_capacity(batch.len());
         let mut last_us = self.last_us;
@@ -332,7 +351,14 @@ impl Writer {
             &format!("DELETE FROM raw_telegram WHERE at_us <= ({newest_kept})"),
             params![limit],
         )?;
+        let shed = self.feed.shed(&step)?;
         step.commit()?;
+        if shed > 0 {
+            tracing::warn!(
+                rows = shed,
+                "the outbox is full: rows for the head-end were given up"
+            );
+        }
         Ok(())
     }
 }
@@ -344,6 +370,7 @@ struct Step<'a> {
     meters: &'a mut HashMap<String, i64>,
     registers: &'a mut HashMap<RegisterKey, Register>,
     indications: &'a mut HashMap<i64, Indications>,
+    feed: &'a mut Feed,
 }
 
 impl Step<'_> {
@@ -518,6 +545,17 @@ impl Step<'_> {
                 sent.status.map(u64::cast_signed),
             ])?;
         self.close(register.id, closed)?;
+        let fact = Fact {
+            meter: &incoming.name,
+            serial: &incoming.serial,
+            obis: sent.register,
+            unit: unit.code(),
+            value,
+            quality,
+            at,
+            closed,
+        };
+        self.feed.put(self.db, self.zone, &fact)?;
         let stored = StoredValue {
             obis: sent.register,
             unit,

@@ -60,6 +60,12 @@ impl IvCounter {
         Ok(number)
     }
 
+    /// How many messages the key has sealed at most, as far as this process knows.
+    #[must_use]
+    pub const fn used(&self) -> u64 {
+        self.next & 0xFFFF_FFFF
+    }
+
     fn reserve(&self, block: u32) -> anyhow::Result<u64> {
         let _lock = self.lock()?;
         let first = match fs::read_to_string(&self.path) {

@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("ui", &["wattle-api"]),
     ("wattle-sim", &["meter-link", "han"]),
+    ("wattle-headend", &["wattle-relay"]),
     (
         "e2e",
         &[

@@ -1,0 +1,278 @@
+//! Commands from the head-end: taken once, within their window, and answered with a signed result.
+//!
+//! The counter is on the disk before a command is done: one that a crash cut off is not done twice.
+//! What is to be done later waits in a file.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use meter_link::model::ObisCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use wattle_relay::command::{Command, Kind, Signed};
+use wattle_relay::disconnect;
+
+use super::engine::Engine;
+use crate::config::{Taf, UpstreamStream};
+
+/// The stream of results.
+pub const RESULTS: &str = "result";
+const COUNTER: &str = "command counter";
+/// Commands that may wait for their time.
+const WAITING: usize = 32;
+
+/// Where commands are taken.
+#[derive(Debug)]
+pub struct Desk {
+    streams: Vec<UpstreamStream>,
+    path: PathBuf,
+    waiting: Vec<Later>,
+}
+
+/// A command that waits for its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Later {
+    kind: String,
+    id: String,
+    counter: u64,
+    not_before_s: i64,
+    not_after_s: i64,
+    execute_at_s: i64,
+    body: String,
+}
+
+impl Later {
+    fn of(command: &Command) -> Self {
+        Self {
+            kind: command.kind.name().to_owned(),
+            id: command.id.clone(),
+            counter: command.counter,
+            not_before_s: command.not_before_s,
+            not_after_s: command.not_after_s,
+            execute_at_s: command.execute_at_s,
+            body: command.body.clone(),
+        }
+    }
+
+    fn command(&self) -> Option<Command> {
+        Some(Command {
+            kind: Kind::of_name(&self.kind)?,
+            id: self.id.clone(),
+            counter: self.counter,
+            not_before_s: self.not_before_s,
+            not_after_s: self.not_after_s,
+            execute_at_s: self.execute_at_s,
+            body: self.body.clone(),
+        })
+    }
+}
+
+/// What came out of a command.
+enum Outcome {
+    Done(String),
+    Accepted,
+    Refused(String),
+    NotSupported(&'static str),
+}
+
+impl Desk {
+    /// The desk of a state folder.
+    ///
+    /// # Errors
+    /// What waits cannot be read.
+    pub fn open(folder: &Path, streams: Vec<UpstreamStream>) -> anyhow::Result<Self> {
+        let path = folder.join("upstream").join("commands.json");
+        let waiting = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string())?,
+        };
+        Ok(Self {
+            streams,
+            path,
+            waiting,
+        })
+    }
+
+    /// Takes a command whose signatures are right.
+    ///
+    /// # Errors
+    /// It was taken before, or the store failed.
+    pub fn take(
+        &mut self,
+        engine: &mut Engine,
+        signed: &Signed,
+        wall: Timestamp,
+    ) -> anyhow::Result<()> {
+        let command = &signed.command;
+        let last = engine.outbox().number(COUNTER)?;
+        anyhow::ensure!(
+            command.counter > last,
+            "command {} was taken before, or is older than one that was",
+            command.id
+        );
+        engine.outbox().keep_number(COUNTER, command.counter)?;
+        let outcome = self.judge(engine, command, wall)?;
+        tell(engine, command, &outcome, wall)
+    }
+
+    fn judge(
+        &mut self,
+        engine: &mut Engine,
+        command: &Command,
+        wall: Timestamp,
+    ) -> anyhow::Result<Outcome> {
+        if let Err(denial) = disconnect::in_window(command, wall.as_second()) {
+            return Ok(Outcome::Refused(denial.to_string()));
+        }
+        if command.execute_at_s <= wall.as_second() {
+            return self.execute(engine, command, wall);
+        }
+        if self.waiting.len() >= WAITING {
+            return Ok(Outcome::Refused(
+                "too many commands wait for their time".to_owned(),
+            ));
+        }
+        self.waiting.push(Later::of(command));
+        self.store()?;
+        Ok(Outcome::Accepted)
+    }
+
+    /// Does what has come due.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn tick(&mut self, engine: &mut Engine, wall: Timestamp) -> anyhow::Result<()> {
+        let due = |later: &Later| later.execute_at_s <= wall.as_second();
+        if !self.waiting.iter().any(due) {
+            return Ok(());
+        }
+        let (due, waiting): (Vec<Later>, Vec<Later>) = self.waiting.drain(..).partition(due);
+        self.waiting = waiting;
+        // Off the disk first: a crash may leave one undone, and does none twice.
+        self.store()?;
+        for command in due.iter().filter_map(Later::command) {
+            let outcome = match disconnect::in_window(&command, wall.as_second()) {
+                Ok(()) => self.execute(engine, &command, wall)?,
+                Err(denial) => Outcome::Refused(denial.to_string()),
+            };
+            tell(engine, &command, &outcome, wall)?;
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &self,
+        engine: &mut Engine,
+        command: &Command,
+        wall: Timestamp,
+    ) -> anyhow::Result<Outcome> {
+        Ok(match command.kind {
+            Kind::ReadNow => self.read_now(engine, &command.body)?,
+            Kind::KeyRotate => {
+                engine.rotate(wall)?;
+                Outcome::Done("the next batch has a new epoch".to_owned())
+            }
+            Kind::Time => match serde_json::from_str::<TimeBody>(&command.body) {
+                Ok(body) => {
+                    let ahead = wall.as_second().saturating_sub(body.now_s);
+                    Outcome::Done(format!("this clock is {ahead} s ahead; it was not set"))
+                }
+                Err(_) => {
+                    Outcome::Refused("its body is {\"now_s\": seconds since 1970}".to_owned())
+                }
+            },
+            Kind::Disconnect | Kind::Arm | Kind::Reconnect | Kind::LoadLimit => {
+                Outcome::NotSupported("no relay is in this gateway's hands")
+            }
+            Kind::Price | Kind::Tariff | Kind::DrEvent | Kind::Config | Kind::Firmware => {
+                Outcome::NotSupported("it is known and not served")
+            }
+        })
+    }
+
+    /// TAF 6: of a meter, and registers, to which the household has agreed.
+    fn read_now(&self, engine: &mut Engine, body: &str) -> anyhow::Result<Outcome> {
+        let Ok(body) = serde_json::from_str::<ReadBody>(body) else {
+            return Ok(Outcome::Refused(
+                "its body is {\"meter\": name}, and registers if not all".to_owned(),
+            ));
+        };
+        let agreed: Vec<&UpstreamStream> = self
+            .streams
+            .iter()
+            .filter(|stream| stream.taf == Taf::OnDemand && stream.meter == body.meter)
+            .collect();
+        if agreed.is_empty() {
+            return Ok(Outcome::Refused(
+                "the household has not agreed to be read on demand".to_owned(),
+            ));
+        }
+        let wanted = |obis: ObisCode| {
+            agreed.iter().any(|stream| stream.wants(obis))
+                && (body.registers.is_empty() || body.registers.contains(&obis))
+        };
+        let count = engine.outbox().append_latest(&body.meter, wanted)?;
+        Ok(Outcome::Done(format!("{count} registers follow")))
+    }
+
+    fn store(&self) -> anyhow::Result<()> {
+        let name = || self.path.display().to_string();
+        let new = self.path.with_extension("new");
+        let mut file = fs::File::create(&new).with_context(name)?;
+        file.write_all(serde_json::to_string(&self.waiting)?.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &self.path).with_context(name)?;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeBody {
+    now_s: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadBody {
+    meter: String,
+    #[serde(default)]
+    registers: Vec<ObisCode>,
+}
+
+fn tell(
+    engine: &mut Engine,
+    command: &Command,
+    outcome: &Outcome,
+    wall: Timestamp,
+) -> anyhow::Result<()> {
+    let (status, detail) = match outcome {
+        Outcome::Done(detail) => ("done", detail.as_str()),
+        Outcome::Accepted => ("accepted", "it waits for its time"),
+        Outcome::Refused(detail) => ("refused", detail.as_str()),
+        Outcome::NotSupported(detail) => ("not_supported", *detail),
+    };
+    tracing::info!(
+        id = command.id,
+        kind = command.kind.name(),
+        status,
+        detail,
+        "command"
+    );
+    let result = json!({
+        "id": command.id,
+        "kind": command.kind.name(),
+        "counter": command.counter,
+        "status": status,
+        "detail": detail,
+        "at": wall.to_string(),
+    });
+    engine
+        .outbox()
+        .append_text(RESULTS, wall.as_second(), &result.to_string())?;
+    Ok(())
+}

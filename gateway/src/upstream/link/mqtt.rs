@@ -1,0 +1,164 @@
+//! MQTT 5, over mutual TLS.
+//!
+//! QoS 1 with a session that the broker keeps for a day, so that acknowledgements and commands wait
+//! there while the gateway is away.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Link, LinkEvent};
+
+/// Requests between us and the connection.
+const QUEUE: usize = 16;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Seconds for which the broker keeps what came for us.
+const SESSION_S: u32 = 86_400;
+/// Octets of a message at most, either way.
+const LARGEST: u32 = 256 * 1024;
+
+/// A broker, and the topics of a device.
+pub struct Mqtt {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The device, which is also the client's name.
+    pub device: String,
+    /// First levels of the topics.
+    pub prefix: String,
+    /// TLS, if the link has it.
+    pub tls: Option<rustls::ClientConfig>,
+}
+
+impl Mqtt {
+    fn options(&self) -> MqttOptions {
+        let mut options = MqttOptions::new(
+            format!("relay-{}", self.device),
+            self.host.clone(),
+            self.port,
+        );
+        options.set_keep_alive(KEEP_ALIVE);
+        options.set_clean_start(false);
+        options.set_connect_properties(ConnectProperties {
+            session_expiry_interval: Some(SESSION_S),
+            max_packet_size: Some(LARGEST),
+            ..ConnectProperties::new()
+        });
+        if let Some(tls) = &self.tls {
+            let tls = TlsConfiguration::from(tls.clone());
+            options.set_transport(Transport::tls_with_config(tls));
+        }
+        options
+    }
+
+    async fn carry(
+        self,
+        mut up: mpsc::Receiver<Vec<u8>>,
+        events: mpsc::Sender<LinkEvent>,
+        stop: CancellationToken,
+    ) {
+        let (client, link) = AsyncClient::new(self.options(), QUEUE);
+        let (to_us, mut from_link) = mpsc::channel(QUEUE);
+        let pump = tokio::spawn(pump(link, to_us, stop.clone()));
+        let topic = format!("{}/up/{}", self.prefix, self.device);
+        let below = format!("{}/down/{}", self.prefix, self.device);
+        let mut is_up = false;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                said = from_link.recv() => {
+                    let Some(said) = said else { break };
+                    is_up = match &said {
+                        LinkEvent::Up => true,
+                        LinkEvent::Down(_) => false,
+                        LinkEvent::Message(_) => is_up,
+                    };
+                    // A full queue holds the connection back; what comes is not lost.
+                    if matches!(said, LinkEvent::Up) && client.try_subscribe(below.clone(), QoS::AtLeastOnce).is_err() {
+                        tracing::warn!("the relay's topic could not be subscribed");
+                    }
+                    if events.send(said).await.is_err() {
+                        break;
+                    }
+                }
+                octets = up.recv(), if is_up => {
+                    let Some(octets) = octets else { break };
+                    let sent = client.publish(topic.clone(), QoS::AtLeastOnce, false, octets);
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        // What cannot be handed over is sent again by the relay.
+                        _ = tokio::time::timeout(KEEP_ALIVE, sent) => {}
+                    }
+                }
+            }
+        }
+        let _ = client.try_disconnect();
+        let _ = tokio::time::timeout(Duration::from_secs(2), pump).await;
+    }
+}
+
+impl Link for Mqtt {
+    fn name(&self) -> &'static str {
+        "mqtt"
+    }
+
+    fn run(
+        self: Box<Self>,
+        up: mpsc::Receiver<Vec<u8>>,
+        events: mpsc::Sender<LinkEvent>,
+        stop: CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.carry(up, events, stop))
+    }
+}
+
+/// Drives the connection and connects anew for ever, with growing pauses.
+async fn pump(mut link: EventLoop, out: mpsc::Sender<LinkEvent>, stop: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    let mut told = false;
+    loop {
+        let said = match link.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                (pause, told) = (FIRST_PAUSE, false);
+                LinkEvent::Up
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                LinkEvent::Message(publish.payload.to_vec())
+            }
+            Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+            Ok(_) => continue,
+            Err(error) => {
+                if stop.is_cancelled() {
+                    return;
+                }
+                // Whatever was under way is sent again by the relay, under its own acknowledgement.
+                link.clean();
+                link.state.clean();
+                link.pending.clear();
+                if !std::mem::replace(&mut told, true)
+                    && out.send(LinkEvent::Down(error.to_string())).await.is_err()
+                {
+                    return;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        };
+        if out.send(said).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The part of the daemon that runs the engine between its link and the clock.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::commands::Desk;
+use super::engine::{Down, Engine};
+use super::keys::Keys;
+use super::link::LinkEvent;
+use crate::bus::{Bus, Event};
+use crate::clock::SharedClock;
+use crate::config::UpstreamConfig;
+use crate::store::Outboxes;
+use crate::supervisor::Pulse;
+
+/// Messages between the engine and the link.
+const ROOM: usize = 16;
+/// Messages from below that are taken at once.
+const TAKEN: usize = 64;
+/// The same refusal is told once in this time.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What the relay works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: UpstreamConfig,
+    /// The gateway's identity.
+    pub gateway: String,
+    /// State folder.
+    pub state_dir: std::path::PathBuf,
+    /// Into the outbox.
+    pub outboxes: Outboxes,
+    /// Says that something was stored.
+    pub bus: Bus,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// Keys, certificates or the store cannot be used.
+pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
+    let opened = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&opened)).await??;
+    let device = super::device(&settings.config, &settings.gateway);
+    let link = super::link(&settings.config, &device)?;
+    let name = link.name();
+    let (to_link, from_us) = mpsc::channel(ROOM);
+    let (to_us, mut from_link) = mpsc::channel(TAKEN);
+    let carried = tokio::spawn(link.run(from_us, to_us, stop.clone()));
+    let mut relay = Relay {
+        settings,
+        opened: Some(opened),
+        link: name,
+        is_up: false,
+        complained: None,
+    };
+    let mut events = relay.settings.bus.listen();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let mut below = Vec::new();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            said = from_link.recv() => match said {
+                Some(said) => relay.heard(said, &mut below),
+                None => anyhow::bail!("the link ended"),
+            },
+            event = events.recv() => match event {
+                Ok(Event::Stored(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+                _ => continue,
+            },
+            _ = tick.tick() => pulse.beat(),
+        }
+        while below.len() < TAKEN {
+            match from_link.try_recv() {
+                Ok(said) => relay.heard(said, &mut below),
+                Err(_) => break,
+            }
+        }
+        let room = to_link.capacity();
+        for octets in relay.work(below, room).await? {
+            // There is room: nobody else sends.
+            let _ = to_link.try_send(octets);
+        }
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(3), carried).await;
+    Ok(())
+}
+
+fn open(settings: &Settings) -> anyhow::Result<(Engine, Desk)> {
+    let rules = super::rules(&settings.config, &settings.gateway, &settings.state_dir)?;
+    let keys = Keys::open(&settings.state_dir, &rules.device, settings.clock.now())?;
+    let engine = Engine::new(rules, keys, settings.outboxes.open()?)?;
+    let desk = Desk::open(&settings.state_dir, settings.config.streams.clone())?;
+    Ok((engine, desk))
+}
+
+struct Relay {
+    settings: Settings,
+    /// Away while they work on a thread of their own.
+    opened: Option<(Engine, Desk)>,
+    link: &'static str,
+    is_up: bool,
+    complained: Option<Instant>,
+}
+
+impl Relay {
+    fn heard(&mut self, said: LinkEvent, below: &mut Vec<Vec<u8>>) {
+        match said {
+            LinkEvent::Up => {
+                tracing::info!(link = self.link, "the relay is connected");
+                self.is_up = true;
+                if let Some((engine, _)) = &mut self.opened {
+                    engine.begin_again();
+                }
+            }
+            LinkEvent::Down(reason) => {
+                tracing::warn!(
+                    link = self.link,
+                    reason,
+                    "the relay is not connected, trying again"
+                );
+                self.is_up = false;
+            }
+            LinkEvent::Message(octets) => below.push(octets),
+        }
+    }
+
+    /// Takes what came and returns what is to be sent.
+    async fn work(&mut self, below: Vec<Vec<u8>>, room: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+        let Some((mut engine, mut desk)) = self.opened.take() else {
+            anyhow::bail!("the engine was lost");
+        };
+        let (clock, is_up, link) = (self.settings.clock.clone(), self.is_up, self.link);
+        let worked = tokio::task::spawn_blocking(move || {
+            let now = Instant::now();
+            let mut refused = None;
+            let wall = clock.now();
+            for octets in below {
+                let taken = match engine.take(&octets, now) {
+                    Ok(Down::Acknowledged) => Ok(()),
+                    Ok(Down::Command(signed)) => desk.take(&mut engine, &signed, wall),
+                    Err(error) => Err(error),
+                };
+                refused = taken.err().or(refused);
+            }
+            desk.tick(&mut engine, wall)?;
+            let due = if is_up && room > 0 {
+                engine.due(now, wall, room)?
+            } else {
+                Vec::new()
+            };
+            for sealed in &due {
+                if let Some(rows) = &sealed.rows {
+                    let count = (rows.first, rows.last);
+                    engine
+                        .outbox()
+                        .note(wall, &rows.stream, count, sealed.octets.len(), link)?;
+                }
+            }
+            anyhow::Ok(((engine, desk), refused, due))
+        });
+        let (opened, refused, due) = worked.await??;
+        self.opened = Some(opened);
+        let now = Instant::now();
+        let told = self
+            .complained
+            .is_some_and(|at| now.duration_since(at) < QUIET);
+        if let Some(error) = refused.filter(|_| !told) {
+            self.complained = Some(now);
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a message from the head-end was refused"
+            );
+        }
+        Ok(due.into_iter().map(|sealed| sealed.octets).collect())
+    }
+}

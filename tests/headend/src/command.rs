@@ -1,0 +1,109 @@
+//! Commands to a device.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::Args;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{AsyncClient, Event};
+use wattle_relay::command::{Command, Kind};
+use wattle_relay::cose::{self, Message};
+use wattle_relay::epoch;
+
+use crate::{Common, database, private_key};
+
+#[derive(Args)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The device
+    #[arg(long)]
+    device: String,
+    /// READ_NOW, PRICE, DISCONNECT …
+    #[arg(long)]
+    kind: String,
+    /// Its name
+    #[arg(long)]
+    id: String,
+    /// Above that of every command before
+    #[arg(long)]
+    counter: u64,
+    /// What belongs to it
+    #[arg(long, default_value = "{}")]
+    body: String,
+    /// Seconds for which it may be taken
+    #[arg(long, default_value_t = 300, allow_hyphen_values = true)]
+    valid_s: i64,
+    /// In how many seconds it is to be done; at once when 0
+    #[arg(long, default_value_t = 0)]
+    delay_s: i64,
+    /// Private keys of those who sign, the last one outermost
+    #[arg(long, required = true)]
+    signer: Vec<PathBuf>,
+}
+
+pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
+    let common = &args.common;
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let command = Command {
+        kind: Kind::of_name(&args.kind).context("--kind is none of the known")?,
+        id: args.id.clone(),
+        counter: args.counter,
+        not_before_s: now - 60 + args.valid_s.min(0),
+        not_after_s: now + args.valid_s,
+        execute_at_s: if args.delay_s == 0 {
+            0
+        } else {
+            now + args.delay_s
+        },
+        body: args.body.clone(),
+    };
+    let signers = args
+        .signer
+        .iter()
+        .map(|path| private_key(path))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let (last, others) = signers.split_last().context("somebody has to sign")?;
+    let others: Vec<_> = others.iter().collect();
+    let (format, payload) = command.signed_by(&args.device, &others)?;
+    let db = database::connect(&common.database).await?;
+    let select = "SELECT announcement FROM epoch_key WHERE device = $1 ORDER BY epoch DESC LIMIT 1";
+    let row = db
+        .query_opt(select, &[&args.device])
+        .await?
+        .context("the device has announced no key yet")?;
+    let announcement: Vec<u8> = row.get(0);
+    let trusted = common
+        .device(&args.device)
+        .context("the device is not registered")?;
+    let key = epoch::accept(&announcement, &common.private_key()?, &[trusted])?
+        .key
+        .down();
+    let context = command.context(&args.device);
+    let message = Message {
+        context: &context,
+        format: Some(format),
+        payload: &payload,
+    };
+    let octets = cose::seal(message, last, &key, crate::random_iv()?)?;
+    let (client, mut link) = AsyncClient::new(
+        common.options(&format!("command-{}-{}", args.device, args.counter))?,
+        8,
+    );
+    client
+        .publish(
+            format!("{}/down/{}", common.prefix, args.device),
+            QoS::AtLeastOnce,
+            false,
+            octets,
+        )
+        .await?;
+    loop {
+        if let Event::Incoming(Packet::PubAck(_)) = link.poll().await? {
+            println!("{} {} was handed to the broker", args.kind, args.id);
+            return Ok(());
+        }
+    }
+}

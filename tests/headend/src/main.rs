@@ -1,0 +1,134 @@
+//! A head-end in small: takes sealed batches from a broker, opens and verifies them, writes their
+//! rows into PostgreSQL and acknowledges what is there. For tests and demonstration.
+//!
+//! It keeps no state of its own: any number of workers share one subscription and one database, and
+//! each may be killed at any moment. A row is written once, whatever comes twice.
+
+mod command;
+mod database;
+mod worker;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use rumqttc::{TlsConfiguration, Transport};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use wattle_relay::{Certificate, PrivateKey, PublicKey};
+
+#[derive(Parser)]
+#[command(name = "wattle-headend")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take batches until killed
+    Run(Common),
+    /// Seal a command for a device and publish it
+    Send(command::SendArgs),
+}
+
+/// What workers and commands need.
+#[derive(Args, Clone)]
+struct Common {
+    /// The broker: host:port
+    #[arg(long)]
+    broker: String,
+    /// The database, as libpq writes it: "host=… dbname=…"
+    #[arg(long)]
+    database: String,
+    /// The head-end's private key
+    #[arg(long)]
+    key: PathBuf,
+    /// Folder with the devices' certificates, DEVICE.crt
+    #[arg(long)]
+    devices: PathBuf,
+    /// First levels of the topics
+    #[arg(long, default_value = "wattle")]
+    prefix: String,
+    /// This client's name at the broker
+    #[arg(long, default_value = "headend")]
+    name: String,
+    /// Authorities of the broker's certificate, for TLS
+    #[arg(long, requires = "tls_certificate")]
+    ca_file: Option<PathBuf>,
+    /// The head-end's certificate at the broker
+    #[arg(long, requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long)]
+    tls_key: Option<PathBuf>,
+}
+
+impl Common {
+    fn private_key(&self) -> anyhow::Result<PrivateKey> {
+        private_key(&self.key)
+    }
+
+    /// The key of a device, if it is registered. Read anew each time: devices come and are revoked.
+    fn device(&self, name: &str) -> Option<PublicKey> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !name.chars().all(legal) || name.starts_with('.') {
+            return None;
+        }
+        let octets = std::fs::read(self.devices.join(format!("{name}.crt"))).ok()?;
+        Some(Certificate::read(&octets).ok()?.public().clone())
+    }
+
+    fn options(&self, name: &str) -> anyhow::Result<rumqttc::v5::MqttOptions> {
+        let (host, port) = self
+            .broker
+            .rsplit_once(':')
+            .context("--broker is host:port")?;
+        let mut options = rumqttc::v5::MqttOptions::new(name, host, port.parse()?);
+        options.set_keep_alive(std::time::Duration::from_secs(10));
+        options.set_connect_properties(rumqttc::v5::mqttbytes::v5::ConnectProperties {
+            max_packet_size: Some(256 * 1024),
+            ..rumqttc::v5::mqttbytes::v5::ConnectProperties::new()
+        });
+        if let (Some(ca), Some(certificate), Some(key)) =
+            (&self.ca_file, &self.tls_certificate, &self.tls_key)
+        {
+            let tls = tls(ca, certificate, key)?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::from(tls)));
+        }
+        Ok(options)
+    }
+}
+
+fn tls(ca: &Path, certificate: &Path, key: &Path) -> anyhow::Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in CertificateDer::pem_file_iter(ca)? {
+        roots.add(authority?)?;
+    }
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?)
+}
+
+fn private_key(path: &Path) -> anyhow::Result<PrivateKey> {
+    let name = || path.display().to_string();
+    let octets = std::fs::read(path).with_context(name)?;
+    PrivateKey::read(&octets).with_context(name)
+}
+
+/// Random octets for an IV of the way down: its key is apart from that of the way up.
+fn random_iv() -> anyhow::Result<[u8; 12]> {
+    let mut iv = [0; 12];
+    getrandom::fill(&mut iv).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(iv)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Run(common) => worker::run(common).await,
+        Command::Send(args) => command::send(args).await,
+    }
+}

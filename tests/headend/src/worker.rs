@@ -1,0 +1,250 @@
+//! One worker.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use anyhow::Context;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
+use rumqttc::v5::{AsyncClient, Event};
+use tokio::sync::mpsc;
+use tokio_postgres::{Client, Transaction};
+use wattle_relay::ack::ACK;
+use wattle_relay::command::RESULT;
+use wattle_relay::cose::{self, EpochKey, Message};
+use wattle_relay::{PrivateKey, Refusal, batch, epoch};
+
+use crate::Common;
+use crate::database::{self, Content};
+
+/// Messages of one transaction.
+const TOGETHER: usize = 64;
+/// Format of the news that rows were given up.
+const SHED: u16 = 65_004;
+/// A head-end has many devices; the keys of these are kept.
+const KEYS: usize = 10_000;
+/// How often what was done is told.
+const TELL: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(common: Common) -> anyhow::Result<()> {
+    let key = common.private_key()?;
+    let mut db = database::connect(&common.database).await?;
+    let mut options = common.options(&common.name)?;
+    options.set_manual_acks(true);
+    let (client, mut link) = AsyncClient::new(options, 256);
+    let topic = format!("$share/headend/{}/up/+", common.prefix);
+    let (to_us, mut from_link) = mpsc::channel::<Publish>(1_024);
+    let subscriber = client.clone();
+    tokio::spawn(async move {
+        loop {
+            match link.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    eprintln!("headend: connected");
+                    let _ = subscriber.try_subscribe(topic.clone(), QoS::AtLeastOnce);
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    if to_us.send(publish).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    eprintln!("headend: {error}");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            }
+        }
+    });
+    let mut worker = Worker {
+        common,
+        key,
+        keys: HashMap::new(),
+        taken: 0,
+        refused: 0,
+    };
+    let mut told = tokio::time::Instant::now();
+    while let Some(first) = from_link.recv().await {
+        let mut together = vec![first];
+        while together.len() < TOGETHER {
+            match from_link.try_recv() {
+                Ok(next) => together.push(next),
+                Err(_) => break,
+            }
+        }
+        for (topic, octets) in worker.take(&mut db, &together).await? {
+            client
+                .publish(topic, QoS::AtLeastOnce, false, octets)
+                .await?;
+        }
+        // Only what is committed is taken off the broker.
+        for publish in &together {
+            client.ack(publish).await?;
+        }
+        if told.elapsed() >= TELL {
+            told = tokio::time::Instant::now();
+            println!("taken {} refused {}", worker.taken, worker.refused);
+        }
+    }
+    Ok(())
+}
+
+struct Worker {
+    common: Common,
+    key: PrivateKey,
+    keys: HashMap<(String, u32), EpochKey>,
+    taken: u64,
+    refused: u64,
+}
+
+impl Worker {
+    /// Writes messages in one transaction; returns the acknowledgements to be published.
+    async fn take(
+        &mut self,
+        db: &mut Client,
+        together: &[Publish],
+    ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let step = db.transaction().await?;
+        let mut streams = BTreeSet::new();
+        for publish in together {
+            match self.one(&step, &publish.payload).await? {
+                Ok(Some(context)) => {
+                    self.taken += 1;
+                    streams.insert((context.device, context.stream));
+                }
+                Ok(None) => {}
+                // What nobody can open comes again when its key has come.
+                Err(refusal) => {
+                    self.refused += 1;
+                    eprintln!("headend: refused: {refusal}");
+                }
+            }
+        }
+        let mut acks = Vec::new();
+        for (device, stream) in streams {
+            let ack = database::progress(&step, &device, &stream).await?;
+            acks.push((device, stream, ack));
+        }
+        step.commit().await?;
+        let mut out = Vec::new();
+        for (device, stream, ack) in acks {
+            let newest = self
+                .keys
+                .keys()
+                .filter(|(of, _)| *of == device)
+                .map(|(_, epoch)| *epoch)
+                .max();
+            let key = newest.and_then(|epoch| self.keys.get(&(device.clone(), epoch)));
+            let key = key.context("a batch was opened with it")?.down();
+            let context = cose::Context {
+                device,
+                stream,
+                first: ack.through,
+                last: ack.through,
+            };
+            let payload = ack.encode();
+            let message = Message {
+                context: &context,
+                format: Some(ACK),
+                payload: &payload,
+            };
+            let octets = cose::seal(message, &self.key, &key, crate::random_iv()?)?;
+            out.push((
+                format!("{}/down/{}", self.common.prefix, context.device),
+                octets,
+            ));
+        }
+        Ok(out)
+    }
+
+    /// Writes one message.
+    async fn one(
+        &mut self,
+        db: &Transaction<'_>,
+        octets: &[u8],
+    ) -> anyhow::Result<Result<Option<cose::Context>, Refusal>> {
+        if octets.first() == Some(&0x83) {
+            return Ok(self.announcement(db, octets).await?.map(|()| None));
+        }
+        let label = match cose::label(octets) {
+            Ok(label) => label,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (device, number) = (label.context.device, label.epoch);
+        let Some(trusted) = self.common.device(&device) else {
+            return Ok(Err(Refusal::UntrustedSigner));
+        };
+        let Some(key) = self.epoch_key(db, &device, number).await? else {
+            return Ok(Err(Refusal::NoKey));
+        };
+        let opened = match cose::open(octets, |_| Some(key.clone()), &[trusted]) {
+            Ok(opened) => opened,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let count = opened.context.last - opened.context.first + 1;
+        let content = match opened.format {
+            Some(SHED) => Content::Shed,
+            Some(RESULT) => Content::Text(String::from_utf8_lossy(&opened.payload).into_owned()),
+            format => match batch::decode(format, &opened.payload, count) {
+                Ok((unit, rows)) => Content::Rows { unit, rows },
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
+        database::write(db, &opened.context, &content).await?;
+        Ok(Ok(Some(opened.context)))
+    }
+
+    /// Keeps an announcement as it came: the database never sees the key inside.
+    async fn announcement(
+        &mut self,
+        db: &Transaction<'_>,
+        octets: &[u8],
+    ) -> anyhow::Result<Result<(), Refusal>> {
+        let announced = match self.accept(octets) {
+            Ok(announced) => announced,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        db.execute(
+            "INSERT INTO epoch_key VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            &[&announced.device, &i64::from(announced.key.epoch), &octets],
+        )
+        .await?;
+        self.keep(announced);
+        Ok(Ok(()))
+    }
+
+    fn accept(&self, octets: &[u8]) -> Result<epoch::Announced, Refusal> {
+        let device = epoch::announcer(octets)?;
+        let trusted = self.common.device(device).ok_or(Refusal::UntrustedSigner)?;
+        epoch::accept(octets, &self.key, &[trusted])
+    }
+
+    fn keep(&mut self, announced: epoch::Announced) -> EpochKey {
+        if self.keys.len() >= KEYS {
+            self.keys.clear();
+        }
+        let key = announced.key.clone();
+        self.keys
+            .insert((announced.device, key.epoch), announced.key);
+        key
+    }
+
+    async fn epoch_key(
+        &mut self,
+        db: &Transaction<'_>,
+        device: &str,
+        number: u32,
+    ) -> anyhow::Result<Option<EpochKey>> {
+        if let Some(key) = self.keys.get(&(device.to_owned(), number)) {
+            return Ok(Some(key.clone()));
+        }
+        let select = "SELECT announcement FROM epoch_key WHERE device = $1 AND epoch = $2";
+        let Some(row) = db.query_opt(select, &[&device, &i64::from(number)]).await? else {
+            return Ok(None);
+        };
+        let announcement: Vec<u8> = row.get(0);
+        Ok(self
+            .accept(&announcement)
+            .ok()
+            .map(|announced| self.keep(announced)))
+    }
+}
