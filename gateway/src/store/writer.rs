@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Check, Indications, MeterTime, Quality, RegisterValue, Telegram};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::mpsc;
 
 use super::accumulate::{Accumulator, Closed, Point};
@@ -278,7 +278,10 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[Incoming]) -> Result<Vec<StoredTelegram>, StoreError> {
-        let transaction = self.db.transaction()?;
+        // Others write too: whoever begins to read and writes later may find that it cannot.
+        let transaction = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut step = Step {
             db: &transaction,
             zone: &self.settings.zone,
