@@ -140,7 +140,7 @@ async fn run_once(
         supervisor.stop(),
         home,
     );
-    api.grid = board;
+    api.grid = board.clone();
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
@@ -160,6 +160,7 @@ async fn run_once(
             grid: grid_meter,
             state_dir: config.gateway.state_dir.clone(),
             readers: store.readers(),
+            asked: board,
             state: known,
             bus: bus.clone(),
             clock: Arc::clone(&clock),

@@ -82,8 +82,24 @@ pub enum Discovery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MqttCommand {
-    /// Reading a meter at once.
+    /// Reading a meter at once: `read`.
     Read,
+    /// The household's word on what the utility asks for: `opt-out` and `opt-in`.
+    OptOut,
+}
+
+impl MqttCommand {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Read, Self::OptOut];
+
+    /// Whether a command, by its name in a request, is this one's.
+    #[must_use]
+    pub fn takes(self, command: &str) -> bool {
+        match self {
+            Self::Read => command == "read",
+            Self::OptOut => matches!(command, "opt-out" | "opt-in"),
+        }
+    }
 }
 
 impl Default for MqttConfig {

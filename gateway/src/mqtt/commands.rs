@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use wattle_api::OptState;
 
+use super::household::GRID;
 use super::thing::{Message, Topics};
-use crate::bus::{Bus, Event};
 use crate::config::MqttCommand;
 
 /// Octets of the longest request.
@@ -28,6 +29,29 @@ pub(super) struct Commands {
     read: BTreeMap<String, Instant>,
 }
 
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Read the meter at a path at once.
+    Read(String),
+    /// Take part in what the utility asks for, or not: in this event, or in the next one that
+    /// leaves a choice.
+    Choose {
+        /// Its identifier.
+        event: Option<String>,
+        /// The household's word.
+        opt: OptState,
+    },
+}
+
+/// To whom an answer goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    path: String,
+    command: Option<String>,
+    id: Option<Value>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
@@ -35,6 +59,9 @@ struct Request {
     /// Comes back with the answer.
     #[serde(default)]
     id: Option<Value>,
+    /// Which event.
+    #[serde(default)]
+    event: Option<String>,
 }
 
 impl Commands {
@@ -46,70 +73,76 @@ impl Commands {
         }
     }
 
-    /// Whether any are.
-    pub(super) fn any(&self) -> bool {
-        !self.allowed.is_empty()
-    }
-
     /// What to listen to.
     pub(super) fn subscription(&self) -> Option<String> {
-        self.any().then(|| self.topics.at("+/+/set"))
+        (!self.allowed.is_empty()).then(|| self.topics.at("+/+/set"))
     }
 
-    /// The answer to a request; `None` when the topic is no place for one. `asked_at` names the
-    /// meter at a path that can be asked at once.
-    pub(super) fn take(
-        &mut self,
+    /// What a request asks for, or why it is refused; `None` when the topic is no place for one.
+    pub(super) fn parse(
+        &self,
         topic: &str,
         payload: &[u8],
-        asked_at: impl FnOnce(&str) -> Option<String>,
-        bus: &Bus,
-        now: Instant,
-    ) -> Option<Message> {
+    ) -> Option<(Ticket, Result<Order, &'static str>)> {
         let below = topic.strip_prefix(&self.topics.at(""))?;
         let path = below.strip_prefix('/')?.strip_suffix("/set")?;
-        let request = match serde_json::from_slice::<Request>(payload) {
-            Ok(request) if payload.len() <= LONGEST => request,
-            Ok(_) => return Some(self.answer(path, None, Err("the request is too long"))),
-            Err(_) => {
-                let rule = r#"a request is a JSON object such as {"command":"read"}"#;
-                return Some(self.answer(path, None, Err(rule)));
-            }
+        let mut ticket = Ticket {
+            path: path.to_owned(),
+            command: None,
+            id: None,
         };
-        let done = match request.command.as_str() {
-            "read" if self.allowed.contains(&MqttCommand::Read) => {
-                self.read(asked_at(path), bus, now)
-            }
-            "read" => Err("mqtt.commands does not allow it"),
-            _ => Err("there is no such command"),
+        if payload.len() > LONGEST {
+            return Some((ticket, Err("the request is too long")));
+        }
+        let Ok(request) = serde_json::from_slice::<Request>(payload) else {
+            let rule = r#"a request is a JSON object such as {"command":"read"}"#;
+            return Some((ticket, Err(rule)));
         };
-        Some(self.answer(path, Some(&request), done))
+        let order = self.order(path, &request);
+        ticket.command = Some(request.command);
+        ticket.id = request.id;
+        Some((ticket, order))
     }
 
-    fn read(&mut self, meter: Option<String>, bus: &Bus, now: Instant) -> Result<(), &'static str> {
-        let name = meter.ok_or("no meter here answers when asked")?;
-        let before = self.read.get(&name);
+    fn order(&self, path: &str, request: &Request) -> Result<Order, &'static str> {
+        let command = request.command.as_str();
+        if !MqttCommand::ALL.iter().any(|known| known.takes(command)) {
+            return Err("there is no such command");
+        }
+        if !self.allowed.iter().any(|allowed| allowed.takes(command)) {
+            return Err("mqtt.commands does not allow it");
+        }
+        let choose = |opt| Order::Choose {
+            event: request.event.clone(),
+            opt,
+        };
+        match (command, path) {
+            ("opt-out", GRID) => Ok(choose(OptState::Out)),
+            ("opt-in", GRID) => Ok(choose(OptState::In)),
+            ("read", _) if request.event.is_none() => Ok(Order::Read(path.to_owned())),
+            _ => Err("it is not for this topic"),
+        }
+    }
+
+    /// Whether a meter may be asked out of turn now.
+    pub(super) fn may_read(&mut self, meter: &str, now: Instant) -> Result<(), &'static str> {
+        let before = self.read.get(meter);
         if before.is_some_and(|at| now.duration_since(*at) < READ_EVERY) {
             return Err("it was asked within the last ten seconds");
         }
-        self.read.insert(name.clone(), now);
-        bus.send(Event::ReadNow(name));
+        self.read.insert(meter.to_owned(), now);
         Ok(())
     }
 
-    fn answer(
-        &self,
-        path: &str,
-        request: Option<&Request>,
-        done: Result<(), &'static str>,
-    ) -> Message {
+    /// The answer to a request.
+    pub(super) fn answer(&self, ticket: &Ticket, done: &Result<(), String>) -> Message {
         let answer = json!({
-            "command": request.map(|request| &request.command),
-            "id": request.and_then(|request| request.id.as_ref()),
+            "command": ticket.command,
+            "id": ticket.id,
             "ok": done.is_ok(),
-            "error": done.err(),
+            "error": done.as_ref().err(),
         });
-        let topic = format!("{}/result", self.topics.at(path));
+        let topic = format!("{}/result", self.topics.at(&ticket.path));
         Message::answer(topic, answer.to_string())
     }
 }
@@ -129,37 +162,58 @@ mod tests {
 
     #[test]
     fn only_what_is_allowed_and_well_formed_is_done() {
-        let bus = Bus::default();
-        let mut events = bus.listen();
-        let now = Instant::now();
-        let meter = |path: &str| (path == "meter/A1").then(|| "house".to_owned());
-        let ask = |commands: &mut Commands, path: &str, payload: &str| {
+        let open = commands(&MqttCommand::ALL);
+        let ask = |commands: &Commands, path: &str, payload: &str| {
             let topic = format!("wattle/0a1b2c/{path}/set");
-            let answer = commands.take(&topic, payload.as_bytes(), meter, &bus, now)?;
+            let (ticket, order) = commands.parse(&topic, payload.as_bytes())?;
+            let done = order.clone().map(drop).map_err(str::to_owned);
+            let answer = commands.answer(&ticket, &done);
             assert_eq!(answer.topic, format!("wattle/0a1b2c/{path}/result"));
             assert!(!answer.retain);
             let answer: Value = serde_json::from_str(&answer.payload).unwrap();
-            Some((answer["ok"].as_bool().unwrap(), answer["id"].clone()))
+            assert_eq!(answer["ok"], order.is_ok());
+            Some((order.ok(), answer["id"].clone()))
         };
-        let mut open = commands(&[MqttCommand::Read]);
         let read = r#"{"command":"read","id":7}"#;
-        let refused = Some((false, Value::Null));
+        let out = r#"{"command":"opt-out","event":"openadr:e1"}"#;
+        let chosen = Order::Choose {
+            event: Some("openadr:e1".to_owned()),
+            opt: OptState::Out,
+        };
+        let order = Order::Read("meter/A1".to_owned());
         for (path, payload, want) in [
-            ("meter/A1", read, Some((true, json!(7)))),
-            ("meter/A1", read, Some((false, json!(7)))),
-            ("meter/B2", r#"{"command":"read"}"#, refused.clone()),
-            ("meter/A1", r#"{"command":"disconnect"}"#, refused.clone()),
-            ("meter/A1", r#"{"command":"read","to":1}"#, refused.clone()),
-            ("meter/A1", "ON", refused.clone()),
+            ("meter/A1", read, (Some(order), json!(7))),
+            (GRID, out, (Some(chosen), Value::Null)),
+            ("meter/A1", out, (None, Value::Null)),
+            (
+                "meter/A1",
+                r#"{"command":"disconnect"}"#,
+                (None, Value::Null),
+            ),
+            (
+                "meter/A1",
+                r#"{"command":"read","to":1}"#,
+                (None, Value::Null),
+            ),
+            ("meter/A1", "ON", (None, Value::Null)),
         ] {
-            assert_eq!(ask(&mut open, path, payload), want, "{path} {payload}");
+            assert_eq!(ask(&open, path, payload), Some(want), "{path} {payload}");
         }
-        assert!(matches!(events.try_recv(), Ok(Event::ReadNow(name)) if name == "house"));
-        assert!(events.try_recv().is_err(), "it was asked once");
-        let mut closed = commands(&[]);
+        let closed = commands(&[]);
         assert_eq!(closed.subscription(), None);
-        assert_eq!(ask(&mut closed, "meter/A1", read), Some((false, json!(7))));
-        let elsewhere = closed.take("other/0a1b2c/meter/A1/set", b"{}", meter, &bus, now);
-        assert_eq!(elsewhere, None);
+        assert_eq!(ask(&closed, "meter/A1", read), Some((None, json!(7))));
+        let one = commands(&[MqttCommand::Read]);
+        assert_eq!(ask(&one, GRID, out), Some((None, Value::Null)));
+        assert_eq!(open.parse("other/0a1b2c/meter/A1/set", b"{}"), None);
+    }
+
+    #[test]
+    fn a_meter_is_not_asked_again_and_again() {
+        let mut commands = commands(&[MqttCommand::Read]);
+        let now = Instant::now();
+        assert!(commands.may_read("house", now).is_ok());
+        assert!(commands.may_read("house", now + READ_EVERY / 2).is_err());
+        assert!(commands.may_read("garage", now).is_ok());
+        assert!(commands.may_read("house", now + READ_EVERY).is_ok());
     }
 }

@@ -27,7 +27,7 @@ impl Conventions {
         clock: SharedClock,
     ) -> Self {
         let speaks = |mode| config.modes.contains(&mode);
-        let commands = !config.commands.is_empty();
+        let commands = &config.commands;
         let home_assistant = speaks(MqttMode::HomeAssistant).then(|| {
             let mut spoken = HomeAssistant::new(topics.clone(), config.discovery, commands);
             for form in left {

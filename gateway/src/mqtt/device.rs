@@ -125,7 +125,7 @@ mod tests {
     use super::super::home_assistant::HomeAssistant;
     use super::super::thing::{Message, Update};
     use super::*;
-    use crate::config::Discovery;
+    use crate::config::{Discovery, MqttCommand};
 
     fn topics() -> Topics {
         Topics {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn said(form: Discovery, update: &Update) -> Vec<Message> {
-        HomeAssistant::new(topics(), form, false).messages(update)
+        HomeAssistant::new(topics(), form, &[]).messages(update)
     }
 
     fn state(device: &Device) -> Message {
@@ -261,7 +261,7 @@ mod tests {
     fn a_change_of_the_form_moves_the_entities_and_takes_the_old_messages_back() {
         let thing = Update::Thing(device().thing(&topics()));
         let old = said(Discovery::Component, &thing);
-        let mut new = HomeAssistant::new(topics(), Discovery::Device, false);
+        let mut new = HomeAssistant::new(topics(), Discovery::Device, &[]);
         new.was(Discovery::Component);
         let payload = |message: &Message| match message.payload.as_str() {
             "" => "",
@@ -275,7 +275,7 @@ mod tests {
             assert_eq!(messages[place].topic, old[0].topic);
         }
         assert!(messages.iter().all(|message| message.retain));
-        let mut same = HomeAssistant::new(topics(), Discovery::Device, false);
+        let mut same = HomeAssistant::new(topics(), Discovery::Device, &[]);
         same.was(Discovery::Device);
         assert_eq!(same.messages(&thing).len(), 1);
     }
@@ -286,7 +286,8 @@ mod tests {
         asked.is_asked = true;
         let thing = Update::Thing(asked.thing(&topics()));
         assert_eq!(said(Discovery::Component, &thing).len(), 2);
-        let with = HomeAssistant::new(topics(), Discovery::Component, true).messages(&thing);
+        let with = HomeAssistant::new(topics(), Discovery::Component, &[MqttCommand::Read])
+            .messages(&thing);
         let button: Value = serde_json::from_str(&with[2].payload).unwrap();
         assert!(with[2].topic.starts_with("homeassistant/button/"));
         assert_eq!(button["cmd_t"], "wattle/0a1b2c/meter/1EMH0012345678/set");

@@ -369,7 +369,7 @@ mod tests {
     }
 
     fn said(updates: &[Update]) -> Vec<Message> {
-        let mut convention = HomeAssistant::new(topics(), Discovery::Component, false);
+        let mut convention = HomeAssistant::new(topics(), Discovery::Component, &[]);
         let messages = updates
             .iter()
             .flat_map(|update| convention.messages(update));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::thing::{Kind, Message, Point, Thing, Topics, Update};
-use crate::config::Discovery;
+use crate::config::{Discovery, MqttCommand};
 
 /// The convention, and what was said by it.
 #[derive(Debug)]
@@ -17,19 +17,19 @@ pub(super) struct HomeAssistant {
     form: Discovery,
     /// The form of an earlier run whose messages the broker may still have.
     former: Option<Discovery>,
-    commands: bool,
+    commands: Vec<MqttCommand>,
     /// What each thing was announced with.
     announced: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl HomeAssistant {
     /// With `commands`, points that take some are announced.
-    pub(super) fn new(topics: Topics, form: Discovery, commands: bool) -> Self {
+    pub(super) fn new(topics: Topics, form: Discovery, commands: &[MqttCommand]) -> Self {
         Self {
             topics,
             form,
             former: None,
-            commands,
+            commands: commands.to_vec(),
             announced: BTreeMap::new(),
         }
     }
@@ -117,12 +117,12 @@ impl HomeAssistant {
         }
     }
 
-    fn points<'a>(&self, thing: &'a Thing) -> impl Iterator<Item = &'a Point> {
-        let commands = self.commands;
-        thing
-            .points
-            .iter()
-            .filter(move |point| commands || !matches!(point.kind, Kind::Button(_) | Kind::Switch))
+    fn points<'a>(&'a self, thing: &'a Thing) -> impl Iterator<Item = &'a Point> {
+        let allowed = |command: &str| self.commands.iter().any(|one| one.takes(command));
+        thing.points.iter().filter(move |point| match point.kind {
+            Kind::Button(command) => allowed(command),
+            _ => true,
+        })
     }
 
     /// One message per point.
@@ -191,19 +191,10 @@ impl HomeAssistant {
                 put("pl_prs", json!(json!({ "command": command }).to_string()));
                 put("qos", json!(1));
             }
-            Kind::Sensor | Kind::Binary | Kind::Switch => {
+            Kind::Sensor | Kind::Binary => {
                 put("stat_t", json!(state));
                 put("val_tpl", json!(template(&point.key)));
             }
-        }
-        if point.kind == Kind::Switch {
-            put("cmd_t", json!(self.below(&thing.path, "set")));
-            let command = |on: &str| json!({ "command": "switch", "to": on }).to_string();
-            put("pl_on", json!(command("on")));
-            put("pl_off", json!(command("off")));
-            put("stat_on", json!("ON"));
-            put("stat_off", json!("OFF"));
-            put("qos", json!(1));
         }
         if let Some(member) = point.last_reset {
             put("lrst_val_tpl", json!(template(member)));
@@ -291,7 +282,6 @@ const fn component(kind: Kind) -> &'static str {
         Kind::Binary | Kind::Connection => "binary_sensor",
         Kind::Event(_) => "event",
         Kind::Button(_) => "button",
-        Kind::Switch => "switch",
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::thing::{Kind, Message, Point, Qos, Thing, Topics, Update, Values};
 use crate::clock::SharedClock;
+use crate::config::MqttCommand;
 
 /// Payload that presses a button.
 pub(super) const PRESS: &str = "press";
@@ -17,7 +18,7 @@ pub(super) const PRESS: &str = "press";
 /// The convention, and what was said by it.
 pub(super) struct Homie {
     root: String,
-    commands: bool,
+    commands: Vec<MqttCommand>,
     devices: BTreeMap<String, Device>,
     /// Paths that are heard, where that is known.
     online: BTreeMap<String, bool>,
@@ -37,10 +38,10 @@ struct Device {
 
 impl Homie {
     /// With `commands`, points that take some are announced.
-    pub(super) fn new(topics: &Topics, commands: bool, clock: SharedClock) -> Self {
+    pub(super) fn new(topics: &Topics, commands: &[MqttCommand], clock: SharedClock) -> Self {
         Self {
             root: format!("wattle-{}", slug(&topics.gateway)),
-            commands,
+            commands: commands.to_vec(),
             devices: BTreeMap::new(),
             online: BTreeMap::new(),
             alerts: BTreeSet::new(),
@@ -109,7 +110,7 @@ impl Homie {
 
     /// Where requests come.
     pub(super) fn subscription(&self) -> Option<String> {
-        self.commands.then(|| "homie/5/+/+/+/set".to_owned())
+        (!self.commands.is_empty()).then(|| "homie/5/+/+/+/set".to_owned())
     }
 
     /// The path and the command of a topic on which a request came.
@@ -230,7 +231,7 @@ impl Homie {
     fn description(&mut self, thing: &Thing) -> Value {
         let mut properties = Map::new();
         for point in &thing.points {
-            if let Some(property) = property(point, self.commands) {
+            if let Some(property) = property(point, &self.commands) {
                 properties.insert(slug(&point.key), property);
             }
             if let Some(name) = point.attributes {
@@ -321,7 +322,7 @@ impl Homie {
 }
 
 /// A property's description; `None` for a point that is none here.
-fn property(point: &Point, commands: bool) -> Option<Value> {
+fn property(point: &Point, commands: &[MqttCommand]) -> Option<Value> {
     let mut property = json!({ "name": point.name });
     let Value::Object(members) = &mut property else {
         return None;
@@ -330,7 +331,7 @@ fn property(point: &Point, commands: bool) -> Option<Value> {
     match point.kind {
         // The device's own `$state` says it.
         Kind::Connection => return None,
-        Kind::Button(_) | Kind::Switch if !commands => return None,
+        Kind::Button(command) if !commands.iter().any(|one| one.takes(command)) => return None,
         Kind::Binary => put("datatype", json!("boolean")),
         Kind::Event(_) => {
             put("datatype", json!("json"));
@@ -341,10 +342,6 @@ fn property(point: &Point, commands: bool) -> Option<Value> {
             put("format", json!(PRESS));
             put("settable", json!(true));
             put("retained", json!(false));
-        }
-        Kind::Switch => {
-            put("datatype", json!("boolean"));
-            put("settable", json!(true));
         }
         Kind::Sensor if !point.options.is_empty() => {
             put("datatype", json!("enum"));
@@ -370,7 +367,7 @@ fn is_number(point: &Point) -> bool {
 fn payload(point: &Point, value: &Value, raw: String) -> String {
     match (point.kind, value) {
         (_, Value::Null) => String::new(),
-        (Kind::Binary | Kind::Switch, Value::String(on)) => (on == "ON").to_string(),
+        (Kind::Binary, Value::String(on)) => (on == "ON").to_string(),
         (_, Value::String(text)) if is_number(point) && !text.is_empty() => String::new(),
         (_, Value::String(text)) => text.clone(),
         // The digits as the meter gave them.
@@ -415,7 +412,7 @@ mod tests {
             discovery_prefix: "homeassistant".to_owned(),
             gateway: "0a1b2c".to_owned(),
         };
-        Homie::new(&topics, false, Arc::new(SystemClock))
+        Homie::new(&topics, &[], Arc::new(SystemClock))
     }
 
     fn thing(path: &str, points: Vec<Point>) -> Thing {

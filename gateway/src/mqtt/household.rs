@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use wattle_api::{Appliances, Money, Notice, Price, PriceDay, Severity, Slot, State, Supply};
+use wattle_api::{
+    Appliances, GridEvent, Money, Notice, Price, PriceDay, Severity, Slot, State, Supply,
+};
 
-use super::thing::{Kind, Point, Thing, Topics, Update, Values, text};
+use super::thing::{Kind, Point, Thing, Topics, Update, Values, identifier, text};
 
 /// What is told of the household at most this often: cost changes with every telegram.
 const EVERY: Duration = Duration::from_secs(10);
@@ -19,7 +21,11 @@ const EVENTS: &[&str] = &[
     "notice_raised",
     "notice_cleared",
     "meter_exchanged",
+    "grid_event",
+    "grid_event_over",
 ];
+/// Path of what the utility asks for.
+pub(super) const GRID: &str = "grid/events";
 const BANDS: &[&str] = &["paid_to_use", "cheap", "normal", "dear"];
 
 /// The household, and what was told of it.
@@ -34,6 +40,8 @@ pub(super) struct Household {
     notices: Option<BTreeSet<(String, String)>>,
     /// What runs by now, by name; `None` before the first look.
     running: Option<BTreeSet<String>>,
+    /// What the utility asks for, by identifier.
+    asked: BTreeMap<String, GridEvent>,
 }
 
 /// A part of the household: what it is, its values, and JSON that says more.
@@ -53,15 +61,19 @@ impl Household {
             told: None,
             notices: None,
             running: None,
+            asked: BTreeMap::new(),
         }
     }
 
     /// What is to be said of what has changed.
     pub(super) fn take(&mut self, state: &State, now: Instant) -> Vec<Update> {
         let mut updates = self.notices(&state.notices);
-        if self
-            .told
-            .is_some_and(|told| now.duration_since(told) < EVERY)
+        updates.extend(self.asked(&state.grid_events));
+        let hurry = !updates.is_empty();
+        if !hurry
+            && self
+                .told
+                .is_some_and(|told| now.duration_since(told) < EVERY)
         {
             return updates;
         }
@@ -73,6 +85,9 @@ impl Household {
                 .as_ref()
                 .map(|price| prices(&self.topics, price, state.at)),
             cost(&self.topics, state),
+            // Where nothing was ever asked there is nobody who asks.
+            (!state.grid_events.is_empty() || self.things.contains_key(GRID))
+                .then(|| grid(&self.topics, state)),
         ];
         for told in parts.into_iter().flatten() {
             updates.extend(self.tell(told));
@@ -124,6 +139,23 @@ impl Household {
             .difference(&running)
             .map(|name| Update::Event(json!({ "event_type": "appliance_off", "appliance": name })));
         on.chain(off).collect()
+    }
+
+    /// Every event that is new or has changed, and every one that is over.
+    fn asked(&mut self, events: &[GridEvent]) -> Vec<Update> {
+        let now: BTreeMap<String, GridEvent> = events
+            .iter()
+            .map(|event| (event.id.clone(), event.clone()))
+            .collect();
+        let before = std::mem::replace(&mut self.asked, now);
+        let changed = events
+            .iter()
+            .filter(|event| before.get(&event.id) != Some(event))
+            .map(|event| Update::Event(json!({ "event_type": "grid_event", "grid_event": event })));
+        let over = before.keys().filter(|id| !self.asked.contains_key(*id));
+        let over =
+            over.map(|id| Update::Event(json!({ "event_type": "grid_event_over", "id": id })));
+        changed.chain(over).collect()
     }
 
     fn tell(&mut self, told: Told) -> Vec<Update> {
@@ -371,6 +403,62 @@ fn prices(topics: &Topics, price: &Price, at: Timestamp) -> Told {
     }
 }
 
+/// What the utility asks for: the event that holds or comes next, all of them beside it.
+fn grid(topics: &Topics, state: &State) -> Told {
+    let next = state.grid_events.first();
+    let moment = |key: &str, name: &str| Point {
+        device_class: Some("timestamp"),
+        ..sensor(key, name, None)
+    };
+    let points = vec![
+        Point {
+            attributes: Some("events"),
+            ..Point::new(Kind::Binary, "active", "Grid event")
+        },
+        sensor("kind", "Kind", None),
+        Point {
+            state_class: Some("measurement"),
+            ..sensor("level", "Level", None)
+        },
+        moment("start", "Begins"),
+        moment("end", "Ends"),
+        sensor("opt", "Takes part", None),
+        Point::new(Kind::Button("opt-out"), "opt_out", "Opt out"),
+        Point::new(Kind::Button("opt-in"), "opt_in", "Opt in"),
+    ];
+    let holds = next
+        .is_some_and(|event| event.start <= state.at && event.end.is_none_or(|end| state.at < end));
+    let word = |value: Value| Some(value.to_string()).filter(|text| text != "null");
+    let values = vec![
+        ("active", text(if holds { "ON" } else { "OFF" })),
+        (
+            "kind",
+            or_null(next.and_then(|event| word(json!(event.kind)))),
+        ),
+        (
+            "level",
+            or_null(next.and_then(|event| Some(event.level?.to_string()))),
+        ),
+        (
+            "start",
+            or_null(next.map(|event| text(&event.start.to_string()))),
+        ),
+        (
+            "end",
+            or_null(next.and_then(|event| Some(text(&event.end?.to_string())))),
+        ),
+        (
+            "opt",
+            or_null(next.and_then(|event| word(json!(event.opt)))),
+        ),
+    ];
+    Told {
+        thing: part(topics, GRID, "Grid events", points),
+        values: owned(values),
+        attributes: vec![("events", json!({ "events": state.grid_events }))],
+    }
+}
+
 fn cost(topics: &Topics, state: &State) -> Option<Told> {
     let (mut points, mut values) = (Vec::new(), Vec::new());
     let mut since = |key: &'static str, at: String| values.push((key, text(&at)));
@@ -470,7 +558,7 @@ fn cost(topics: &Topics, state: &State) -> Option<Told> {
 fn part(topics: &Topics, path: &str, name: &str, points: Vec<Point>) -> Thing {
     Thing {
         path: path.to_owned(),
-        ident: format!("{}_{path}", topics.node()),
+        ident: format!("{}_{}", topics.node(), identifier(path)),
         name: name.to_owned(),
         manufacturer: Some("wattle".to_owned()),
         model: None,

@@ -301,7 +301,7 @@ mod tests {
 
     /// The payload for the topic that ends so, the last one.
     fn told(updates: &[Update], ending: &str) -> Option<String> {
-        let mut convention = HomeAssistant::new(topics(), Discovery::Component, false);
+        let mut convention = HomeAssistant::new(topics(), Discovery::Component, &[]);
         let messages = updates
             .iter()
             .flat_map(|update| convention.messages(update));

@@ -47,7 +47,7 @@ use crate::config::{MeterConfig, MqttConfig, ReceiverConfig};
 use crate::radio::Handle;
 use crate::store::{LastField, LastReading, Readers, StoreError};
 use crate::supervisor::Pulse;
-use commands::Commands;
+use commands::{Commands, Order};
 use convention::Conventions;
 use fields::FieldMeters;
 use household::Household;
@@ -81,6 +81,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Into the store, for what was read before the start.
     pub readers: Readers,
+    /// What the utility asks for, and the household's word on it.
+    pub asked: crate::grid::Board,
     /// What the gateway itself knows.
     pub state: watch::Receiver<Arc<State>>,
     /// Says what happens.
@@ -317,20 +319,43 @@ impl Publisher {
             Some((topic, payload)) => (topic.as_str(), payload.as_bytes()),
             None => (topic, payload),
         };
-        let meters = &self.meters;
-        let meter = |path: &str| meters.asked_at(path).map(str::to_owned);
-        let bus = &self.settings.bus;
-        let answer = self
-            .commands
-            .take(topic, payload, meter, bus, Instant::now());
-        if let Some(answer) = answer {
-            self.outbox.push(answer);
+        if let Some((ticket, order)) = self.commands.parse(topic, payload) {
+            let done = match order {
+                Ok(order) => self.carry_out(order).await,
+                Err(refused) => Err(refused.to_owned()),
+            };
+            self.outbox.push(self.commands.answer(&ticket, &done));
             return;
         }
         if let Some(radio) = &self.radio {
             let clock = &self.settings.clock;
             if let Some(answer) = radio.take(&self.topics, topic, payload, clock).await {
                 self.outbox.push(answer);
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order) -> Result<(), String> {
+        match order {
+            Order::Read(path) => {
+                let meter = self.meters.asked_at(&path);
+                let name = meter.ok_or("no meter here answers when asked")?.to_owned();
+                self.commands.may_read(&name, Instant::now())?;
+                self.settings.bus.send(Event::ReadNow(name));
+                Ok(())
+            }
+            Order::Choose { event, opt } => {
+                let (board, now) = (self.settings.asked.clone(), self.settings.clock.now());
+                let open = |event: &wattle_api::GridEvent| event.may_opt_out;
+                let next = || board.events(now).into_iter().find(open);
+                let id = event.or_else(|| next().map(|event| event.id));
+                let id = id.ok_or("no event leaves a choice")?;
+                // It is written to the disk before it counts.
+                let chosen = tokio::task::spawn_blocking(move || board.choose(&id, opt, now));
+                match chosen.await {
+                    Ok(chosen) => chosen.map(drop).map_err(|refused| refused.to_string()),
+                    Err(_) => Err("the choice was not taken".to_owned()),
+                }
             }
         }
     }

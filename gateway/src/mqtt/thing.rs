@@ -142,8 +142,6 @@ pub(super) enum Kind {
     Event(&'static [&'static str]),
     /// Something that can be asked for with this command.
     Button(&'static str),
-    /// Something that can be switched.
-    Switch,
 }
 
 /// Something that a thing tells or takes.
