@@ -33,6 +33,11 @@ def expected(state):
     gateway = f"wattle_{state['gateway']['id']}"
     want = {f"{gateway}_status": Entity("connectivity", None, None, None, None, None)}
     for meter in state["meters"]:
+        if "id" not in meter:
+            continue
+        if meter["protocol"] == "wmbus":
+            want |= fields(gateway, meter)
+            continue
         for register in meter["registers"]:
             device_class, state_class, unit, divisor = SHAPES[register["unit"]]
             code = register["obis"].removesuffix("*255")
@@ -46,6 +51,33 @@ def expected(state):
     return want
 
 
+# The end of a field's name -> state class and unit; the class of a volume is the meter's medium.
+FIELDS = {"m3": ("total_increasing", "m³"), "m3h": ("measurement", "m³/h")}
+
+
+def fields(gateway, meter):
+    """The entities of a meter that names what it tells."""
+    want = {}
+    for field in meter.get("fields", []):
+        suffix = field["name"].rpartition("_")[2]
+        try:
+            value = Decimal(field["value"])
+            state_class, unit = FIELDS.get(suffix, ("measurement", None))
+            device_class = {"m3": meter["medium"], "m3h": "volume_flow_rate"}.get(suffix)
+        except (ArithmeticError, KeyError):
+            value, state_class, unit, device_class = None, None, None, None
+        want[f"{gateway}_{meter['id'].lower()}_{field['name']}"] = Entity(
+            device_class, state_class, unit, meter["name"], None, value)
+    return want
+
+
+# What each appliance tells: class, state class, unit.
+APPLIANCE = {"running": ("running", None, None), "power_w": ("power", "measurement", "W"),
+             "energy_kwh": ("energy", "total", "kWh"), "cycles": (None, "total", None),
+             "last_cycle_kwh": ("energy", None, "kWh"),
+             "confidence": (None, "measurement", "%")}
+
+
 def household(gateway, state):
     """What the gateway itself knows: no registers, so they have no exact value to be compared."""
     def entity(*properties):
@@ -54,6 +86,9 @@ def household(gateway, state):
     want = {f"{gateway}_problem": entity("problem", None, None),
             f"{gateway}_started_at": entity("timestamp", None, None),
             f"{gateway}_rejected": entity(None, "total_increasing", None)}
+    for appliance in state.get("appliances", {}).get("appliances", []):
+        want |= {f"{gateway}_appliance_{appliance['name']}_{key}": entity(*properties)
+                 for key, properties in APPLIANCE.items()}
     price = state.get("price")
     if price:
         unit = f"{price['currency']}/kWh"
@@ -68,6 +103,9 @@ def household(gateway, state):
         for key in ("import", "export"):
             if f"{key}_kwh" in used:
                 want[f"{gateway}_usage_{key}_{period}_kwh"] = entity("energy", "total", "kWh")
+        for medium in ("gas", "water"):
+            if period == "today" and used and state.get(medium):
+                want[f"{gateway}_usage_{medium}_today_m3"] = entity(medium, "total", "m³")
         if "cost" in used:
             want[f"{gateway}_usage_cost_{period}"] = entity(
                 "monetary", "total", used["cost"]["currency"])

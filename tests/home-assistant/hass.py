@@ -184,7 +184,7 @@ class HomeAssistant:
         return {row[0]["entity_id"]: [(state["last_changed"], state["state"]) for state in row]
                 for row in rows if row}
 
-    async def dashboard(self, imports, exports, devices, price):
+    async def dashboard(self, imports, exports, devices, price, volumes):
         """Gives the energy dashboard these meters; its objections as text."""
         no_cost = {"entity_energy_price": None, "number_energy_price": None}
         cost = {**no_cost, "entity_energy_price": price}
@@ -194,7 +194,9 @@ class HomeAssistant:
             "flow_to": [{"stat_energy_to": e, "stat_compensation": None, **no_cost}
                         for e in exports],
         }
-        await self.ask("energy/save_prefs", energy_sources=[grid],
+        others = [{"type": medium, "stat_energy_from": entity, "stat_cost": None, **no_cost}
+                  for medium, entity in volumes.items()]
+        await self.ask("energy/save_prefs", energy_sources=[grid, *others],
                        device_consumption=[{"stat_consumption": d} for d in devices])
         return await self.objections()
 

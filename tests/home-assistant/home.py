@@ -18,6 +18,30 @@ HERE = Path(__file__).resolve().parent
 TEMPLATE = HERE.parent / "sim" / "household"
 
 
+# Days of readings before the test begins, and appliances that are found in them.
+DAYS = 10
+APPLIANCES = 3
+# Gas and water, heard through a receiver that is a program.
+AIR = """
+[[receiver]]
+name = "air"
+port = "exec:{sim} air"
+kind = "hex"
+
+[[meter]]
+name = "gas"
+medium = "gas"
+protocol = "wmbus"
+id = "11111111"
+
+[[meter]]
+name = "water"
+medium = "water"
+protocol = "wmbus"
+id = "22222222"
+"""
+
+
 class Failed(Exception):
     """Something without which there is nothing to look at."""
 
@@ -125,7 +149,7 @@ class Home:
         self.broker = Program(folder, "mosquitto", [mosquitto, "-c", conf])
 
         self.meters = Program(folder, "meters",
-                              [bin_dir / "wattle-sim", "household", "--pv", "--dir", ports])
+                              [bin_dir / "wattle-sim", "household", "--dir", ports])
 
         config = (TEMPLATE / "wattle.toml").read_text()
         shutil.copy(TEMPLATE / "tariff.toml", folder / "tariff.toml")
@@ -134,6 +158,8 @@ class Home:
             config = config.replace(mark, str(path))
         config += f'\n[mqtt]\nhost = "127.0.0.1"\nport = {self.mqtt_port}\n'
         config += 'modes = ["home-assistant", "dsmr"]\n'
+        config += AIR.format(sim=bin_dir / "wattle-sim")
+        self.history = [bin_dir / "examples" / "lived_in", folder / "state", DAYS]
         (folder / "wattle.toml").write_text(config)
         self.daemon = Program(folder, "wattle",
                               [bin_dir / "wattle", "run", "--config", folder / "wattle.toml"])
@@ -141,18 +167,26 @@ class Home:
     async def start(self):
         await self.start_broker()
         self.meters.start()
+        print(f"-- making {DAYS} days of readings, so that appliances are known", flush=True)
+        (self.folder / "state").mkdir()
+        await asyncio.to_thread(subprocess.run, [str(word) for word in self.history], check=True)
 
         async def meters_ready():
             return self.meters.says('"ready":true')
         await need("the simulated meters start", 20, meters_ready)
         self.daemon.start()
 
-        async def both_heard():
+        async def all_heard():
             if not self.daemon.alive():
                 raise Failed(f"the daemon has ended:\n{self.daemon.tail()}")
             meters = (await self.state() or {}).get("meters", [])
-            return len(meters) == 2 and all(meter["registers"] for meter in meters)
-        await need("the daemon reads both meters", 60, both_heard)
+            return len(meters) == 4 and all(meter["registers"] for meter in meters)
+        await need("the daemon reads all meters", 60, all_heard)
+
+        async def known():
+            appliances = (await self.state() or {}).get("appliances") or {}
+            return len(appliances.get("appliances", [])) >= APPLIANCES
+        await need(f"{APPLIANCES} appliances are known", 240, known)
 
     async def start_broker(self):
         self.broker.start()

@@ -81,8 +81,9 @@ async def devices(report, home, hass, found):
         report.check(f"meter {meter['name']} has its maker",
                      device["manufacturer"] == meter.get("manufacturer"))
         uids = [uid for uid in found if found[uid]["device"] == device["id"]]
-        report.check(f"meter {meter['name']} has its registers, no others",
-                     len(uids) == len(meter["registers"])
+        told = "fields" if meter["protocol"] == "wmbus" else "registers"
+        report.check(f"meter {meter['name']} has its {told}, no others",
+                     len(uids) == len(meter[told])
                      and all(uid.startswith(f"{gateway_id}_{meter['id'].lower()}_")
                              for uid in uids), f"{len(uids)} entities")
 
@@ -172,14 +173,21 @@ async def energy_dashboard(report, hass, want, found):
                 if e.device_class == "energy" and (e.meter, e.direction) == (meter, direction)]
     prices = [found[uid]["entity_id"] for uid in want if uid.endswith("_price_price_now")]
     # The heat pump is behind the house's meter: a device, not a second source.
+    volumes = {medium: found[uid]["entity_id"] for uid, e in want.items()
+               for medium in ("gas", "water")
+               if e.meter == medium and e.device_class == medium}
+    appliances = [found[uid]["entity_id"] for uid in want
+                  if "_appliance_" in uid and uid.endswith("_energy_kwh")]
+    report.check("gas, water and three appliances are among them",
+                 len(volumes) == 2 and len(appliances) >= 3, f"{len(appliances)} appliances")
     objections = await hass.dashboard(ids("electricity", "import"), ids("electricity", "export"),
-                                      ids("heat-pump", "import"), prices[0])
+                                      ids("heat-pump", "import") + appliances, prices[0], volumes)
     # Statistics exist from the next full five minutes on; the end of this program waits for them.
     others = [text for text in objections if "statistics_not_defined" not in text]
     report.check("the energy dashboard has no objection", not others, "; ".join(others))
 
 
-async def history(report, hass, want, found, start):
+async def history(report, home, hass, want, found, start):
     """Over everything that was done to it, no meter ever fell or read 0."""
     energies = {found[uid]["entity_id"]: e for uid, e in want.items()
                 if e.meter and e.device_class == "energy"}
@@ -190,6 +198,10 @@ async def history(report, hass, want, found, start):
         report.check(f"{entity_id}: never fell over all restarts", not falls and len(numbers) > 0,
                      f"{len(numbers)} states from {numbers[0]} to {numbers[-1]}"
                      + (f"; fell {falls}" if falls else ""))
+        said = expected(await home.state())
+        most = next(float(said[uid].value) for uid in want if found[uid]["entity_id"] == entity_id)
+        report.check(f"{entity_id}: never showed more than the meter has counted",
+                     max(numbers) <= most, f"{max(numbers)} of {most}")
         if entity.value != 0:
             report.check(f"{entity_id}: never read 0", 0.0 not in numbers)
 
@@ -255,13 +267,17 @@ async def run(report, folder, bin_dir):
         await restarts.broker(around)
         report.part("Home Assistant is restarted")
         await restarts.home_assistant(around)
+        report.part("Broker, Home Assistant and daemon are restarted in every order")
+        await restarts.every_order(around)
+        report.part("The daemon is killed 50 times")
+        await restarts.kills(around)
         report.part("A meter's cable is pulled")
         await restarts.meter(around)
         report.part("Over all of it")
         complaints = hass.complaints(but="(Disconnected from|Failed to connect to) MQTT server")
         report.check("Home Assistant's log has no complaint beyond the lost broker",
                      not complaints, "\n".join(complaints[:5]))
-        await history(report, hass, want, found, start)
+        await history(report, home, hass, want, found, start)
         await statistics(report, hass, want, found, start)
     finally:
         await hass.close()

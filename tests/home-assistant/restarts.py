@@ -1,6 +1,7 @@
 """Everything around the gateway is restarted, one after the other; it must come back by itself."""
 
 import asyncio
+import itertools
 import signal
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,7 @@ from home import Home, until
 
 # Home Assistant and the broker are back, and a minute later everything has to be.
 WITHIN_S = 60
+KILLS = 50
 # A meter that sends every second is given up after 15 s without a telegram.
 SILENT_S = 30
 
@@ -26,7 +28,7 @@ class Around:
     def ids(self, meter=None):
         """Entity ids of one meter's sensors, or of all meters'."""
         return [self.found[uid]["entity_id"] for uid, entity in self.want.items()
-                if entity.meter is not None and meter in (None, entity.meter)]
+                if entity.device_class != "connectivity" and meter in (None, entity.meter)]
 
     def connection(self):
         return next(self.found[uid]["entity_id"] for uid, entity in self.want.items()
@@ -121,6 +123,32 @@ async def home_assistant(around):
     around.report.check("it runs again", True, f"after {took:.0f} s")
     await around.all_back("every sensor is back")
     await around.same_ids()
+
+
+async def every_order(around):
+    home, hass = around.home, around.hass
+
+    async def start_daemon():
+        home.daemon.start()
+        await until("the API answers", 20, lambda: answers(home))
+    starts = {"broker": home.start_broker, "Home Assistant": hass.start, "daemon": start_daemon}
+    for order in itertools.permutations(starts):
+        await home.daemon.stop(signal.SIGTERM)
+        await hass.stop()
+        await home.broker.stop()
+        for name in order:
+            await starts[name]()
+        await around.all_back(f"started as {', '.join(order)}: everything is back")
+    await around.same_ids()
+
+
+async def kills(around):
+    home = around.home
+    for _ in range(KILLS):
+        await home.daemon.stop(signal.SIGKILL)
+        home.daemon.start()
+        await until("the API answers", 20, lambda: answers(home))
+    await around.all_back(f"after {KILLS} kills everything is back")
 
 
 async def meter(around):

@@ -138,6 +138,11 @@ impl Meters {
         known.rhythm.hear(now);
         let mut announce = known.adapt_expiry();
         known.device.received_at = telegram.received_at;
+        // An older reading in the store may not have told it.
+        if telegram.manufacturer.is_some() && known.device.manufacturer != telegram.manufacturer {
+            known.device.manufacturer.clone_from(&telegram.manufacturer);
+            announce = true;
+        }
         let measured = |value: &&StoredValue| value.quality == Quality::Measured;
         for value in telegram.values.iter().filter(measured) {
             let key = (value.obis, value.unit);

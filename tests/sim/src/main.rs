@@ -9,10 +9,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use meter_link::key::Key;
+use meter_link::mbus::{DeviceAddress, DeviceType, Identification, Manufacturer};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::json;
 use wattle_sim::actor::Handle;
 use wattle_sim::household::{Curve, Kind};
+use wattle_sim::radio::{Meter, Security};
 use wattle_sim::replay::{Recording, Replay};
 use wattle_sim::{c12, dlms_push, iec62056_21, modbus, p1, sml, tic, uart::Framing};
 
@@ -140,6 +142,14 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Wireless M-Bus meters in the air: gas 11111111 and water 22222222, in clear.
+    ///
+    /// A line of hex digits per telegram on standard output, for `port = "exec:wattle-sim air"`.
+    Air {
+        /// Seconds from one telegram of a meter to the next.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        interval_s: u64,
+    },
     /// Plays recorded bytes at the speed of the line, from when the port is first opened.
     ///
     /// The recording runs on while the cable is out, as a meter does. At its end the line stays
@@ -206,7 +216,44 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says telegrams until nobody listens.
+fn air(interval: Duration) -> anyhow::Result<()> {
+    let meter = |number: &str, kind, index| -> anyhow::Result<Meter> {
+        let address = DeviceAddress {
+            manufacturer: Manufacturer::from_letters("WSM").context("letters")?,
+            identification: Identification::from_digits(number).context("digits")?,
+            version: 1,
+            device_type: DeviceType(kind),
+        };
+        Ok(Meter::new(address, Security::Clear, index))
+    };
+    // What they count follows the wall clock: a litre a minute, so that it goes on after a restart.
+    let minutes = || -> anyhow::Result<u32> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        Ok(u32::try_from(now.as_secs() / 60 % 90_000_000)?)
+    };
+    let mut meters = [meter("11111111", 3, 0)?, meter("22222222", 7, 0)?];
+    loop {
+        for meter in &mut meters {
+            meter.index = minutes()?;
+            let digits: Vec<String> = meter
+                .telegram()
+                .telegram
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{}", digits.concat())?;
+            out.flush()?;
+        }
+        std::thread::sleep(interval);
+    }
+}
+
 fn run(command: Command) -> anyhow::Result<()> {
+    if let Command::Air { interval_s } = command {
+        return air(Duration::from_secs(interval_s));
+    }
     // Blocked before any thread is started, so that all of them inherit it and `wait` gets them.
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block().context("cannot block signals")?;
@@ -233,6 +280,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 fn start(command: Command) -> anyhow::Result<Vec<Device>> {
     match command {
+        Command::Air { .. } => Ok(Vec::new()),
         Command::Household {
             dir,
             pv,
