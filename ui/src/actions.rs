@@ -5,11 +5,12 @@ use std::sync::mpsc::Sender;
 
 use jiff::{SignedDuration, Timestamp};
 use slint::ComponentHandle;
-use wattle_api::{AdoptMeter, ApplianceCorrection};
+use wattle_api::{AdoptMeter, ApplianceCorrection, SecretText};
 
+use crate::bind;
 use crate::client::Mailbox;
 use crate::command::{Command, Done};
-use crate::generated::{App, Appliances, Ask, AskFor, Nav, Page, Phrase, Say, Toast};
+use crate::generated::{App, Appliances, Ask, AskFor, Money, More, Nav, Page, Phrase, Say, Toast};
 use crate::typing;
 
 /// The longest name that can be typed.
@@ -19,6 +20,10 @@ const LONGEST: usize = 32;
 pub(crate) fn prepare(app: &App) {
     app.global::<Ask>()
         .on_pressed(|text, key| typing::press(&text, &key, LONGEST).into());
+    app.global::<Ask>()
+        .on_digit(|text, key| typing::press(&text, &key, typing::CODE).into());
+    app.global::<Ask>()
+        .on_group(|text| typing::grouped(&text).into());
 }
 
 /// Connects the callbacks that become commands.
@@ -31,6 +36,16 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
         })
     };
     appliances(app, &send);
+    let to = send.clone();
+    app.global::<Money>()
+        .on_activate_emergency(move || to(Command::Emergency));
+    let to = send.clone();
+    app.global::<Money>()
+        .on_switch_on(move || to(Command::SwitchOn));
+    let to = send.clone();
+    app.global::<More>().on_consent(move |kind, allowed| {
+        to(Command::Consent(bind::consent_change(kind, allowed)));
+    });
     let (weak, mailbox, send) = (app.as_weak(), mailbox.clone(), send.clone());
     app.global::<Ask>().on_answered(move |what, subject, text| {
         let slot = weak
@@ -59,7 +74,11 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
                 calorific_value: None,
                 correction: None,
             })),
+            AskFor::TopUp => send(Command::TopUp(SecretText(text.to_string()))),
             AskFor::Nothing => {}
+        }
+        if let Some(app) = weak.upgrade().filter(|_| what == AskFor::MeterName) {
+            app.global::<Nav>().set_page(Page::Network);
         }
         if let Some(app) = weak.upgrade().filter(|_| what == AskFor::LoadName) {
             app.global::<Appliances>().set_slot(0);
@@ -127,6 +146,9 @@ pub(crate) fn tell(app: &App, done: &Done) {
     toast.set_words(match (&done.outcome, &done.command) {
         (Err(reason), _) => say(Say::NotDone, reason),
         (Ok(_), Command::Undo(_)) => say(Say::TakenBack, ""),
+        (Ok(_), Command::TopUp(_)) => say(Say::CodeSent, ""),
+        (Ok(_), Command::Emergency) => say(Say::EmergencyOn, ""),
+        (Ok(_), Command::SwitchOn) => say(Say::SwitchedOn, ""),
         (Ok(_), Command::Adopt(meter)) => say(Say::MeterTakenOn, &meter.name),
         (Ok(_), _) => say(Say::Saved, ""),
     });

@@ -4,6 +4,7 @@
 //! eight seconds between attempts. It keeps only the newest state; the display takes it from the
 //! [`Mailbox`] at its own pace.
 
+use jiff::Timestamp;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::mem::discriminant;
 use std::os::unix::net::UnixStream;
@@ -11,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use wattle_api::{BILL_PATH, EVENTS_PATH, POWERLINE_PATH, State, USAGE_PATH, UsageSpan};
+use wattle_api::{
+    BILL_PATH, CONSENTS_PATH, EVENTS_PATH, HEARD_PATH, LEDGER_PATH, POWERLINE_PATH,
+    RUN_ADVICE_PATH, State, USAGE_PATH, UsageSpan,
+};
 
 use crate::bind::Answers;
 use crate::command::Done;
@@ -103,6 +107,14 @@ pub enum Question {
     Bill,
     /// The powerline networks.
     Powerline,
+    /// When to run what can wait, finished by a time.
+    Runs(Option<Timestamp>),
+    /// Wireless meters that are heard.
+    Heard,
+    /// Who was told what.
+    Told,
+    /// Who may be told.
+    Consents,
 }
 
 /// Starts answering questions from `socket` into `mailbox`, one after the other. `arrived` is
@@ -150,6 +162,26 @@ fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
             let powerline = ask(socket, POWERLINE_PATH).ok();
             mailbox.write(|news| news.answers.powerline = powerline);
         }
+        Question::Runs(finish_by) => {
+            let path = match finish_by {
+                Some(by) => format!("{RUN_ADVICE_PATH}?finish_by={by}"),
+                None => RUN_ADVICE_PATH.to_owned(),
+            };
+            let runs = ask(socket, &path).ok();
+            mailbox.write(|news| news.answers.runs = runs);
+        }
+        Question::Heard => {
+            let heard = ask(socket, HEARD_PATH).ok();
+            mailbox.write(|news| news.answers.heard = heard);
+        }
+        Question::Told => {
+            let told = ask(socket, LEDGER_PATH).ok();
+            mailbox.write(|news| news.answers.told = told);
+        }
+        Question::Consents => {
+            let consents = ask(socket, CONSENTS_PATH).ok();
+            mailbox.write(|news| news.answers.consents = consents);
+        }
     }
 }
 
@@ -160,6 +192,10 @@ pub fn answers(socket: &Path) -> Answers {
         powerline: ask(socket, POWERLINE_PATH).ok(),
         usage: ask(socket, USAGE_PATH).ok(),
         bill: ask(socket, BILL_PATH).ok(),
+        runs: ask(socket, RUN_ADVICE_PATH).ok(),
+        heard: ask(socket, HEARD_PATH).ok(),
+        told: ask(socket, LEDGER_PATH).ok(),
+        consents: ask(socket, CONSENTS_PATH).ok(),
     }
 }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use wattle_api::{
     ADOPT_PATH, APPLIANCE_CORRECTIONS_PATH, APPLIANCE_LABELS_PATH, AdoptMeter, ApplianceCorrection,
-    ApplianceLabel, Corrected,
+    ApplianceLabel, CONSENTS_PATH, ConsentChange, Corrected, PREPAY_CODE_PATH,
+    PREPAY_EMERGENCY_PATH, PREPAY_SWITCH_ON_PATH, SecretText, TopUpCode,
 };
 
 use crate::client::Mailbox;
@@ -42,6 +43,14 @@ pub enum Command {
     },
     /// Take a wireless meter on.
     Adopt(AdoptMeter),
+    /// Take the code of a top-up, 20 digits.
+    TopUp(SecretText),
+    /// Use emergency credit.
+    Emergency,
+    /// Switch the supply on.
+    SwitchOn,
+    /// Let a kind of recipient be told, or not any more.
+    Consent(ConsentChange),
 }
 
 /// What came of a command.
@@ -127,7 +136,15 @@ fn send(socket: &Path, command: &Command) -> io::Result<Option<Command>> {
             label: before.clone(),
             before: label.clone(),
         }),
-        Command::Undo(_) | Command::Adopt(_) => None,
+        Command::Consent(said) => Some(Command::Consent(ConsentChange {
+            allowed: !said.allowed,
+            ..said.clone()
+        })),
+        Command::Undo(_)
+        | Command::Adopt(_)
+        | Command::TopUp(_)
+        | Command::Emergency
+        | Command::SwitchOn => None,
     })
 }
 
@@ -158,6 +175,17 @@ fn request(command: &Command) -> io::Result<(&'static str, String, Option<String
                 None => ("DELETE", path, None),
             }
         }
+        Command::TopUp(code) => {
+            let code = code.0.clone();
+            (
+                "POST",
+                PREPAY_CODE_PATH.to_owned(),
+                json(&TopUpCode { code })?,
+            )
+        }
+        Command::Emergency => ("POST", PREPAY_EMERGENCY_PATH.to_owned(), None),
+        Command::SwitchOn => ("POST", PREPAY_SWITCH_ON_PATH.to_owned(), None),
+        Command::Consent(said) => ("PUT", CONSENTS_PATH.to_owned(), json(said)?),
         Command::Adopt(meter) => ("POST", ADOPT_PATH.to_owned(), json(meter)?),
     })
 }

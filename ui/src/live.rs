@@ -8,7 +8,7 @@ use crate::client::{Mailbox, News, Question};
 use crate::command::Command;
 use crate::format::Language;
 use crate::generated::{
-    App, Appliances, Choices, Level, Nav, Now, Page, Theme, Toast, Tokens, Usage, Words,
+    App, Appliances, Choices, Level, Nav, Now, Page, Prices, Theme, Toast, Tokens, Usage, Words,
 };
 use crate::settings;
 use crate::speech::Voice;
@@ -20,8 +20,9 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 const BETWEEN_UPDATES: Duration = Duration::from_millis(500);
-/// How often a screen that is open asks again.
+/// How often a screen that is open asks again; that of the meters that are heard, sooner.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+const ASK_SOON: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs as long as it is kept.
@@ -114,6 +115,13 @@ impl Live {
                 inner.update();
             }
         });
+        let on_finish = Rc::downgrade(&inner);
+        app.global::<Prices>().on_finish_asked(move || {
+            if let Some(inner) = on_finish.upgrade() {
+                inner.ask();
+                inner.update();
+            }
+        });
         let on_row = Rc::downgrade(&inner);
         app.global::<Appliances>().on_asked(move || {
             if let Some(inner) = on_row.upgrade() {
@@ -202,6 +210,12 @@ impl Inner {
             Page::Money => &[Question::Bill],
             Page::More => &[Question::Bill, Question::Powerline],
             Page::Network => &[Question::Powerline],
+            Page::Prices => {
+                let by = bind::finish_by(&app.global::<Prices>(), clock(&self.mailbox.read()));
+                &[Question::Runs(by)]
+            }
+            Page::AddMeter => &[Question::Heard],
+            Page::Privacy => &[Question::Told, Question::Consents],
             _ => return,
         };
         self.asked.set(Some(Instant::now()));
@@ -212,7 +226,12 @@ impl Inner {
     }
 
     fn ask_again(&self) {
-        if self.asked.get().is_some_and(|at| at.elapsed() >= ASK_AGAIN) {
+        let page = self.app.upgrade().map(|app| app.global::<Nav>().get_page());
+        let pause = match page {
+            Some(Page::AddMeter) => ASK_SOON,
+            _ => ASK_AGAIN,
+        };
+        if self.asked.get().is_some_and(|at| at.elapsed() >= pause) {
             self.asked.set(None);
             self.ask();
         }

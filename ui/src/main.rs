@@ -92,6 +92,9 @@ enum Shown {
     Supplies,
     Network,
     Settings,
+    Events,
+    Privacy,
+    AddMeter,
 }
 
 impl From<Shown> for Page {
@@ -106,6 +109,9 @@ impl From<Shown> for Page {
             Shown::Supplies => Self::Supplies,
             Shown::Network => Self::Network,
             Shown::Settings => Self::Settings,
+            Shown::Events => Self::Events,
+            Shown::Privacy => Self::Privacy,
+            Shown::AddMeter => Self::AddMeter,
         }
     }
 }

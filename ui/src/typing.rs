@@ -16,6 +16,23 @@ pub fn press(text: &str, key: &str, most: usize) -> String {
     text
 }
 
+/// Digits of a top-up code.
+pub const CODE: usize = 20;
+
+/// Digits in groups of four, with dashes in the place of those that are missing.
+#[must_use]
+pub fn grouped(digits: &str) -> String {
+    let shown = digits.chars().chain(std::iter::repeat('·')).take(CODE);
+    let mut text = String::new();
+    for (index, digit) in shown.enumerate() {
+        if index > 0 && index % 4 == 0 {
+            text.push_str("\u{a0}\u{a0}");
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A name as the decoder of appliances takes it: small letters, digits and underscores.
 #[must_use]
 pub fn appliance_name(text: &str) -> String {
@@ -53,6 +70,19 @@ mod tests {
         assert_eq!(press("a ", "space", 40), "a ");
         assert_eq!(press("ab", "c", 2), "ab");
         assert_eq!(press("a", "ß", 40), "aß");
+    }
+
+    #[test]
+    fn a_code_stands_in_groups() {
+        let blank = "\u{a0}\u{a0}";
+        let of = |groups: [&str; 5]| groups.join(blank);
+        assert_eq!(
+            grouped("12345"),
+            of(["1234", "5···", "····", "····", "····"])
+        );
+        let whole = "12345678901234567890";
+        assert_eq!(grouped(whole), of(["1234", "5678", "9012", "3456", "7890"]));
+        assert_eq!(press(whole, "1", CODE), whole);
     }
 
     #[test]

@@ -122,7 +122,10 @@ fn usage(app: &App, language: Language) {
     screen.set_span(0);
 }
 
-const SCREENS: [(Page, &str); 8] = [
+const SCREENS: [(Page, &str); 11] = [
+    (Page::Events, "EventsScreen"),
+    (Page::Privacy, "PrivacyScreen"),
+    (Page::AddMeter, "AddMeterScreen"),
     (Page::Appliances, "AppliancesScreen"),
     (Page::Usage, "UsageScreen"),
     (Page::Money, "MoneyScreen"),
@@ -159,6 +162,13 @@ fn check_touch(app: &App, width: f32, height: f32, place_name: &str) {
         .map(place)
         .collect();
     assert!(areas.len() >= 5, "{place_name}");
+    if areas
+        .iter()
+        .any(|area| area.width >= width - 0.01 && area.height >= height - 0.01)
+    {
+        // An alarm lies over all; tests/audit.rs looks at what it shows.
+        return;
+    }
     for (index, area) in areas.iter().enumerate() {
         assert!(
             area.width >= 64.0 && area.height >= 64.0,

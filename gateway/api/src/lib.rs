@@ -16,6 +16,7 @@ mod powerline;
 mod prepay;
 mod radio;
 mod records;
+mod run;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub use records::{
     CONSENTS_PATH, Consent, ConsentChange, Disclosure, LEDGER_PATH, LOGS_PATH, LogBook, LogCheck,
     LogEntry, LogPage, RecipientKind,
 };
+pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 
 /// Where the types below are served. `GET` answers one [`State`].

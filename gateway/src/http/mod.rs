@@ -8,6 +8,7 @@ mod home_network;
 mod network;
 mod prepay;
 mod radio;
+mod run_advice;
 mod usage;
 
 use std::convert::Infallible;
@@ -150,6 +151,7 @@ pub fn router(api: Api) -> Router {
         .merge(home_network::routes())
         .merge(radio::routes())
         .merge(appliances::routes())
+        .merge(run_advice::routes())
         .merge(usage::routes())
         .merge(grid_events::routes())
         .merge(prepay::routes())

@@ -15,8 +15,8 @@ const HOURS: i64 = 24;
 const WINDOW_SLOTS: usize = 2;
 /// Lengths of the runs that the cheapest time is looked for, in hours.
 const RUNS: [u8; 4] = [1, 2, 3, 4];
-/// A saving per kWh below this is not worth the wait.
-const LEAST_SAVING: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
+/// A saving below this, per kWh or of a run, is not worth the wait.
+pub(crate) const LEAST_SAVING: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
 
 /// What the tariff says about now and the next 24 hours.
 #[must_use]
@@ -75,27 +75,39 @@ fn days(tariff: &Tariff, now: Timestamp, home: &TimeZone, bands: &Bands) -> Vec<
 /// The cheapest time within the next 24 hours for a run of so many hours, on the price's own grid
 /// or at once.
 fn run(tariff: &Tariff, now: Timestamp, hours: u8) -> Option<Run> {
-    let horizon = Span::new(
-        now,
-        now.checked_add(SignedDuration::from_hours(HOURS)).ok()?,
-    )?;
-    let slots = window::priced(tariff, &tariff.slots(&horizon)).ok()?;
-    let best = window::cheapest(&slots, u32::from(hours) * 60, Some(&horizon)).ok()??;
-    let length = SignedDuration::from_hours(i64::from(hours));
-    let now_per_kwh = mean(tariff, &Span::new(now, now.checked_add(length).ok()?)?);
+    let until = now.checked_add(SignedDuration::from_hours(HOURS)).ok()?;
+    let (best, now_per_kwh) = cheapest_run(tariff, now, until, u32::from(hours) * 60)?;
+    let average = best.per_kwh;
     Some(Run {
         hours,
-        best: Window {
-            start: best.span.start,
-            end: best.span.end,
-            per_kwh: best.average.normalize(),
-        },
+        best,
         now_per_kwh: now_per_kwh.map(|per_kwh| per_kwh.normalize()),
         saving_per_kwh: now_per_kwh
-            .and_then(|per_kwh| per_kwh.checked_sub(best.average))
+            .and_then(|per_kwh| per_kwh.checked_sub(average))
             .filter(|saving| *saving >= LEAST_SAVING)
             .map(|saving| saving.normalize()),
     })
+}
+
+/// The cheapest time from now on for something that runs so many minutes and is over by `until`, on
+/// the price's own grid or at once, and the mean price per kWh of a start now.
+pub(crate) fn cheapest_run(
+    tariff: &Tariff,
+    now: Timestamp,
+    until: Timestamp,
+    minutes: u32,
+) -> Option<(Window, Option<Decimal>)> {
+    let horizon = Span::new(now, until)?;
+    let slots = window::priced(tariff, &tariff.slots(&horizon)).ok()?;
+    let best = window::cheapest(&slots, minutes, Some(&horizon)).ok()??;
+    let length = SignedDuration::from_mins(i64::from(minutes));
+    let now_per_kwh = mean(tariff, &Span::new(now, now.checked_add(length).ok()?)?);
+    let window = Window {
+        start: best.span.start,
+        end: best.span.end,
+        per_kwh: best.average.normalize(),
+    };
+    Some((window, now_per_kwh))
 }
 
 /// The contiguous run of `count` slots with the lowest mean, ties to the earliest.

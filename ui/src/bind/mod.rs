@@ -7,12 +7,18 @@ mod appliances;
 mod axis;
 mod money;
 mod more;
+mod notices;
+mod prepay;
 mod prices;
+mod privacy;
+mod runs;
 mod strip;
 mod tiles;
 mod usage;
 
 pub(crate) use prices::hatching;
+pub(crate) use privacy::change as consent_change;
+pub(crate) use runs::finish_by;
 pub(crate) use usage::wanted;
 
 use crate::format::{self, Age, Language};
@@ -59,6 +65,14 @@ pub struct Answers {
     pub usage: Option<api::Usage>,
     /// The bill of the month so far.
     pub bill: Option<api::BillToDate>,
+    /// When to run what can wait.
+    pub runs: Option<Vec<api::RunAdvice>>,
+    /// Wireless meters that are heard.
+    pub heard: Option<Vec<api::HeardMeter>>,
+    /// Who was told what, the last days.
+    pub told: Option<Vec<api::Disclosure>>,
+    /// Who may be told.
+    pub consents: Option<Vec<api::Consent>>,
 }
 
 impl View {
@@ -126,7 +140,11 @@ pub fn bind(app: &App, view: &View) {
     }
     strip::bind(&now, view);
     prices::bind(&app.global::<Prices>(), view);
+    runs::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
+    notices::bind(&app.global::<More>(), view);
+    privacy::bind(&app.global::<More>(), view);
+    prepay::bind(&app.global::<Money>(), view);
     usage::bind(&app.global::<Usage>(), view);
     appliances::bind(app, view);
     money::bind(&app.global::<Money>(), view);
@@ -239,6 +257,16 @@ fn notice(notice: &api::Notice) -> Phrase {
         api::NoticeCode::RegisterFell => Say::RegisterFell,
         api::NoticeCode::BrokerLost => Say::BrokerLost,
         api::NoticeCode::StoreFailed => Say::StoreFailed,
+        api::NoticeCode::NightFlow => Say::NightFlow,
+        api::NoticeCode::BaseLoadRisen => Say::BaseLoad,
+        api::NoticeCode::ShortCycling => Say::ShortCycling,
+        api::NoticeCode::CreditLow => Say::CreditLow,
+        api::NoticeCode::CreditUsedUp => Say::CreditUsedUp,
+        api::NoticeCode::SupplyArmed => Say::SupplyArmed,
+        api::NoticeCode::AdapterGone => Say::AdapterGone,
+        api::NoticeCode::AdapterSlow => Say::AdapterSlow,
+        api::NoticeCode::PowerlineLost => Say::PowerlineLost,
+        api::NoticeCode::ReceiverSilent => Say::ReceiverSilent,
         _ => return phrase(Say::OtherNotice, notice.text.clone()),
     };
     phrase(say, String::new())

@@ -9,7 +9,7 @@ use ui::bind::Answers;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub(crate) const FIXTURES: [&str; 13] = [
+pub(crate) const FIXTURES: [&str; 15] = [
     "normal",
     "zero",
     "absent",
@@ -23,6 +23,8 @@ pub(crate) const FIXTURES: [&str; 13] = [
     "pin_locked",
     "no_power",
     "prices_unknown",
+    "prepay",
+    "alarm",
 ];
 
 /// Reads a recorded state.
@@ -48,5 +50,9 @@ pub(crate) fn answers(name: &str) -> Answers {
         powerline: read("powerline").map(|text| serde_json::from_str(&text).unwrap()),
         usage: read("usage").map(|text| serde_json::from_str(&text).unwrap()),
         bill: read("bill").map(|text| serde_json::from_str(&text).unwrap()),
+        runs: read("runs").map(|text| serde_json::from_str(&text).unwrap()),
+        heard: read("heard").map(|text| serde_json::from_str(&text).unwrap()),
+        told: read("told").map(|text| serde_json::from_str(&text).unwrap()),
+        consents: read("consents").map(|text| serde_json::from_str(&text).unwrap()),
     }
 }

@@ -3,7 +3,7 @@
 use slint::ComponentHandle;
 use ui::bind::{self, Link, View};
 use ui::format::Language;
-use ui::{App, Appliances, Ask, AskFor, Choices, Nav, Page, Theme, Toast, Tokens};
+use ui::{App, Appliances, Ask, AskFor, Choices, More, Nav, Page, Theme, Toast, Tokens};
 
 use super::{answers, fixture};
 
@@ -117,6 +117,21 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("supplies-absent", Page::Supplies, "absent"),
     scene("network-normal", Page::Network, "normal"),
     scene("network-absent", Page::Network, "absent"),
+    scene("money-prepay", Page::Money, "prepay"),
+    with("keypad", Page::Money, "prepay", |app| {
+        app.global::<Ask>().set_text("123456789012".into());
+        app.global::<Ask>().set_what(AskFor::TopUp);
+    }),
+    with("events-normal", Page::Events, "alarm", |app| {
+        let seen = app.global::<More>().get_alarm().key;
+        app.global::<More>().set_seen(seen);
+    }),
+    scene("events-absent", Page::Events, "absent"),
+    scene("alarm", Page::Now, "alarm"),
+    scene("privacy-normal", Page::Privacy, "normal"),
+    scene("privacy-absent", Page::Privacy, "absent"),
+    scene("add-meter-normal", Page::AddMeter, "normal"),
+    scene("add-meter-absent", Page::AddMeter, "absent"),
     scene("settings-normal", Page::Settings, "normal"),
 ];
 
@@ -163,12 +178,15 @@ pub(crate) fn stage(app: &App, scene: &Scene, look: Look) {
     appliances.set_slot(0);
     appliances.set_merging(false);
     nav.set_page(scene.page);
-    (scene.set)(app);
+    app.global::<More>().set_seen("".into());
     let mut view = View::of(fixture(scene.state), look.language);
     view.answers = answers(scene.state);
     if scene.state == "lost" && look.large_text {
         // The connection may be gone as well.
         view.link = Link::Lost(view.now);
     }
+    bind::bind(app, &view);
+    // Some scenes look at what is shown, others change what is to be.
+    (scene.set)(app);
     bind::bind(app, &view);
 }

@@ -1,0 +1,124 @@
+//! Who was told what of the home, who may be, and the meters that are heard.
+
+use super::{View, phrase, rows};
+use crate::format;
+use crate::generated::{ConsentRow, HeardRow, More, Phrase, Recipient, Say, ToldRow};
+use wattle_api as api;
+use wattle_api::{Disclosure, HeardMeter, RecipientKind};
+
+/// How many recipients, and meters, there is room for.
+const ROOM: usize = 4;
+const METERS: usize = 5;
+
+pub(super) fn bind(more: &More, view: &View) {
+    let today = view.local().date();
+    more.set_told_known(view.answers.told.is_some());
+    let told: Vec<ToldRow> = view
+        .answers
+        .told
+        .iter()
+        .flatten()
+        .filter(|told| told.date == today)
+        .take(ROOM)
+        .map(|told| row(view, told))
+        .collect();
+    if let Some(model) = rows(&more.get_told(), told) {
+        more.set_told(model);
+    }
+    let consents: Vec<ConsentRow> = view
+        .answers
+        .consents
+        .iter()
+        .flatten()
+        .map(|consent| ConsentRow {
+            kind: recipient(consent.kind),
+            allowed: consent.allowed,
+        })
+        .collect();
+    if let Some(model) = rows(&more.get_consents(), consents) {
+        more.set_consents(model);
+    }
+    let mut heard: Vec<&HeardMeter> = view
+        .answers
+        .heard
+        .iter()
+        .flatten()
+        .filter(|meter| meter.name.is_none())
+        .collect();
+    heard.sort_by_key(|meter| std::cmp::Reverse(meter.rssi_dbm));
+    let heard: Vec<HeardRow> = heard
+        .into_iter()
+        .take(METERS)
+        .map(|meter| meter_row(view, meter))
+        .collect();
+    if let Some(model) = rows(&more.get_heard(), heard) {
+        more.set_heard(model);
+    }
+}
+
+fn row(view: &View, told: &Disclosure) -> ToldRow {
+    ToldRow {
+        kind: recipient(told.kind),
+        name: told.recipient.clone().into(),
+        fields: format!("{}, {}", told.fields, told.resolution).into(),
+        times: Phrase {
+            b: format::clock(told.last, &view.zone()).into(),
+            ..phrase(Say::ToldTimes, told.count.to_string())
+        },
+    }
+}
+
+fn recipient(kind: RecipientKind) -> Recipient {
+    match kind {
+        RecipientKind::Utility => Recipient::Utility,
+        RecipientKind::Mqtt => Recipient::Mqtt,
+        RecipientKind::Web => Recipient::Web,
+        RecipientKind::Prices => Recipient::Prices,
+    }
+}
+
+fn kind(recipient: Recipient) -> RecipientKind {
+    match recipient {
+        Recipient::Utility => RecipientKind::Utility,
+        Recipient::Mqtt => RecipientKind::Mqtt,
+        Recipient::Web => RecipientKind::Web,
+        Recipient::Prices => RecipientKind::Prices,
+    }
+}
+
+fn meter_row(view: &View, meter: &HeardMeter) -> HeardRow {
+    let locked = meter.encrypted && meter.value.is_none();
+    let about = [meter.manufacturer.as_str(), meter.medium.as_str()];
+    HeardRow {
+        id: meter.id.clone().into(),
+        about: about.join(", ").into(),
+        state: match (&meter.value, &meter.unit) {
+            (Some(value), Some(unit)) => {
+                let decimals = value.normalize().scale().min(3);
+                let value = format::number(*value, decimals, view.language);
+                let unit = if unit == "m3" { "m³" } else { unit };
+                phrase(Say::Plain, format!("{value}\u{a0}{unit}"))
+            }
+            _ if locked => phrase(Say::KeyWanted, String::new()),
+            _ => phrase(Say::InClear, String::new()),
+        },
+        signal: meter.rssi_dbm.map_or(0, |rssi| match rssi {
+            -65.. => 4,
+            -80..=-66 => 3,
+            -95..=-81 => 2,
+            _ => 1,
+        }),
+        age: match view.age(meter.last_heard) {
+            age if age.say == Say::Nothing => phrase(Say::JustNow, String::new()),
+            age => age,
+        },
+    }
+}
+
+/// What the household says about a row.
+pub(crate) fn change(recipient: Recipient, allowed: bool) -> api::ConsentChange {
+    api::ConsentChange {
+        kind: kind(recipient),
+        allowed,
+    }
+}
