@@ -170,7 +170,7 @@ fn plain(data: &Data) -> String {
                     .map(move |place| octet >> place & 1)
                     .collect::<Vec<_>>()
             };
-            let all = octets.flat_map(|octet| bit(octet));
+            let all = octets.flat_map(bit);
             all.take(bits.bits())
                 .map(|bit| char::from(b'0' + bit))
                 .collect()
