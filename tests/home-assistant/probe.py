@@ -269,10 +269,10 @@ async def run(report, folder, bin_dir):
         await restarts.home_assistant(around)
         report.part("Broker, Home Assistant and daemon are restarted in every order")
         await restarts.every_order(around)
-        report.part("The daemon is killed 50 times")
-        await restarts.kills(around)
         report.part("A meter's cable is pulled")
         await restarts.meter(around)
+        report.part("The daemon is killed 50 times")
+        await restarts.kills(around)
         report.part("Over all of it")
         complaints = hass.complaints(but="(Disconnected from|Failed to connect to) MQTT server")
         report.check("Home Assistant's log has no complaint beyond the lost broker",
