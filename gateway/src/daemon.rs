@@ -30,7 +30,7 @@ use crate::sep2;
 use crate::store::{Plan, Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
-use crate::{prices, tariff, upstream};
+use crate::{prices, tariff, upstream, zigbee};
 
 /// How long the parts have to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -150,6 +150,7 @@ async fn run_once(
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
     start_utilities(&mut supervisor, &config, &api, &gateway, &bus, prices);
+    start_zigbee(&mut supervisor, &config, &api);
     start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
@@ -454,6 +455,22 @@ fn start_mdns(
         });
     }
     board
+}
+
+/// Starts the part that owns the Zigbee stick, if there is one.
+fn start_zigbee(supervisor: &mut Supervisor, config: &Config, api: &Api) {
+    if !config.zigbee.is_on() {
+        return;
+    }
+    let settings = zigbee::Settings {
+        config: config.zigbee.clone(),
+        state_dir: config.gateway.state_dir.clone(),
+        board: api.zigbee.clone(),
+        clock: Arc::clone(&api.clock),
+    };
+    supervisor.start("zigbee", WITHIN, move |pulse, stop| {
+        zigbee::run(settings.clone(), pulse, stop)
+    });
 }
 
 fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {

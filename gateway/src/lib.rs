@@ -36,3 +36,4 @@ pub mod upstream;
 pub mod usage;
 pub mod view;
 mod web;
+pub mod zigbee;

@@ -18,6 +18,7 @@ mod radio;
 mod records;
 mod run;
 mod usage;
+mod zigbee;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,10 @@ pub use records::{
 };
 pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
+pub use zigbee::{
+    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDevice,
+    ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+};
 
 /// Where the types below are served. `GET` answers one [`State`].
 pub const STATE_PATH: &str = "/api/v1/state";

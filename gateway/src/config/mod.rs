@@ -17,6 +17,7 @@ mod secret;
 mod sep2;
 mod upstream;
 mod wired;
+mod zigbee;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub use secret::Secret;
 pub use sep2::Sep2Config;
 pub use upstream::{Taf, UpstreamConfig, UpstreamStream, wattle_link};
 pub use wired::{MbusAddress, mbus_line, mbus_master};
+pub use zigbee::ZigbeeConfig;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";
@@ -70,6 +72,8 @@ pub struct Config {
     pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
+    /// The Zigbee stick.
+    pub zigbee: ZigbeeConfig,
     /// The utility's event server.
     pub openadr: OpenadrConfig,
     /// The utility's server of IEEE 2030.5.
@@ -527,6 +531,7 @@ impl Config {
         self.mqtt.check(&mut found);
         self.openadr.check(&mut found);
         self.sep2.check(&mut found);
+        self.zigbee.check(&mut found);
         if self.tariff.openadr && !self.openadr.is_on() {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }

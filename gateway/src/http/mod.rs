@@ -10,6 +10,7 @@ mod prepay;
 mod radio;
 mod run_advice;
 mod usage;
+mod zigbee;
 
 use std::convert::Infallible;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -57,6 +58,8 @@ pub struct Api {
     pub appliances: crate::appliances::Board,
     /// The prepayment account, where the home pays in advance.
     pub prepay: Option<crate::prepay::Board>,
+    /// The Zigbee network.
+    pub zigbee: crate::zigbee::Board,
     /// What the utility asks for.
     pub grid: crate::grid::Board,
     /// Ends event streams.
@@ -100,6 +103,7 @@ impl Api {
             network: crate::mdns::Board::default(),
             appliances: crate::appliances::Board::default(),
             grid: crate::grid::Board::default(),
+            zigbee: crate::zigbee::Board::default(),
             prepay: None,
             stop,
             radio: None,
@@ -154,6 +158,7 @@ pub fn router(api: Api) -> Router {
         .merge(run_advice::routes())
         .merge(usage::routes())
         .merge(grid_events::routes())
+        .merge(zigbee::routes())
         .merge(prepay::routes())
         .fallback(|| async {
             Problem::not_found("there is nothing at this path; see /api/v1/state")

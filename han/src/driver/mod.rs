@@ -2,6 +2,8 @@
 
 mod packet;
 mod run;
+mod stick;
 
 pub use packet::{OpenError, PacketSocket};
 pub use run::run;
+pub use stick::Stick;

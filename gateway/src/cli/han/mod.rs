@@ -1,6 +1,7 @@
 //! `wattle han`: keys, codes and firmware files of the home area network, and the powerline.
 
 mod powerline;
+mod zigbee;
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -60,6 +61,11 @@ enum HanCommand {
     /// Find the car at the cable, or the charging station (SLAC)
     #[command(after_help = "Example:\n  wattle han slac evse --interface eth1")]
     Slac(SlacArgs),
+    /// Print the Zigbee network as an open coordinator backup, keys and all
+    #[command(after_help = "Example:\n  umask 077; wattle han zigbee-backup > zigbee.json")]
+    ZigbeeBackup(zigbee::BackupArgs),
+    /// Take a Zigbee network on from a backup; the daemon must not run
+    ZigbeeRestore(zigbee::RestoreArgs),
 }
 
 /// Runs `wattle han`.
@@ -90,6 +96,8 @@ pub(super) fn run(args: &HanArgs) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
+        HanCommand::ZigbeeBackup(args) => return zigbee::run_backup(args),
+        HanCommand::ZigbeeRestore(args) => return zigbee::run_restore(args),
         HanCommand::Slac(args) => {
             let print = |object: &Object| {
                 super::print(format!("{object}\n").as_bytes());

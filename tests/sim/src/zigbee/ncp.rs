@@ -38,6 +38,14 @@ pub struct Network {
     pub frame_counter: u32,
 }
 
+impl Network {
+    /// The key of the network.
+    #[must_use]
+    pub const fn key(&self) -> [u8; 16] {
+        self.key
+    }
+}
+
 /// The simulated coprocessor.
 #[derive(Debug)]
 pub struct Ncp {

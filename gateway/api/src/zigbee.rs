@@ -1,0 +1,137 @@
+//! The Zigbee network of the home.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// `GET` answers [`Zigbee`].
+pub const ZIGBEE_PATH: &str = "/api/v1/zigbee";
+/// `POST` takes a [`ZigbeeJoin`]: devices are let in.
+pub const ZIGBEE_JOIN_PATH: &str = "/api/v1/zigbee/join";
+/// `POST` takes a [`ZigbeeSwitch`]: a relay is switched.
+pub const ZIGBEE_SWITCH_PATH: &str = "/api/v1/zigbee/switch";
+/// `POST` takes a [`ZigbeeReplace`]: a foreign network on the stick is given up.
+pub const ZIGBEE_REPLACE_PATH: &str = "/api/v1/zigbee/replace";
+
+/// The network and its devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zigbee {
+    /// How the network is.
+    pub state: ZigbeeState,
+    /// Why it is not up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its channel, 11 to 26.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u8>,
+    /// Its 16-bit name, four hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pan: Option<String>,
+    /// Its 64-bit name, 16 hex digits; also that of a foreign network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_pan: Option<String>,
+    /// Until when devices are let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joining_until: Option<Timestamp>,
+    /// The devices, by address.
+    pub devices: Vec<ZigbeeDevice>,
+}
+
+/// How the network is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ZigbeeState {
+    /// The stick cannot be reached; it is tried again for ever.
+    #[default]
+    Offline,
+    /// The stick starts.
+    Starting,
+    /// The network works.
+    Up,
+    /// The stick carries the network of somebody else, which is left alone.
+    Foreign,
+}
+
+/// A device of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZigbeeDevice {
+    /// Its address for life, 16 hex digits.
+    pub ieee: String,
+    /// Its maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// Its model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whether all is known of it.
+    pub interviewed: bool,
+    /// When it was heard last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
+    /// How well it is heard, 0 to 255.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lqi: Option<u8>,
+    /// Whether its relay is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<bool>,
+    /// What it draws, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<Decimal>,
+    /// What it has counted, kWh. It does not fall while the gateway runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_kwh: Option<Decimal>,
+    /// It counts, but does not say in which units: its energy is not shown.
+    #[serde(default)]
+    pub energy_quarantined: bool,
+    /// Voltage, V.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voltage_v: Option<Decimal>,
+    /// Temperature, °C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<Decimal>,
+    /// The temperature to which is heated, °C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heating_setpoint_c: Option<Decimal>,
+}
+
+/// Lets devices in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeJoin {
+    /// For so many seconds, 0 to 254; 0 ends it.
+    pub seconds: u8,
+    /// Address of the one device that may join, 16 hex digits, with `install_code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ieee: Option<String>,
+    /// The code on its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_code: Option<String>,
+}
+
+impl std::fmt::Debug for ZigbeeJoin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ZigbeeJoin")
+            .field("seconds", &self.seconds)
+            .field("ieee", &self.ieee)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Switches a relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeSwitch {
+    /// The device's address, 16 hex digits.
+    pub ieee: String,
+    /// On or off.
+    pub on: bool,
+}
+
+/// Gives a foreign network on the stick up: its devices must join anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeReplace {
+    /// The 64-bit name of the network that is given up, as [`Zigbee::extended_pan`] says it.
+    pub extended_pan: String,
+}

@@ -1,0 +1,147 @@
+//! The daemon on the simulated Zigbee stick: a plug joins, is metered and switched; the port is
+//! lost and comes back; a restart carries the network on; a foreign network is left alone.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use e2e::daemon::Daemon;
+use e2e::eventually;
+use serde_json::{Value, json};
+use wattle_sim::zigbee::device::Curve;
+use wattle_sim::zigbee::{Ncp, Serving, kinds, mesh::Mesh, serve};
+
+const PLUG: u64 = 0x0012_4B00_0000_0001;
+const NAME: &str = "00124b0000000001";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn stick(link: &Path, version: u8) -> anyhow::Result<Serving> {
+    let plug = kinds::plug(PLUG, 0x1A01, Curve::Constant(1230));
+    let ncp = Ncp::new(version, Mesh::new(vec![plug], 800_000_000), Instant::now());
+    Ok(serve(link, ncp)?)
+}
+
+fn start(folder: &Path, link: &Path) -> anyhow::Result<Daemon> {
+    Daemon::start(folder, &format!("[zigbee]\nport = {link:?}\n"))
+}
+
+fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Value> {
+    eventually(state, PATIENCE, || {
+        let zigbee = daemon.json("/api/v1/zigbee")?;
+        Ok((zigbee["state"] == state).then_some(zigbee))
+    })
+}
+
+fn plug(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    eventually(what, PATIENCE, || {
+        let zigbee = daemon.json("/api/v1/zigbee")?;
+        let devices = zigbee["devices"].as_array().context("there is a list")?;
+        let found = devices.iter().find(|device| device["ieee"] == NAME);
+        Ok(found.filter(|device| wanted(device)).cloned())
+    })
+}
+
+#[test]
+fn a_plug_joins_is_metered_and_switched_and_survives_losses() -> anyhow::Result<()> {
+    for version in [13, 14] {
+        let folder = tempfile::tempdir()?;
+        let link = folder.path().join("stick");
+        let stick = stick(&link, version)?;
+        let mut daemon = start(folder.path(), &link)?;
+        let network = is(&daemon, "up")?["extended_pan"].clone();
+
+        let (status, _) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 120}))?;
+        ensure!(status.contains("200"), "{status}");
+        let found = plug(&daemon, "its power", |device| device["power_w"] == "1230")?;
+        ensure!(
+            found["model"] == "WS-Plug" && found["interviewed"] == true,
+            "{found}"
+        );
+        plug(&daemon, "its energy", |device| {
+            device["energy_kwh"].is_string()
+        })?;
+
+        let off = json!({"ieee": NAME, "on": false});
+        let (status, _) = daemon.post("/api/v1/zigbee/switch", &off)?;
+        ensure!(status.contains("200"), "{status}");
+        plug(&daemon, "it is off", |device| {
+            device["on"] == false && device["power_w"] == "0"
+        })?;
+        let is_on = stick
+            .ncp()
+            .mesh
+            .device(PLUG)
+            .and_then(|device| Some(device.load.as_ref()?.on));
+        ensure!(is_on == Some(false), "the relay itself");
+
+        let cable = stick.handle().context("it has a cable")?;
+        for _ in 0..3 {
+            cable.unplug()?;
+            let lost = is(&daemon, "offline")?;
+            ensure!(lost["reason"].is_string(), "{lost}");
+            cable.plug()?;
+            is(&daemon, "up")?;
+        }
+        daemon.kill_and_restart()?;
+        ensure!(
+            is(&daemon, "up")?["extended_pan"] == network,
+            "the same network"
+        );
+        plug(&daemon, "it is known again", |device| {
+            device["interviewed"] == true
+        })?;
+
+        let log = daemon.log()?;
+        let kept = std::fs::read_to_string(folder.path().join("state/zigbee.json"))?;
+        let secret = stick
+            .ncp()
+            .network()
+            .map(|network| hex(&network.key()))
+            .context("it has one")?;
+        ensure!(
+            !log.contains(&secret) && !kept.contains(&secret),
+            "the key is told"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_foreign_network_is_left_alone_until_it_is_given_up_by_name() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("stick");
+    let stick = stick(&link, 13)?;
+    let first = start(folder.path(), &link)?;
+    let network = is(&first, "up")?["extended_pan"].clone();
+    first.stop()?;
+
+    let other = tempfile::tempdir()?;
+    let daemon = start(other.path(), &link)?;
+    let foreign = is(&daemon, "foreign")?;
+    ensure!(foreign["extended_pan"] == network, "{foreign}");
+    let join = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 60}))?;
+    ensure!(join.0.contains("409"), "{join:?}");
+    let wrong = json!({"extended_pan": "0000000000000000"});
+    let (status, _) = daemon.post("/api/v1/zigbee/replace", &wrong)?;
+    ensure!(
+        status.contains("400") && stick.ncp().network().is_some(),
+        "{status}"
+    );
+    let (status, _) = daemon.post("/api/v1/zigbee/replace", &json!({"extended_pan": network}))?;
+    ensure!(status.contains("200"), "{status}");
+    ensure!(
+        is(&daemon, "up")?["extended_pan"] != network,
+        "a network of its own"
+    );
+    let code = json!({"seconds": 60, "ieee": NAME, "install_code": "83FED3407A939723A5C639B26916D505C3B6"});
+    let (status, answer) = daemon.post("/api/v1/zigbee/join", &code)?;
+    ensure!(
+        status.contains("400") && answer.to_string().contains("a digit is wrong"),
+        "{answer}"
+    );
+    Ok(())
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
