@@ -4,6 +4,7 @@
 //! - [`zcl`]: the Zigbee Cluster Library with the Smart Energy profile; [`zdo`]: the device
 //!   objects.
 //! - [`coordinator`]: the network; [`devices`]: what is in it and what it measures.
+//! - [`key_establishment`]: keys from certificates, for Smart Energy.
 //! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files.
 //!
 //! Left out: the radio's own layers (IEEE 802.15.4, NWK, APS), which the coprocessor does.
@@ -13,6 +14,7 @@ pub mod coordinator;
 pub mod devices;
 pub mod ezsp;
 pub mod install_code;
+pub mod key_establishment;
 mod mmo;
 pub mod ota;
 pub mod zcl;

@@ -28,14 +28,17 @@ fn start(folder: &Path, link: &Path) -> anyhow::Result<Daemon> {
 fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Value> {
     eventually(state, PATIENCE, || {
         let zigbee = daemon.json("/api/v1/zigbee")?;
-        Ok((zigbee["state"] == state).then_some(zigbee))
+        Ok((zigbee.get("state").is_some_and(|now| now == state)).then_some(zigbee))
     })
 }
 
 fn plug(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
     eventually(what, PATIENCE, || {
         let zigbee = daemon.json("/api/v1/zigbee")?;
-        let devices = zigbee["devices"].as_array().context("there is a list")?;
+        let devices = zigbee
+            .get("devices")
+            .and_then(Value::as_array)
+            .context("there is a list")?;
         let found = devices.iter().find(|device| device["ieee"] == NAME);
         Ok(found.filter(|device| wanted(device)).cloned())
     })
@@ -52,11 +55,10 @@ fn a_plug_joins_is_metered_and_switched_and_survives_losses() -> anyhow::Result<
 
         let (status, _) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 120}))?;
         ensure!(status.contains("200"), "{status}");
-        let found = plug(&daemon, "its power", |device| device["power_w"] == "1230")?;
-        ensure!(
-            found["model"] == "WS-Plug" && found["interviewed"] == true,
-            "{found}"
-        );
+        let found = plug(&daemon, "its power", |device| {
+            device["power_w"] == "1230" && device["interviewed"] == true
+        })?;
+        ensure!(found["model"] == "WS-Plug", "{found}");
         plug(&daemon, "its energy", |device| {
             device["energy_kwh"].is_string()
         })?;
