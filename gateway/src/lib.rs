@@ -19,6 +19,7 @@ pub mod dlms;
 pub mod drivers;
 pub mod grid;
 pub mod http;
+pub mod lines;
 mod mbus;
 pub mod mdns;
 pub mod mqtt;

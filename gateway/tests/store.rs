@@ -376,3 +376,63 @@ fn a_months_bill_its_forecast_and_the_month_before() {
     };
     assert!(gateway::bills::to_date(&reader, &tariff, &backwards).is_err());
 }
+
+/// What is exported is what was read: the amounts close with the counter, and what spans a gap
+/// is not believed.
+#[test]
+fn the_store_as_lines() {
+    let house = House::new("Europe/Berlin");
+    let mut telegrams = quarters("2026-05-01T00:00:00Z", 9, 250);
+    // Two hours without a reading.
+    telegrams.extend(
+        quarters("2026-05-01T04:00:00Z", 9, 250)
+            .into_iter()
+            .map(|(at, wh)| {
+                let wh: Decimal = wh.parse().unwrap();
+                (at, (wh + Decimal::from(10_000)).to_string())
+            }),
+    );
+    put(&house, &telegrams);
+    let reader = gateway::store::Readers::of(house.folder.path())
+        .open()
+        .unwrap();
+    let all = gateway::lines::lines(&reader, Some("grid"), None, None).unwrap();
+    let [counter, amounts] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    assert_eq!(counter.series.meter.as_deref(), Some(SERIAL));
+    assert_eq!(
+        (counter.series.obis.as_deref(), counter.series.unit.as_str()),
+        (Some("1-0:1.8.0*255"), "Wh")
+    );
+    let first = counter.readings.first().unwrap();
+    let last = counter.readings.last().unwrap();
+    assert_eq!(first.time.to_string(), "2026-05-01T00:00:00Z");
+    let sum: i64 = amounts.readings.iter().map(|reading| reading.raw).sum();
+    assert_eq!(sum, last.raw - first.raw);
+    let suspect = wattle_billing::readings::ReadingQuality::Suspect;
+    let doubtful = amounts
+        .readings
+        .iter()
+        .filter(|reading| reading.quality == Some(suspect));
+    let doubtful: Vec<_> = doubtful
+        .map(|one| format!("{} {}", one.time, one.raw))
+        .collect();
+    // The quarter-hour in which reading stopped was closed by its own opening; the one in which it
+    // resumed holds what was used in between, 7,750, and its own 250.
+    let want = ["2026-05-01T02:15:00Z 0", "2026-05-01T04:00:00Z 8000"];
+    assert_eq!(doubtful, want);
+    // Written and read again they are the same.
+    let text = wattle_billing::readings::write(&all);
+    let again = wattle_billing::readings::read(&text).unwrap();
+    assert_eq!(wattle_billing::readings::write(&again), text);
+    let from = Some("2026-05-01T01:00:00Z".parse().unwrap());
+    let to = Some("2026-05-01T02:00:00Z".parse().unwrap());
+    let hour = gateway::lines::lines(&reader, Some(SERIAL), from, to).unwrap();
+    assert_eq!((hour[0].readings.len(), hour[1].readings.len()), (5, 4));
+    assert!(
+        gateway::lines::lines(&reader, Some("other"), None, None)
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -1,6 +1,6 @@
 //! Reading from the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
@@ -16,6 +16,12 @@ use super::{Field, LastField, MessageCounter, RegisterKey, StoreError, schema};
 pub struct Readers(pub(super) PathBuf);
 
 impl Readers {
+    /// Readers of the database in a state folder, which a daemon may be writing at the same time.
+    #[must_use]
+    pub fn of(state_dir: &Path) -> Self {
+        Self(schema::file(state_dir))
+    }
+
     /// A connection for reading.
     ///
     /// # Errors

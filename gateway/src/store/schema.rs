@@ -1,6 +1,6 @@
 //! Opening the database and bringing it to the present schema.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -33,6 +33,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     )?;
     migrate(&mut db)?;
     Ok(db)
+}
+
+/// The database in a state folder.
+pub(super) fn file(folder: &Path) -> PathBuf {
+    folder.join("wattle.db")
 }
 
 /// Opens the database for reading only.

@@ -92,7 +92,7 @@ impl Store {
             source,
         };
         std::fs::create_dir_all(&settings.folder).map_err(folder)?;
-        let path = settings.folder.join("wattle.db");
+        let path = schema::file(&settings.folder);
         let mut writer = Writer::open(&path, settings.clone(), plan)?;
         let (queue, incoming) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
