@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream test-upstream-kills demo-upstream
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-web test-api test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream test-upstream-kills demo-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -68,6 +68,16 @@ test-mdns: ## a real avahi finds the gateway and is found (as root, in a network
 	cargo build --locked -p gateway --bin wattle
 	@tests/mdns/run target/debug
 
+test-web: ## the web page in Chromium at two widths, with axe-core (pictures: target/web-pictures)
+	@image/install-packages build test web
+	cargo build --locked -p gateway -p wattle-sim --bins
+	@tests/web/run
+
+test-api: ## Schemathesis against the daemon's own OpenAPI document (EXAMPLES, default 25)
+	@image/install-packages build test web
+	cargo build --locked -p gateway -p wattle-sim --bins
+	@tests/web/api
+
 test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messages
 	@image/install-packages build test c12
 	@tests/c12/run
@@ -98,6 +108,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@tests/bench/daemon
 	@tests/bench/ports
 	@tests/bench/ten-years
+	@tests/bench/clients
 	cargo run --locked --release -p ui --example measure
 
 signatures: ## fit the library of appliances anew (CORPUS: a folder with nilm/*.csv.gz)

@@ -8,9 +8,10 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
-use wattle_api::Gateway;
+use tokio::sync::{Notify, mpsc, watch};
+use wattle_api::{Gateway, RecipientKind};
 
+use crate::access::Access;
 use crate::anomalies;
 use crate::appliances;
 use crate::bus::Bus;
@@ -19,13 +20,14 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol};
 use crate::grid;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Keeping};
 use crate::mdns;
 use crate::mqtt;
 use crate::openadr;
 use crate::powerline;
 use crate::prepay;
 use crate::radio::{self, Radio};
+use crate::records;
 use crate::sep2;
 use crate::store::{Plan, Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
@@ -65,11 +67,13 @@ async fn run_once(
 ) -> anyhow::Result<Option<Config>> {
     let clock: SharedClock = Arc::new(SystemClock);
     let zone = config.gateway.zone()?;
-    let prices = prices::Settings {
+    let mut prices = prices::Settings {
         config: config.tariff.clone(),
         folder: config.gateway.state_dir.clone(),
         zone: zone.clone(),
         clock: Arc::clone(&clock),
+        nudge: Arc::default(),
+        privacy: None,
     };
     let (tariff_out, tariff) = watch::channel(prices.load()?.map(Arc::new));
     let bus = Bus::default();
@@ -84,6 +88,13 @@ async fn run_once(
         rows: u64::from(upstream.keep_thousand) * 1_000,
     });
     let store = Store::open_relaying(&settings, plan.unwrap_or_default(), bus.clone())?;
+    let ledger = store.ledger();
+    let (consents_out, consents) = watch::channel(ledger.consents()?);
+    prices.privacy = Some(prices::Privacy {
+        ledger: ledger.clone(),
+        consents: consents.clone(),
+    });
+    let reload = Arc::new(Notify::new());
     let gateway = Gateway {
         id: store.gateway_id()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,6 +143,16 @@ async fn run_once(
         });
     }
     let known = state.clone();
+    start_records(&mut supervisor, &config, &store, &bus, &clock, &consents);
+    let keeping = Keeping {
+        access: Access::open(config.gateway.state_dir.clone(), Arc::clone(&clock))?,
+        ledger,
+        logbooks: store.logbooks(),
+        consents: consents_out,
+        prices: prices.clone(),
+        state_dir: config.gateway.state_dir.clone(),
+        reload: Arc::clone(&reload),
+    };
     let mut api = Api::new(
         state,
         store.readers(),
@@ -139,6 +160,7 @@ async fn run_once(
         supervisor.health(),
         supervisor.stop(),
         home,
+        keeping,
     );
     api.grid = board.clone();
     api.powerline = powerlines;
@@ -149,7 +171,16 @@ async fn run_once(
     api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
-    start_utilities(&mut supervisor, &config, &api, &gateway, &bus, prices);
+    let utility = consents.clone();
+    start_utilities(
+        &mut supervisor,
+        &config,
+        &api,
+        &gateway,
+        &bus,
+        prices,
+        utility,
+    );
     start_zigbee(&mut supervisor, &config, &api);
     start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
@@ -168,8 +199,11 @@ async fn run_once(
             radio: radio.clone(),
             receivers: config.receivers.clone(),
         };
+        let consents = consents.clone();
         supervisor.start("mqtt", WITHIN, move |pulse, stop| {
-            mqtt::run(settings.clone(), pulse, stop)
+            let settings = settings.clone();
+            let part = move |pulse, stop| mqtt::run(settings.clone(), pulse, stop);
+            records::gated(consents.clone(), RecipientKind::Mqtt, part, pulse, stop)
         });
     }
     if let Some(config_of) = config.upstream.clone() {
@@ -181,8 +215,11 @@ async fn run_once(
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
+        let consents = consents.clone();
         supervisor.start("relay", WITHIN, move |pulse, stop| {
-            upstream::run(settings.clone(), pulse, stop)
+            let settings = settings.clone();
+            let part = move |pulse, stop| upstream::run(settings.clone(), pulse, stop);
+            records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
         });
     }
     let wired = |meter: &MeterConfig| meter.protocol != Protocol::Wmbus;
@@ -209,7 +246,7 @@ async fn run_once(
     tracing::info!(gateway = gateway.id, socket = %config.api.socket.display(), "started");
     let health = supervisor.health();
     tell(&[NotifyState::Ready, NotifyState::Status("reading")]);
-    let next = signals.wait(&health, &store, reread).await?;
+    let next = signals.wait(&health, &store, &reload, reread).await?;
     if next.is_none() {
         tell(&[NotifyState::Stopping]);
     }
@@ -403,6 +440,7 @@ fn start_utilities(
     gateway: &Gateway,
     bus: &Bus,
     prices: Option<mpsc::Sender<String>>,
+    consents: watch::Receiver<Vec<wattle_api::Consent>>,
 ) {
     if config.sep2.is_on() {
         let settings = sep2::Settings {
@@ -412,8 +450,11 @@ fn start_utilities(
             bus: bus.clone(),
             clock: Arc::clone(&api.clock),
         };
+        let consents = consents.clone();
         supervisor.start("sep2", WITHIN, move |pulse, stop| {
-            sep2::run(settings.clone(), pulse, stop)
+            let settings = settings.clone();
+            let part = move |pulse, stop| sep2::run(settings.clone(), pulse, stop);
+            records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
         });
     }
     if !config.openadr.is_on() {
@@ -430,7 +471,9 @@ fn start_utilities(
         clock: Arc::clone(&api.clock),
     };
     supervisor.start("openadr", WITHIN, move |pulse, stop| {
-        openadr::run(settings.clone(), pulse, stop)
+        let settings = settings.clone();
+        let part = move |pulse, stop| openadr::run(settings.clone(), pulse, stop);
+        records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
     });
 }
 
@@ -475,8 +518,41 @@ fn start_zigbee(supervisor: &mut Supervisor, config: &Config, api: &Api) {
 
 fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {
     let socket = config.api.socket.clone();
+    let local = api.clone();
     supervisor.start("api", WITHIN, move |pulse, stop| {
-        http::run(api.clone(), socket.clone(), pulse, stop)
+        http::run(local.clone(), socket.clone(), pulse, stop)
+    });
+    if config.http.listen.is_some() {
+        let (http, state_dir) = (config.http.clone(), config.gateway.state_dir.clone());
+        supervisor.start("web", WITHIN, move |pulse, stop| {
+            http::lan::run(api.clone(), http.clone(), state_dir.clone(), pulse, stop)
+        });
+    }
+}
+
+/// Starts the part that keeps the privacy ledger and the log books, and says that the daemon began.
+fn start_records(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    store: &Store,
+    bus: &Bus,
+    clock: &SharedClock,
+    consents: &watch::Receiver<Vec<wattle_api::Consent>>,
+) {
+    let host = &config.mqtt.host;
+    let settings = records::Settings {
+        bus: bus.clone(),
+        clock: Arc::clone(clock),
+        ledger: store.ledger(),
+        logbooks: store.logbooks(),
+        broker: (!host.is_empty()).then(|| host.clone()),
+        consents: consents.clone(),
+    };
+    if let Err(error) = records::began(&settings) {
+        tracing::warn!(%error, "the log books could not be written");
+    }
+    supervisor.start("records", WITHIN, move |pulse, stop| {
+        records::run(settings.clone(), pulse, stop)
     });
 }
 
@@ -501,6 +577,7 @@ impl Signals {
         &mut self,
         health: &HealthBoard,
         store: &Store,
+        reload: &Notify,
         reread: &impl Fn() -> anyhow::Result<Config>,
     ) -> anyhow::Result<Option<Config>> {
         let period =
@@ -510,6 +587,12 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return Ok(None),
                 _ = self.interrupt.recv() => return Ok(None),
+                () = reload.notified() => {
+                    // The answer to whoever asked for it is to be on its way.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tracing::info!("beginning again with other data");
+                    return reread().map(Some);
+                }
                 _ = self.hangup.recv() => match reread() {
                     Ok(config) => {
                         tracing::info!("the configuration was read again");
@@ -553,6 +636,8 @@ pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
         folder: config.gateway.state_dir.clone(),
         zone,
         clock: Arc::new(SystemClock),
+        nudge: Arc::default(),
+        privacy: None,
     };
     prices
         .load()

@@ -4,6 +4,7 @@
 //! [`store`] commits it, the [`bus`] says so, and from there [`mqtt`] publishes it and the
 //! [`view`] draws it into the one state that [`http`] serves.
 
+pub mod access;
 pub mod anomalies;
 pub mod appliances;
 pub mod bills;
@@ -28,6 +29,7 @@ pub mod powerline;
 pub mod prepay;
 pub mod prices;
 pub mod radio;
+pub mod records;
 pub mod sep2;
 pub mod store;
 pub mod supervisor;

@@ -26,6 +26,7 @@ pub const APPLIANCE_LEARNT_PATH: &str = "/api/v1/appliances/learnt";
 
 /// What used the power, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Appliances {
     /// Up to when it is decided what ran; what came after is in the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,7 @@ pub struct Appliances {
 
 /// What the household calls an appliance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApplianceLabel {
     /// 1 to 40 characters on one line.
@@ -62,6 +64,7 @@ pub struct ApplianceLabel {
 
 /// A load that is on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunningLoad {
     /// The appliance; absent while none is likely enough.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ pub struct RunningLoad {
 
 /// An appliance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Appliance {
     /// Its name: small letters, digits, underscores.
     pub name: String,
@@ -92,6 +96,7 @@ pub struct Appliance {
 
 /// One day, local time. The appliances, the loads without a name and the rest add up to the import.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApplianceDay {
     /// The day.
     pub date: Date,
@@ -121,6 +126,7 @@ pub struct ApplianceDay {
 
 /// An appliance's share of a day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApplianceShare {
     /// Its name.
     pub name: String,
@@ -139,6 +145,7 @@ pub struct ApplianceShare {
 
 /// One cycle of an appliance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApplianceCycle {
     /// Whose.
     pub appliance: String,
@@ -157,6 +164,7 @@ pub struct ApplianceCycle {
 
 /// A load that comes back and has no name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnnamedLoad {
     /// Its slot, from 1; corrections speak of it.
     pub slot: usize,
@@ -172,6 +180,7 @@ pub struct UnnamedLoad {
 
 /// What a load may be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Guess {
     /// The appliance.
     pub appliance: String,
@@ -181,6 +190,7 @@ pub struct Guess {
 
 /// Something about an appliance that may want attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ApplianceNote {
     /// It runs longer than it used to.
@@ -204,6 +214,7 @@ pub enum ApplianceNote {
 
 /// What the household says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ApplianceCorrection {
     /// The load in a slot is this appliance.
@@ -240,6 +251,7 @@ pub enum ApplianceCorrection {
 
 /// A correction in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Corrected {
     /// Its number.
     pub id: u64,

@@ -11,6 +11,7 @@ pub const GRID_EVENT_CHOICE_PATH: &str = "/api/v1/grid-events/choice";
 
 /// Something that the utility or the grid's operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GridEvent {
     /// Where it comes from and its identifier there, `openadr:…`; it stays the same when the
     /// event is changed.
@@ -45,6 +46,7 @@ pub struct GridEvent {
 
 /// A stretch of an event with one level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GridEventStep {
     /// When it begins.
     pub start: Timestamp,
@@ -57,6 +59,7 @@ pub struct GridEventStep {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GridEventKind {
@@ -79,6 +82,7 @@ pub enum GridEventKind {
 
 /// Whether the household takes part in an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OptState {
     /// It does, as agreed with the utility.
@@ -89,6 +93,7 @@ pub enum OptState {
 
 /// The household's word on an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GridEventChoice {
     /// Which event.

@@ -9,6 +9,7 @@
 //! - What was not measured is absent, never 0. Everything measured says when it was.
 //! - A client formats and translates; it computes neither energy nor money.
 
+mod access;
 mod appliances;
 mod grid_events;
 mod network;
@@ -17,6 +18,7 @@ mod prepay;
 mod radio;
 mod records;
 mod run;
+mod tariff;
 mod usage;
 mod zigbee;
 
@@ -26,6 +28,10 @@ use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use access::{
+    Caller, Grant, IssuedToken, Login, NewToken, OpenPairing, PAIR_PATH, PAIRING_PATH, Pair,
+    Pairing, Role, SESSION_PATH, TOKENS_PATH, USERS_PATH, User, WebAccess,
+};
 pub use appliances::{
     APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LABELS_PATH,
     APPLIANCE_LEARNT_PATH, APPLIANCES_PATH, Appliance, ApplianceCorrection, ApplianceCycle,
@@ -53,6 +59,7 @@ pub use records::{
     LogEntry, LogPage, RecipientKind,
 };
 pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
+pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 pub use zigbee::{
     ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDevice,
@@ -74,6 +81,7 @@ pub const HEALTH_PATH: &str = "/api/v1/health";
 
 /// Everything the NOW screen shows, at one instant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct State {
     /// The gateway's clock when this was put together. Ages are counted from here.
     pub at: Timestamp,
@@ -110,6 +118,9 @@ pub struct State {
     /// What the utility or the grid's operator asks for and is not over, the next first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grid_events: Vec<GridEvent>,
+    /// How the gateway is reached over the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebAccess>,
     /// Every meter that is configured or was heard.
     pub meters: Vec<Meter>,
     /// What is wrong or wants attention; the most important first.
@@ -118,6 +129,7 @@ pub struct State {
 
 /// The gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gateway {
     /// Six lower-case hex digits, made once and kept.
     pub id: String,
@@ -131,6 +143,7 @@ pub struct Gateway {
 
 /// How old a value is, judged by how often its meter usually reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Freshness {
     /// As recent as it should be.
@@ -144,6 +157,7 @@ pub enum Freshness {
 
 /// How much, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Below a third of full scale.
@@ -158,6 +172,7 @@ pub enum Level {
 
 /// Power at the grid connection point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Power {
     /// Watts; negative while exporting.
     pub watts: Decimal,
@@ -178,6 +193,7 @@ pub struct Power {
 
 /// An amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Money {
     /// In the currency's major unit, unrounded.
     pub amount: Decimal,
@@ -187,6 +203,7 @@ pub struct Money {
 
 /// Electricity since local midnight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Today {
     /// Import in kWh.
     pub import_kwh: Decimal,
@@ -211,6 +228,7 @@ pub struct Today {
 
 /// Electricity since the first of the local month.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Month {
     /// Import in kWh.
     pub import_kwh: Decimal,
@@ -223,6 +241,7 @@ pub struct Month {
 
 /// A band of the price within the known 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Band {
     /// Using energy earns money.
@@ -237,6 +256,7 @@ pub enum Band {
 
 /// The price of electricity, all taxes included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// ISO 4217 code of every price below.
     pub currency: String,
@@ -267,6 +287,7 @@ pub struct Price {
 
 /// The prices of a local day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceDay {
     /// The local date.
     pub date: civil::Date,
@@ -280,6 +301,7 @@ pub struct PriceDay {
 
 /// The cheapest time within the next 24 hours for something that runs without a break.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Run {
     /// How long it runs.
     pub hours: u8,
@@ -296,6 +318,7 @@ pub struct Run {
 
 /// A stretch of time with one price, half-open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Slot {
     /// First instant.
     pub start: Timestamp,
@@ -309,6 +332,7 @@ pub struct Slot {
 
 /// A stretch of time and its mean price, half-open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Window {
     /// First instant.
     pub start: Timestamp,
@@ -320,6 +344,7 @@ pub struct Window {
 
 /// Gas or water since local midnight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Supply {
     /// Volume in cubic metres.
     pub volume_m3: Decimal,
@@ -338,6 +363,7 @@ pub struct Supply {
 
 /// One piece of advice, to be said in the household's language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "kind")]
 #[non_exhaustive]
 pub enum Advice {
@@ -366,6 +392,7 @@ pub enum Advice {
 
 /// What is wrong, or wants attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notice {
     /// How bad it is.
     pub severity: Severity,
@@ -382,6 +409,7 @@ pub struct Notice {
 
 /// How bad a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.
@@ -394,6 +422,7 @@ pub enum Severity {
 
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoticeCode {
@@ -440,6 +469,7 @@ pub enum NoticeCode {
 
 /// A meter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Meter {
     /// The name given in the configuration.
     pub name: String,
@@ -483,6 +513,7 @@ pub struct Meter {
 
 /// The tariff that holds by a meter's own word. Members are absent where it does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeterTariff {
     /// Number of the tariff, as in the energy register that counts: 2 means `1-0:1.8.2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -506,6 +537,7 @@ pub struct MeterTariff {
 
 /// A power failure that a meter has logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Outage {
     /// When the power came back, by the meter's wall clock.
     pub ended_at: civil::DateTime,
@@ -515,6 +547,7 @@ pub struct Outage {
 
 /// Something that a meter told, by the name it has in dashboards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Field {
     /// The name; that of a number ends in its unit: `total_m3`, `flow_temperature_c`.
     pub name: String,
@@ -527,6 +560,7 @@ pub struct Field {
 
 /// What a meter measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Medium {
     /// Electricity.
@@ -541,6 +575,7 @@ pub enum Medium {
 
 /// The last value of a register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Register {
     /// OBIS code `A-B:C.D.E*F`.
     pub obis: String,
@@ -558,6 +593,7 @@ pub struct Register {
 
 /// A quarter-hour, an hour or a day of a register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// First instant.
     pub start: Timestamp,
@@ -572,6 +608,7 @@ pub struct Interval {
 
 /// A day total of a register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Day {
     /// The local date.
     pub date: civil::Date,
@@ -585,6 +622,7 @@ pub struct Day {
 
 /// A month of a register: the sum of its closed days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MonthTotal {
     /// The first of the local month.
     pub month: civil::Date,
@@ -600,6 +638,7 @@ pub struct MonthTotal {
 
 /// The bill of a period as far as it has been metered, and what it may become.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BillToDate {
     /// First local date.
     pub from: civil::Date,
@@ -620,6 +659,7 @@ pub struct BillToDate {
 
 /// A bill. The total is the sum of the lines, unrounded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bill {
     /// ISO 4217 code of every amount.
     pub currency: String,
@@ -636,6 +676,7 @@ pub struct Bill {
 
 /// A line of a bill. Quantity × rate is the amount where there is a rate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BillLine {
     /// `energy`, `adder`, `standing`, `power`, `demand`, `minimum`, `export`, `tax`, `credit`.
     pub kind: String,
@@ -666,6 +707,7 @@ pub struct BillLine {
 
 /// What a bill will come to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BillForecast {
     /// Expected total.
     pub total: Decimal,
@@ -679,6 +721,7 @@ pub struct BillForecast {
 
 /// The daemon's health.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// True when every part answered within its time.
     pub ok: bool,
@@ -688,6 +731,7 @@ pub struct Health {
 
 /// One part of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Part {
     /// Its name.
     pub name: String,

@@ -10,6 +10,7 @@ pub const NETWORK_PATH: &str = "/api/v1/network";
 
 /// What the gateway says and hears by mDNS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Network {
     /// The names under which the gateway's own services are found, after any change because
     /// another had the name; empty while nothing of it can be reached through the network.
@@ -20,6 +21,7 @@ pub struct Network {
 
 /// A service in the home's network that the gateway can use or be used by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FoundService {
     /// What it is.
     pub kind: FoundKind,
@@ -45,6 +47,7 @@ pub struct FoundService {
 
 /// What a service in the network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FoundKind {

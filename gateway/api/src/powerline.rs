@@ -8,6 +8,7 @@ pub const POWERLINE_PATH: &str = "/api/v1/home-network/powerline";
 
 /// The powerline network at an Ethernet interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Powerline {
     /// The Ethernet interface.
     pub interface: String,
@@ -28,6 +29,7 @@ pub struct Powerline {
 
 /// How a powerline network stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PowerlineStatus {
     /// Not asked yet.
@@ -44,6 +46,7 @@ pub enum PowerlineStatus {
 
 /// An adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Adapter {
     /// Its address, with colons.
     pub mac: String,
@@ -76,6 +79,7 @@ pub struct Adapter {
 
 /// What ails an adapter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdapterAlarm {
     /// What it is.
     pub kind: AdapterAlarmKind,
@@ -85,6 +89,7 @@ pub struct AdapterAlarm {
 
 /// A kind of ailment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterAlarmKind {
     /// It is not seen any more.
@@ -95,6 +100,7 @@ pub enum AdapterAlarmKind {
 
 /// An hour of an adapter's rates: the smaller of both directions, in Mbit/s.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateHour {
     /// When the hour began.
     pub start: Timestamp,

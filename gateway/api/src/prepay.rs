@@ -19,6 +19,7 @@ pub const PREPAY_CREDIT_PATH: &str = "/api/v1/prepay/credit";
 
 /// The account as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Prepay {
     /// Credit, emergency credit not included; below zero only by what was used while the supply could
     /// not be cut.
@@ -43,6 +44,7 @@ pub struct Prepay {
 
 /// Emergency credit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "state")]
 #[non_exhaustive]
 pub enum EmergencyCredit {
@@ -65,6 +67,7 @@ pub enum EmergencyCredit {
 
 /// The supply of a home that pays in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PrepaySupply {
@@ -81,6 +84,7 @@ pub enum PrepaySupply {
 
 /// A code that waits. Only its end is told: the whole of it is worth money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WaitingCode {
     /// Its last four digits.
     pub ends_with: String,
@@ -90,6 +94,7 @@ pub struct WaitingCode {
 
 /// A top-up code as it was typed; blanks and dashes do not matter.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TopUpCode {
     /// 20 digits.
     pub code: String,
@@ -97,6 +102,7 @@ pub struct TopUpCode {
 
 /// Money that the supplier has confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Credit {
     /// In the tariff's currency, above zero.
     pub amount: Decimal,

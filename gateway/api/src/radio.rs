@@ -20,6 +20,7 @@ pub const KEYS_PATH: &str = "/api/v1/radio/keys";
 
 /// A meter that a receiver has heard, configured or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeardMeter {
     /// Eight digits, as printed on the meter.
     pub id: String,
@@ -67,6 +68,7 @@ pub struct HeardMeter {
 
 /// A receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receiver {
     /// The name given in the configuration.
     pub name: String,
@@ -87,6 +89,7 @@ pub struct Receiver {
 
 /// A meter to be taken on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AdoptMeter {
     /// Eight digits, as printed on the meter.
@@ -101,14 +104,29 @@ pub struct AdoptMeter {
     pub key: Option<SecretText>,
     /// Gas: kWh per cubic metre, from the supplier's bill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "Option<String>",
+            regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,6})?$")
+        )
+    )]
     pub calorific_value: Option<Decimal>,
     /// Gas: the correction factor from the bill, 1 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            with = "Option<String>",
+            regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,6})?$")
+        )
+    )]
     pub correction: Option<Decimal>,
 }
 
 /// A meter that was taken on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdoptedMeter {
     /// Eight digits.
     pub id: String,
@@ -122,6 +140,7 @@ pub struct AdoptedMeter {
 
 /// What came of trying a key on the last telegram of its meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeyCheck {
@@ -140,6 +159,7 @@ pub enum KeyCheck {
 
 /// The key of a meter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MeterKey {
     /// Eight digits.
@@ -150,6 +170,7 @@ pub struct MeterKey {
 
 /// What came of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyResult {
     /// Eight digits.
     pub id: String,
@@ -159,6 +180,7 @@ pub struct KeyResult {
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SecretText(pub String);
 

@@ -14,6 +14,7 @@ pub const LOGS_PATH: &str = "/api/v1/logs";
 
 /// A kind of recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecipientKind {
     /// The utility, the grid operator or a meter operator.
@@ -50,6 +51,7 @@ impl RecipientKind {
 
 /// What a recipient got in a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Disclosure {
     /// The local date.
     pub date: civil::Date,
@@ -71,6 +73,7 @@ pub struct Disclosure {
 
 /// What the household has said about a kind of recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Consent {
     /// The kind.
     pub kind: RecipientKind,
@@ -83,6 +86,7 @@ pub struct Consent {
 
 /// What the household says about a kind of recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConsentChange {
     /// The kind.
@@ -93,6 +97,7 @@ pub struct ConsentChange {
 
 /// A log book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LogBook {
     /// What happened to the gateway: starts, ports, users, faults.
@@ -120,6 +125,7 @@ impl LogBook {
 
 /// An entry of a log book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogEntry {
     /// The book.
     pub book: LogBook,
@@ -137,6 +143,7 @@ pub struct LogEntry {
 
 /// Some entries of a log book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogPage {
     /// The entries, the newest first.
     pub entries: Vec<LogEntry>,
@@ -147,6 +154,7 @@ pub struct LogPage {
 
 /// What came of walking the chain of a log book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogCheck {
     /// The book.
     pub book: LogBook,

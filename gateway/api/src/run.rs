@@ -12,6 +12,7 @@ pub const RUN_ADVICE_PATH: &str = "/api/v1/run-advice";
 
 /// The cheapest time for an appliance of the home, by what was learnt of it and the published prices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunAdvice {
     /// The appliance.
     pub appliance: String,
@@ -29,6 +30,7 @@ pub struct RunAdvice {
 
 /// A start, and what it is worth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BestRun {
     /// When to start.
     pub start: Timestamp,

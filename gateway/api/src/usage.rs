@@ -10,6 +10,7 @@ pub const USAGE_PATH: &str = "/api/v1/usage";
 
 /// A stretch of the home's calendar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSpan {
     /// A day in hours.
@@ -39,6 +40,7 @@ impl UsageSpan {
 /// Electricity imported in a day, week, month or year, up to the last closed quarter-hour. The
 /// total is the sum of the bars.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Usage {
     /// What was asked for.
     pub span: UsageSpan,
@@ -70,6 +72,7 @@ pub struct Usage {
 
 /// An hour, a day or a month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageBar {
     /// First instant.
     pub start: Timestamp,

@@ -1,8 +1,10 @@
 //! The command line.
 
+mod access;
 pub mod decode;
 pub mod driver;
 mod han;
+mod log;
 mod mbus;
 pub mod nilm;
 pub mod probe;
@@ -38,6 +40,7 @@ Examples:
   wattle meter heard                     which gas, water and heat meters are near?
   wattle tariff cost --tariff tariff.toml --usage usage.csv
   wattle read house 1-0:1.8.0            read one register of a meter now
+  wattle pair                            let somebody into the web page
   curl --unix-socket /run/wattle/api.sock http://wattle/api/v1/state"
 )]
 struct Cli {
@@ -65,6 +68,9 @@ enum Command {
     Meter(service::MeterArgs),
     Mbus(mbus::MbusArgs),
     Han(han::HanArgs),
+    Pair(access::PairArgs),
+    User(access::UserArgs),
+    Log(log::LogArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -104,6 +110,9 @@ pub fn main() -> ExitCode {
         Command::Meter(args) => service::meter(&args),
         Command::Mbus(args) => mbus::run(&args),
         Command::Han(args) => han::run(&args),
+        Command::Pair(args) => access::pair(&args),
+        Command::User(args) => access::user(&args),
+        Command::Log(args) => log::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

@@ -6,6 +6,7 @@
 mod c12;
 mod dlms;
 mod framing;
+mod http;
 mod load;
 mod mdns;
 mod modbus;
@@ -38,6 +39,7 @@ use crate::channel;
 pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use framing::Framing;
+pub use http::HttpConfig;
 pub use load::{ConfigError, load};
 pub use mdns::MdnsConfig;
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
@@ -61,6 +63,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The API's socket.
     pub api: ApiConfig,
+    /// The web page and the API on the network.
+    pub http: HttpConfig,
     /// The meters, in the order written.
     #[serde(rename = "meter")]
     pub meters: Vec<MeterConfig>,
@@ -528,6 +532,7 @@ impl Config {
         for (index, powerline) in self.powerlines.iter().enumerate() {
             powerline.check(index, &mut found);
         }
+        self.http.check(&mut found);
         self.mqtt.check(&mut found);
         self.openadr.check(&mut found);
         self.sep2.check(&mut found);

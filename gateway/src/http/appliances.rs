@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use wattle_api::{
     APPLIANCE_CORRECTIONS_PATH, APPLIANCE_CYCLES_PATH, APPLIANCE_DAYS_PATH, APPLIANCE_LABELS_PATH,
@@ -34,9 +35,11 @@ pub(super) fn routes() -> Router<Api> {
         .route(&format!("{APPLIANCE_LEARNT_PATH}/{{name}}"), delete(erase))
 }
 
-#[derive(Deserialize)]
-struct Period {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Period {
+    /// First local date; that of `to` when left out.
     from: Option<Date>,
+    /// Last local date; today when left out.
     to: Option<Date>,
 }
 
@@ -116,6 +119,6 @@ async fn erase(Shared(api): Shared<Api>, Path(name): Path<String>) -> Result<Sta
 
 impl From<BoardError> for Problem {
     fn from(error: BoardError) -> Self {
-        Self::bad_request(error.to_string())
+        Self::rule(error.to_string())
     }
 }

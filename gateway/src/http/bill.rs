@@ -4,19 +4,22 @@ use axum::extract::{Query, State as Shared};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use wattle_api::{BILL_PATH, BillToDate};
 
-use super::{Api, Problem};
+use super::{Api, Problem, blocking};
 use crate::bills::{self, BillProblem};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route(BILL_PATH, get(bill))
 }
 
-#[derive(Deserialize)]
-struct Period {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Period {
+    /// First local date; the first of the month when left out.
     from: Option<Date>,
+    /// Last local date; the last of the month of `from` when left out.
     to: Option<Date>,
 }
 
@@ -24,6 +27,15 @@ async fn bill(
     Shared(api): Shared<Api>,
     Query(Period { from, to }): Query<Period>,
 ) -> Result<Json<BillToDate>, Problem> {
+    Ok(Json(of(&api, from, to).await?))
+}
+
+/// The bill of a period; that of the present month when none is named.
+pub(super) async fn of(
+    api: &Api,
+    from: Option<Date>,
+    to: Option<Date>,
+) -> Result<BillToDate, Problem> {
     let now = api.clock.now();
     let today = api.home.zone.to_datetime(now).date();
     let from = from.unwrap_or_else(|| today.first_of_month());
@@ -46,18 +58,10 @@ async fn bill(
         };
         bills::to_date(&reader, &tariff, &asked).map_err(|problem| match problem {
             BillProblem::Store(error) => error.into(),
-            BillProblem::Period => {
-                Problem::bad_request("to is not before from, by at most 400 days")
-            }
+            BillProblem::Period => Problem::rule("to is not before from, by at most 400 days"),
             BillProblem::NothingMetered => Problem::not_found("nothing of this period was metered"),
-            BillProblem::Bill(error) => Problem::bad_request(error.to_string()),
+            BillProblem::Bill(error) => Problem::rule(error.to_string()),
         })
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer.map(Json),
-        Err(error) => {
-            tracing::error!(%error, "a bill was not finished");
-            Err(Problem::bad_request("the bill could not be made"))
-        }
-    }
+    blocking(work).await
 }

@@ -7,12 +7,17 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use meter_link::model::ObisCode;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wattle_api::{Day, Interval, MonthTotal};
 
-use super::{Api, Problem};
+use super::{Api, Problem, blocking};
 use crate::store::{QUARTER_S, Reader, RegisterRow};
 
+pub(super) const READINGS: &str = "/api/v1/meters/{meter}/registers/{obis}/readings";
+pub(super) const INTERVALS: &str = "/api/v1/meters/{meter}/registers/{obis}/intervals";
+pub(super) const DAYS: &str = "/api/v1/meters/{meter}/registers/{obis}/days";
+pub(super) const MONTHS: &str = "/api/v1/meters/{meter}/registers/{obis}/months";
 /// How many readings one answer holds at most.
 const PAGE: u32 = 1000;
 /// How many quarter-hours one answer spans at most: a year and a day.
@@ -20,52 +25,51 @@ const SPAN_S: i64 = 367 * 86_400;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
-        .route(
-            "/api/v1/meters/{meter}/registers/{obis}/readings",
-            get(readings),
-        )
-        .route(
-            "/api/v1/meters/{meter}/registers/{obis}/intervals",
-            get(intervals),
-        )
-        .route("/api/v1/meters/{meter}/registers/{obis}/days", get(days))
-        .route(
-            "/api/v1/meters/{meter}/registers/{obis}/months",
-            get(months),
-        )
+        .route(READINGS, get(readings))
+        .route(INTERVALS, get(intervals))
+        .route(DAYS, get(days))
+        .route(MONTHS, get(months))
 }
 
-#[derive(Deserialize)]
-struct After {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct After {
     /// Cursor of the page before.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     after: Option<i64>,
+    /// How many readings, at most 1000, which is also what is taken when it is left out.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct Readings {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Readings {
+    /// Readings, the oldest first.
     readings: Vec<OneReading>,
     /// Cursor for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct OneReading {
     received_at: Timestamp,
     value: Decimal,
     quality: String,
 }
 
-#[derive(Deserialize)]
-struct Span {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Span {
+    /// First instant.
     from: Timestamp,
+    /// First instant after it, at most 367 days later.
     to: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct Dates {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Dates {
+    /// First local date.
     from: Date,
+    /// Last local date.
     to: Date,
 }
 
@@ -74,7 +78,10 @@ async fn readings(
     Path((meter, obis)): Path<(String, String)>,
     Query(After { after, limit }): Query<After>,
 ) -> Result<Json<Readings>, Problem> {
-    let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = limit.unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&limit) {
+        return Err(Problem::rule("limit is 1 to 1000"));
+    }
     let rows = query(&api, meter, obis, move |reader, register| {
         Ok(reader.readings(register.id, after.unwrap_or(0), limit)?)
     })
@@ -102,9 +109,7 @@ async fn intervals(
 ) -> Result<Json<Vec<Interval>>, Problem> {
     let (from_s, to_s) = (from.as_second(), to.as_second());
     if to_s < from_s || to_s - from_s > SPAN_S {
-        return Err(Problem::bad_request(
-            "to must be after from, by at most 367 days",
-        ));
+        return Err(Problem::rule("to must be after from, by at most 367 days"));
     }
     let rows = query(&api, meter, obis, move |reader, register| {
         Ok(reader.intervals(register.id, from_s, to_s)?)
@@ -168,11 +173,5 @@ async fn query<T: Send + 'static>(
             .ok_or_else(|| Problem::not_found("no such meter, or it has no such register"))?;
         ask(&reader, register)
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::error!(%error, "a query ended early");
-            Err(Problem::bad_request("the query could not be run"))
-        }
-    }
+    blocking(work).await
 }

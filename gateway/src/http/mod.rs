@@ -1,15 +1,28 @@
-//! The API on a Unix socket: `/api/v1` with server-sent events.
+//! The API: `/api/v1` with server-sent events, on a Unix socket for the display and, for those who
+//! may, over TLS on the network together with the web page.
 
+mod access;
 mod appliances;
+mod backup;
 mod bill;
+mod export;
 mod grid_events;
 mod history;
 mod home_network;
+pub mod lan;
+mod metrics;
 mod network;
+mod openapi;
 mod prepay;
 mod radio;
+mod records;
 mod run_advice;
+mod table;
+mod tariff;
+#[cfg(test)]
+mod tests;
 mod usage;
+mod web;
 mod zigbee;
 
 use std::convert::Infallible;
@@ -19,25 +32,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Json;
-use axum::Router;
-use axum::extract::State as Shared;
+use axum::extract::{Extension, State as Shared};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router, middleware};
 use futures_util::stream;
 use tokio::net::UnixListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-use wattle_api::{EVENTS_PATH, HEALTH_PATH, METERS_PATH, STATE_PATH, State};
+use wattle_api::{
+    Caller, EVENTS_PATH, HEALTH_PATH, LogBook, METERS_PATH, Role, STATE_PATH, State, WebAccess,
+};
 
+use crate::access::Access;
 use crate::clock::SharedClock;
-use crate::store::Readers;
+use crate::records::Consents;
+use crate::store::{Ledger, Logbooks, Readers};
 use crate::supervisor::{HealthBoard, Pulse};
+use lan::guard;
 
 /// How many clients may follow the events at once.
-const FOLLOWERS: usize = 64;
+const FOLLOWERS: usize = 256;
 
 /// What the API answers from.
 #[derive(Clone)]
@@ -68,8 +85,14 @@ pub struct Api {
     pub radio: Option<crate::radio::Handle>,
     /// Whose bill is made, and by which tariff.
     pub home: Home,
+    /// What is kept about people and their data.
+    pub keeping: Arc<Keeping>,
     /// Places for followers.
     pub followers: Arc<Semaphore>,
+    /// One password is hashed at a time.
+    pub hashing: Arc<Semaphore>,
+    /// One backup, export or restore at a time.
+    pub heavy: Arc<Semaphore>,
 }
 
 /// What a bill is made of.
@@ -83,6 +106,24 @@ pub struct Home {
     pub tariff: crate::prices::Current,
 }
 
+/// What is kept about people and their data, and how to begin again with other data.
+pub struct Keeping {
+    /// Users, sessions, tokens.
+    pub access: Access,
+    /// Who got what.
+    pub ledger: Ledger,
+    /// What happened.
+    pub logbooks: Logbooks,
+    /// What the household allows.
+    pub consents: Consents,
+    /// Where tariffs come from.
+    pub prices: crate::prices::Settings,
+    /// Folder of the store.
+    pub state_dir: PathBuf,
+    /// Has the daemon begin again.
+    pub reload: Arc<Notify>,
+}
+
 impl Api {
     /// An API over these sources.
     #[must_use]
@@ -93,6 +134,7 @@ impl Api {
         health: HealthBoard,
         stop: CancellationToken,
         home: Home,
+        keeping: Keeping,
     ) -> Self {
         Self {
             state,
@@ -108,10 +150,68 @@ impl Api {
             stop,
             radio: None,
             home,
+            keeping: Arc::new(keeping),
             followers: Arc::new(Semaphore::new(FOLLOWERS)),
+            hashing: Arc::new(Semaphore::new(1)),
+            heavy: Arc::new(Semaphore::new(1)),
         }
     }
+
+    /// The local date.
+    fn today(&self) -> jiff::civil::Date {
+        self.home.zone.to_datetime(self.clock.now()).date()
+    }
+
+    /// Writes into a log book without holding anybody up.
+    fn log(&self, book: LogBook, code: &'static str, text: &str) {
+        let (books, at) = (self.keeping.logbooks.clone(), self.clock.now());
+        let text = text.to_owned();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = books.append(book, at, code, &text) {
+                tracing::warn!(%error, text, "a log book could not be written");
+            }
+        });
+    }
+
+    /// The state as a caller may see it. `local` tells the code of an open pairing.
+    fn state_for(&self, caller: &Caller, local: bool) -> State {
+        let state = self.state.borrow().as_ref().clone();
+        let state = State {
+            at: self.clock.now().max(state.at),
+            ..state
+        };
+        seen_by(
+            state,
+            caller,
+            self.keeping.access.web().borrow().clone(),
+            local,
+        )
+    }
 }
+
+/// What a caller may see of a state. An installer sees the meters and not what the home uses when.
+fn seen_by(mut state: State, caller: &Caller, mut web: WebAccess, local: bool) -> State {
+    if !local {
+        web.pairing = None;
+    }
+    state.web = Some(web);
+    if caller.role != Role::Household {
+        state.today = None;
+        state.month = None;
+        state.price = None;
+        state.gas = None;
+        state.water = None;
+        state.advice = None;
+        state.appliances = None;
+        state.prepay = None;
+        state.grid_events.clear();
+    }
+    state
+}
+
+/// Marks a request that came over the gateway's own socket.
+#[derive(Clone, Copy, Debug)]
+struct Local;
 
 /// Serves the API on `socket` until told to stop.
 ///
@@ -142,28 +242,61 @@ pub async fn run(
     Ok(())
 }
 
-/// The routes.
+/// The routes over the gateway's own socket: whoever may open it may do everything.
 pub fn router(api: Api) -> Router {
+    let local = Caller {
+        name: "gateway".to_owned(),
+        role: Role::Household,
+        expires_at: None,
+    };
+    routes()
+        .fallback(|| async {
+            Problem::not_found("there is nothing at this path; see /api/v1/state")
+        })
+        .layer(middleware::from_fn(guard::in_words))
+        .layer(Extension(local))
+        .layer(Extension(Local))
+        .with_state(api)
+}
+
+/// The routes over the network: the API and the page, each for those who may.
+fn web_router(api: Api) -> Router {
+    let keeper = guard::Guard::new(api.clone());
+    routes()
+        .merge(web::routes())
+        .fallback(|| async {
+            Problem::not_found("there is nothing at this path; see /api/v1/openapi.json")
+        })
+        .layer(middleware::from_fn(guard::in_words))
+        .layer(middleware::from_fn_with_state(keeper.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(keeper, guard::around))
+        .with_state(api)
+}
+
+fn routes() -> Router<Api> {
     Router::new()
         .route(STATE_PATH, get(state))
         .route(EVENTS_PATH, get(events))
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
-        .merge(history::routes())
         .merge(network::routes())
-        .merge(bill::routes())
-        .merge(home_network::routes())
-        .merge(radio::routes())
+        .merge(access::routes())
         .merge(appliances::routes())
         .merge(run_advice::routes())
         .merge(usage::routes())
         .merge(grid_events::routes())
         .merge(zigbee::routes())
+        .merge(backup::routes())
+        .merge(bill::routes())
+        .merge(export::routes())
+        .merge(history::routes())
+        .merge(home_network::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
         .merge(prepay::routes())
-        .fallback(|| async {
-            Problem::not_found("there is nothing at this path; see /api/v1/state")
-        })
-        .with_state(api)
+        .merge(radio::routes())
+        .merge(records::routes())
+        .merge(tariff::routes())
 }
 
 /// Makes the socket, in the place of one that a dead daemon left behind.
@@ -187,12 +320,12 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn state(Shared(api): Shared<Api>) -> Json<State> {
-    let state = api.state.borrow().as_ref().clone();
-    Json(State {
-        at: api.clock.now().max(state.at),
-        ..state
-    })
+async fn state(
+    Shared(api): Shared<Api>,
+    Extension(caller): Extension<Caller>,
+    local: Option<Extension<Local>>,
+) -> Json<State> {
+    Json(api.state_for(&caller, local.is_some()))
 }
 
 async fn meters(Shared(api): Shared<Api>) -> Json<Vec<wattle_api::Meter>> {
@@ -209,38 +342,71 @@ async fn health(Shared(api): Shared<Api>) -> Response {
     (status, Json(health)).into_response()
 }
 
-async fn events(Shared(api): Shared<Api>) -> Result<impl IntoResponse, Problem> {
-    let place = Arc::clone(&api.followers)
-        .try_acquire_owned()
-        .map_err(|_| Problem {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            text: "too many followers".to_owned(),
-        })?;
-    let mut state = api.state.clone();
-    state.mark_changed();
-    let follower = Follower {
-        state,
-        stop: api.stop,
-        _place: place,
-    };
-    let stream = stream::unfold(follower, |mut follower| async move {
-        tokio::select! {
-            () = follower.stop.cancelled() => None,
-            changed = follower.state.changed() => {
-                changed.ok()?;
-                let state = Arc::clone(&follower.state.borrow_and_update());
-                let event = Event::default().event("state").json_data(state.as_ref()).ok()?;
-                Some((Ok::<Event, Infallible>(event), follower))
-            }
-        }
-    });
+async fn events(
+    Shared(api): Shared<Api>,
+    Extension(caller): Extension<Caller>,
+    local: Option<Extension<Local>>,
+) -> Result<impl IntoResponse, Problem> {
+    let follower = Follower::new(&api)?;
+    let local = local.is_some();
+    let stream = stream::unfold(
+        (follower, caller),
+        move |(mut follower, caller)| async move {
+            let (state, web) = follower.next().await?;
+            let state = seen_by(state.as_ref().clone(), &caller, web, local);
+            let event = Event::default().event("state").json_data(&state).ok()?;
+            Some((Ok::<Event, Infallible>(event), (follower, caller)))
+        },
+    );
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
+/// Somebody who follows the state. It holds a place, and lets go of it when the stream is dropped.
 struct Follower {
     state: watch::Receiver<Arc<State>>,
+    web: watch::Receiver<WebAccess>,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    fn new(api: &Api) -> Result<Self, Problem> {
+        let place = Arc::clone(&api.followers).try_acquire_owned();
+        let place = place
+            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many followers"))?;
+        let mut state = api.state.clone();
+        state.mark_changed();
+        Ok(Self {
+            state,
+            web: api.keeping.access.web(),
+            stop: api.stop.clone(),
+            _place: place,
+        })
+    }
+
+    /// The next state; `None` when it is over.
+    async fn next(&mut self) -> Option<(Arc<State>, WebAccess)> {
+        tokio::select! {
+            () = self.stop.cancelled() => return None,
+            changed = self.state.changed() => changed.ok()?,
+            changed = self.web.changed() => changed.ok()?,
+        }
+        let web = self.web.borrow_and_update().clone();
+        Some((Arc::clone(&self.state.borrow_and_update()), web))
+    }
+}
+
+/// Runs work that waits for the disk on a thread for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => {
+            tracing::error!(%error, "a request ended early");
+            Err(Problem::internal("it could not be finished"))
+        }
+    }
 }
 
 /// An answer that is an error, with a sentence.
@@ -251,18 +417,30 @@ struct Problem {
 }
 
 impl Problem {
-    fn not_found(text: &str) -> Self {
+    fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::NOT_FOUND,
-            text: text.to_owned(),
+            status,
+            text: text.into(),
         }
     }
 
+    fn not_found(text: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    /// It cannot be read.
     fn bad_request(text: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            text: text.into(),
-        }
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// It can be read and breaks a rule.
+    fn rule(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+    }
+
+    fn internal(text: &str) -> Self {
+        tracing::warn!(text, "a request could not be answered");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 }
 
@@ -275,9 +453,9 @@ impl IntoResponse for Problem {
 impl From<crate::store::StoreError> for Problem {
     fn from(error: crate::store::StoreError) -> Self {
         tracing::warn!(%error, "a request could not be answered from the store");
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            text: "the store could not be read".to_owned(),
-        }
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the store could not be read",
+        )
     }
 }

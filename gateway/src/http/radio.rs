@@ -5,6 +5,7 @@ use axum::extract::{Query, State as Shared};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use wattle_api::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyResult, MeterKey,
@@ -22,8 +23,8 @@ pub(super) fn routes() -> Router<Api> {
         .route(KEYS_PATH, post(keys))
 }
 
-#[derive(Deserialize)]
-struct Search {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Search {
     /// Digits of the number.
     #[serde(default)]
     number: String,

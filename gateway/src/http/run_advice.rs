@@ -34,8 +34,9 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route(RUN_ADVICE_PATH, get(run_advice))
 }
 
-#[derive(Deserialize)]
-struct Until {
+#[derive(Deserialize, schemars::JsonSchema)]
+pub(super) struct Until {
+    /// When it must have ended; a day from now when left out.
     finish_by: Option<Timestamp>,
 }
 

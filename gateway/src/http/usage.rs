@@ -3,10 +3,11 @@
 use axum::extract::{Query, State as Shared};
 use axum::routing::get;
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use wattle_api::{USAGE_PATH, Usage, UsageSpan};
 
-use super::{Api, Problem};
+use super::{Api, Problem, blocking};
 use crate::usage;
 
 /// How far back may be asked for.
@@ -16,11 +17,14 @@ pub(super) fn routes() -> Router<Api> {
     Router::new().route(USAGE_PATH, get(of_a_span))
 }
 
-#[derive(Deserialize)]
-struct Which {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Which {
+    /// How long a stretch; a day when left out.
     #[serde(default)]
     span: UsageSpan,
+    /// How many of them before the present one; 0 when left out.
     #[serde(default)]
+    #[schemars(range(max = 400))]
     back: u16,
 }
 
@@ -28,8 +32,13 @@ async fn of_a_span(
     Shared(api): Shared<Api>,
     Query(Which { span, back }): Query<Which>,
 ) -> Result<Json<Usage>, Problem> {
+    Ok(Json(of(&api, span, back).await?))
+}
+
+/// What was used in a stretch.
+pub(super) async fn of(api: &Api, span: UsageSpan, back: u16) -> Result<Usage, Problem> {
     if back > FARTHEST {
-        return Err(Problem::bad_request(format!("back is at most {FARTHEST}")));
+        return Err(Problem::rule(format!("back is at most {FARTHEST}")));
     }
     let grid = api.home.grid.clone();
     let grid =
@@ -46,13 +55,7 @@ async fn of_a_span(
             now,
         };
         usage::usage(&readers.open()?, &asked)?
-            .ok_or_else(|| Problem::bad_request("that lies outside the calendar"))
+            .ok_or_else(|| Problem::rule("that lies outside the calendar"))
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer.map(Json),
-        Err(error) => {
-            tracing::error!(%error, "a usage was not finished");
-            Err(Problem::bad_request("the usage could not be put together"))
-        }
-    }
+    blocking(work).await
 }

@@ -10,19 +10,22 @@ mod cache;
 mod fetch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use wattle_api::{Consent, RecipientKind};
 use wattle_billing::tariff::{LoadOptions, Tariff, TariffError};
 use wattle_billing::toml_file::{self, FileError};
 
 use crate::clock::SharedClock;
 use crate::config::TariffConfig;
+use crate::store::Ledger;
+use crate::store::ledger::Sent;
 use crate::supervisor::Pulse;
 use cache::Cache;
 
@@ -46,7 +49,26 @@ pub struct Settings {
     pub zone: TimeZone,
     /// The wall clock.
     pub clock: SharedClock,
+    /// Says that files have changed.
+    pub nudge: Arc<Notify>,
+    /// Whether price servers may be asked, and where it is kept that they were; everything and
+    /// nowhere when left out.
+    pub privacy: Option<Privacy>,
 }
+
+/// What price servers may learn, and what they have learnt.
+#[derive(Clone)]
+pub struct Privacy {
+    /// Who got what.
+    pub ledger: Ledger,
+    /// What the household allows.
+    pub consents: watch::Receiver<Vec<Consent>>,
+}
+
+/// Name of a tariff that was uploaded, in the folder of the database.
+const UPLOADED: &str = "tariff.toml";
+/// A tariff that is tried or about to take the place of the uploaded one.
+const CANDIDATE: &str = "tariff.toml.new";
 
 impl Settings {
     /// The tariff from what is on disk now.
@@ -55,7 +77,72 @@ impl Settings {
     /// The tariff's file or its document cannot be used. A tariff whose documents are fetched and
     /// of which none has come yet is `None`.
     pub fn load(&self) -> Result<Option<Tariff>, TariffError> {
-        let Some(file) = &self.config.file else {
+        self.load_from(self.file().as_deref())
+    }
+
+    /// Where an uploaded tariff stands, if there is one.
+    #[must_use]
+    pub fn uploaded(&self) -> PathBuf {
+        self.folder.join(UPLOADED)
+    }
+
+    /// The tariff's file: the uploaded one, or else the configured one.
+    fn file(&self) -> Option<PathBuf> {
+        let uploaded = self.uploaded();
+        if uploaded.exists() {
+            return Some(uploaded);
+        }
+        self.config.file.clone()
+    }
+
+    /// Reads a tariff that is not in force.
+    ///
+    /// # Errors
+    /// [`TariffError`] names the line and the rule.
+    pub fn candidate(&self, text: &str) -> Result<Option<Tariff>, TariffError> {
+        // Another folder than that of the database: two may try one at the same time.
+        let unreadable = |source| {
+            TariffError::File(FileError::Unreadable {
+                path: self.folder.clone(),
+                source,
+            })
+        };
+        let folder = self
+            .folder
+            .join(format!("tariff-{:?}.tmp", std::thread::current().id()));
+        std::fs::create_dir_all(&folder).map_err(unreadable)?;
+        let path = folder.join(UPLOADED);
+        let loaded = std::fs::write(&path, text)
+            .map_err(unreadable)
+            .and_then(|()| self.load_from(Some(&path)));
+        let _ = std::fs::remove_dir_all(&folder);
+        loaded
+    }
+
+    /// Puts a tariff in the place of the configured one.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn upload(&self, text: &str) -> std::io::Result<()> {
+        let new = self.folder.join(CANDIDATE);
+        std::fs::write(&new, text)?;
+        std::fs::rename(&new, self.uploaded())?;
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    /// Goes back to the configured tariff.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn forget(&self) -> std::io::Result<()> {
+        std::fs::remove_file(self.uploaded())?;
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    fn load_from(&self, file: Option<&Path>) -> Result<Option<Tariff>, TariffError> {
+        let Some(file) = file else {
             return Ok(None);
         };
         if !self.config.is_fetched() {
@@ -120,13 +207,39 @@ impl Settings {
     /// What of the disk the tariff is made of, so that a change is seen.
     fn fingerprint(&self) -> BTreeMap<PathBuf, SystemTime> {
         let mut files = self.folder_files();
-        let own = self.config.file.iter().cloned();
-        let own = own.chain(self.config.file.as_deref().and_then(document_of));
+        let file = self.file();
+        let own = file.iter().cloned();
+        let own = own.chain(file.as_deref().and_then(document_of));
         for file in own {
             let changed = std::fs::metadata(&file).and_then(|about| about.modified());
             files.extend(changed.ok().map(|changed| (file, changed)));
         }
         files
+    }
+
+    fn may_ask(&self) -> bool {
+        let Some(privacy) = &self.privacy else {
+            return true;
+        };
+        crate::records::allows(&privacy.consents.borrow(), RecipientKind::Prices)
+    }
+
+    fn tell_ledger(&self) {
+        let Some(privacy) = &self.privacy else {
+            return;
+        };
+        for url in &self.config.urls {
+            let host = url.split('/').nth(2).unwrap_or_default();
+            // A name and a password may stand before the host.
+            let host = host.rsplit('@').next().unwrap_or_default();
+            privacy.ledger.note(&Sent {
+                kind: RecipientKind::Prices,
+                recipient: host,
+                fields: "nothing measured; that somebody here asks for prices",
+                resolution: "each time prices are fetched",
+                at: self.clock.now(),
+            });
+        }
     }
 
     fn cache(&self) -> Cache {
@@ -163,6 +276,10 @@ pub async fn run(
         let mut renew = false;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
+            () = settings.nudge.notified() => {
+                known = settings.fingerprint();
+                renew = true;
+            }
             document = pushed.recv() => match document {
                 Some(document) => renew = keep(&settings, document).await?,
                 None => return Ok(()),
@@ -176,12 +293,13 @@ pub async fn run(
                     renew = present != known;
                     known = present;
                 }
-                if !settings.config.urls.is_empty() && now >= fetch_at {
+                if !settings.config.urls.is_empty() && now >= fetch_at && settings.may_ask() {
                     let today = settings.clock.now().to_zoned(settings.zone.clone());
                     let fetched = tokio::select! {
                         () = stop.cancelled() => return Ok(()),
                         fetched = fetcher.fetch_all(&settings.config.urls, &today, &pulse) => fetched,
                     };
+                    settings.tell_ledger();
                     fetch_at = now + if fetched.failed {
                         let wait = pause;
                         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -212,10 +330,10 @@ pub async fn run(
 async fn keep(settings: &Settings, document: String) -> anyhow::Result<bool> {
     let (settings, now) = (settings.clone(), settings.clock.now());
     let work = move || {
-        let Some(file) = &settings.config.file else {
+        let Some(file) = settings.file() else {
             return false;
         };
-        let tariff = match settings.with_document(file, &document) {
+        let tariff = match settings.with_document(&file, &document) {
             Ok(tariff) => tariff,
             Err(error) => {
                 tracing::warn!(%error, "a price document is passed over");
@@ -275,6 +393,8 @@ mod tests {
             folder: folder.to_path_buf(),
             zone: TimeZone::UTC,
             clock: Arc::new(Fixed),
+            nudge: Arc::default(),
+            privacy: None,
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use wattle_api::{Consent, Disclosure, RecipientKind};
 
 use super::{StoreError, schema};
@@ -128,7 +128,7 @@ impl Ledger {
 
     fn write(&self, rows: &BTreeMap<Key, Tally>) -> Result<(), StoreError> {
         let mut db = self.writer()?;
-        let step = db.transaction()?;
+        let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (key, tally) in rows {
             add(&step, key, *tally)?;
         }

@@ -42,7 +42,7 @@ impl Profiles {
     pub fn store(&self, meter: &str, rows: &ProfileRows) -> Result<usize, StoreError> {
         let mut db = Connection::open(&self.0)?;
         db.busy_timeout(std::time::Duration::from_secs(30))?;
-        let step = db.transaction()?;
+        let step = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let columns = serde_json::Value::from_iter(rows.columns.iter().map(column));
         let profile = params![
             meter,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 
@@ -19,6 +19,11 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0007_relay.sql"),
 ];
 
+/// The newest schema.
+pub(super) fn newest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// Opens the database for writing, makes it if it is missing, and migrates it.
 ///
 /// WAL with `synchronous = NORMAL`: a commit survives the death of the process at any instant; a
@@ -27,6 +32,9 @@ const MIGRATIONS: [&str; 7] = [
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open(path)?;
     db.busy_timeout(Duration::from_secs(5))?;
+    // Log books and the ledger are written by others: a transaction that begins to read and then
+    // wants to write would be turned away without waiting.
+    db.set_transaction_behavior(TransactionBehavior::Immediate);
     db.execute_batch(
         "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -1024;",

@@ -93,6 +93,9 @@ impl Store {
         };
         std::fs::create_dir_all(&settings.folder).map_err(folder)?;
         let path = schema::file(&settings.folder);
+        if super::copy::do_staged(&settings.folder)? {
+            tracing::warn!("a backup took the place of the database");
+        }
         let mut writer = Writer::open(&path, settings.clone(), plan)?;
         let (queue, incoming) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()

@@ -255,6 +255,7 @@ impl View {
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
             appliances,
+            web: None,
             prepay: self.prepay.as_deref().cloned(),
             grid_events: self.sources.grid.events(at),
             meters: self.meters.api(),

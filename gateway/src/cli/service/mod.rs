@@ -1,7 +1,7 @@
 //! `wattle read` and `wattle meter`: single readings and service work with a configured meter.
 
 mod dlms;
-mod radio;
+pub(super) mod radio;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -167,7 +167,7 @@ fn secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// One request to the daemon.
-fn ask<T: DeserializeOwned>(
+pub(in crate::cli) fn ask<T: DeserializeOwned>(
     config: &Path,
     method: &str,
     path: &str,
@@ -194,7 +194,7 @@ fn ask<T: DeserializeOwned>(
         .split_once("\r\n\r\n")
         .context("the daemon's answer is cut")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
-    if status != "200" {
+    if !status.starts_with('2') {
         let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
         let reason = problem.get("error").and_then(serde_json::Value::as_str);
         anyhow::bail!(
@@ -202,7 +202,11 @@ fn ask<T: DeserializeOwned>(
             reason.unwrap_or("the daemon refuses, and does not say why")
         );
     }
-    Ok(serde_json::from_str(body)?)
+    Ok(serde_json::from_str(if body.is_empty() {
+        "null"
+    } else {
+        body
+    })?)
 }
 
 /// Writes to standard output; a reader that has seen enough is not an error.
