@@ -185,7 +185,7 @@ mod tests {
         );
     }
 
-    /// Written by zigbee-herdsman 11.1.1 on the simulated stick, with names of its own network.
+    /// In the form that zigbee-herdsman 11.1.1 writes, with made-up keys.
     const HERDSMAN: &str = r#"{"metadata":{"format":"zigpy/open-coordinator-backup","version":1,
         "source":"zigbee-herdsman@11.1.1","internal":{"date":"2026-01-01T00:00:00.000Z","ezspVersion":13}},
         "stack_specific":{"ezsp":{"hashed_tclk":"00112233445566778899aabbccddeeff"}},
