@@ -1,8 +1,6 @@
 //! zigbee-rs (crate `zigbee`, an independent stack for devices) beside our codec: the same hash, the same
 //! header of every frame, and frames of ours that it reads whole.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use byte::TryRead;
 use han::zigbee::matyas_meyer_oseas;
 use han::zigbee::zcl::{Direction, Frame, FrameType};

@@ -77,36 +77,36 @@ fn write(network: &Network, devices: &[(u64, u16)], now: Timestamp) -> Value {
 fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
     // What is wrong is told by its name: the text holds keys.
     let backup: Value = serde_json::from_str(text).map_err(|_| anyhow::anyhow!("it is no JSON"))?;
-    let metadata = &backup["metadata"];
+    let metadata = at(&backup, "/metadata");
     ensure!(
-        metadata["format"] == FORMAT,
+        at(metadata, "/format") == FORMAT,
         "metadata.format: it is no {FORMAT}"
     );
     ensure!(
-        metadata["version"] == 1,
+        at(metadata, "/version") == 1,
         "metadata.version: only version 1 is known"
     );
-    let level = backup["security_level"].as_u64();
+    let level = at(&backup, "/security_level").as_u64();
     ensure!(
         matches!(level, None | Some(5)),
         "security_level: Zigbee 3.0 has 5"
     );
     let mut extended_pan = number(&backup, "extended_pan_id", 16)?;
-    let source = metadata["source"].as_str().unwrap_or_default();
+    let source = at(metadata, "/source").as_str().unwrap_or_default();
     if source.starts_with("zigbee-herdsman") {
         // It writes this one identifier in the order of the wire.
         extended_pan = extended_pan.swap_bytes();
     }
-    let hashed = &backup["stack_specific"]["ezsp"]["hashed_tclk"];
+    let hashed = at(&backup, "/stack_specific/ezsp/hashed_tclk");
     let Some(hashed) = hashed.as_str() else {
         bail!(
             "stack_specific.ezsp.hashed_tclk: a backup of a stick with EmberZNet has it; that of another kind cannot be carried on by this one"
         );
     };
-    let channel = backup["channel"]
+    let channel = at(&backup, "/channel")
         .as_u64()
         .and_then(|channel| u8::try_from(channel).ok());
-    let key = &backup["network_key"];
+    let key = at(&backup, "/network_key");
     let octet = |value: &Value| value.as_u64().and_then(|number| u8::try_from(number).ok());
     let network = Network {
         extended_pan,
@@ -114,10 +114,10 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
         channel: channel
             .filter(|channel| (11..=26).contains(channel))
             .context("channel: 11 to 26")?,
-        update_id: octet(&backup["nwk_update_id"]).unwrap_or(0),
-        key: octets(&key["key"]).context("network_key.key: 32 hex digits")?,
-        key_sequence: octet(&key["sequence_number"]).context("network_key.sequence_number")?,
-        frame_counter: key["frame_counter"]
+        update_id: octet(at(&backup, "/nwk_update_id")).unwrap_or(0),
+        key: octets(at(key, "/key")).context("network_key.key: 32 hex digits")?,
+        key_sequence: octet(at(key, "/sequence_number")).context("network_key.sequence_number")?,
+        frame_counter: at(key, "/frame_counter")
             .as_u64()
             .and_then(|counter| u32::try_from(counter).ok())
             .context("network_key.frame_counter")?,
@@ -125,7 +125,7 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
             .context("stack_specific.ezsp.hashed_tclk: 32 hex digits")?,
         coordinator: number(&backup, "coordinator_ieee", 16)?,
     };
-    let listed = backup["devices"]
+    let listed = at(&backup, "/devices")
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
@@ -139,10 +139,16 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
     Ok((network, listed.iter().filter_map(device).collect()))
 }
 
+/// What stands at a pointer (RFC 6901); null where nothing does.
+fn at<'a>(of: &'a Value, pointer: &str) -> &'a Value {
+    of.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 /// An identifier in hex, of at most so many digits.
 fn number(of: &Value, name: &'static str, digits: usize) -> anyhow::Result<u64> {
-    let text = of[name]
-        .as_str()
+    let text = of
+        .get(name)
+        .and_then(Value::as_str)
         .with_context(|| format!("{name}: it is missing"))?;
     let is_hex =
         (1..=digits).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
