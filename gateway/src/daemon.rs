@@ -360,6 +360,11 @@ fn start_appliances(
     let settings = appliances::Settings {
         meter,
         owned: config.appliances.owned.clone(),
+        plugs: config
+            .meters
+            .iter()
+            .filter_map(|meter| Some((meter.name.clone(), meter.appliance.clone()?)))
+            .collect(),
         state_dir: config.gateway.state_dir.clone(),
         readers: store.readers(),
         bus: bus.clone(),

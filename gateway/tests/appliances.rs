@@ -2,6 +2,7 @@
 //! cycles carry their cost, corrections hold, and a restart changes nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ use wattle_api::{ApplianceCorrection, Appliances};
 
 const SERIAL: &str = "1SIM0000000001";
 const DAYS: i64 = 30;
+/// The meter at the load that runs twenty minutes of each hour.
+const PLUG: &str = "plug";
+/// After so many days it is taken away.
+const PLUGGED_DAYS: i64 = 10;
 
 /// W at second `s` of the series: a base, a fridge, a kettle and a shower.
 fn watts(s: i64) -> i64 {
@@ -39,6 +44,24 @@ fn value(obis: ObisCode, unit: Unit, value: Decimal) -> RegisterValue {
         status: None,
         captured_at: None,
         quirk: None,
+    }
+}
+
+fn incoming(name: &str, at: Timestamp, values: Vec<RegisterValue>) -> Incoming {
+    let serial = if name == PLUG { "PLUG" } else { SERIAL };
+    Incoming {
+        fields: Vec::new(),
+        counter: None,
+        name: name.to_owned(),
+        serial: serial.to_owned(),
+        received_at: at,
+        port: "none".to_owned(),
+        telegram: Telegram {
+            meter: MeterId::new(serial),
+            values,
+            check: Check::Crc,
+            ..Telegram::default()
+        },
     }
 }
 
@@ -68,25 +91,20 @@ impl House {
             let power = watts(minute * 60);
             if minute >= from {
                 let at = start + SignedDuration::from_secs(minute * 60);
-                let telegram = Telegram {
-                    meter: MeterId::new(SERIAL),
-                    values: vec![
-                        value(ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WattHour, wh),
-                        value(ObisCode::ACTIVE_POWER_NET, Unit::Watt, power.into()),
-                    ],
-                    check: Check::Crc,
-                    ..Telegram::default()
-                };
-                let incoming = Incoming {
-                    fields: Vec::new(),
-                    counter: None,
-                    name: "house".to_owned(),
-                    serial: SERIAL.to_owned(),
-                    received_at: at,
-                    port: "none".to_owned(),
-                    telegram,
-                };
-                queue.blocking_send(incoming).unwrap();
+                let aquarium = i64::from(minute % 60 < 20) * 90;
+                if minute < PLUGGED_DAYS * 1440 {
+                    let told = vec![value(
+                        ObisCode::ACTIVE_POWER_NET,
+                        Unit::Watt,
+                        aquarium.into(),
+                    )];
+                    queue.blocking_send(incoming(PLUG, at, told)).unwrap();
+                }
+                let told = vec![
+                    value(ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WattHour, wh),
+                    value(ObisCode::ACTIVE_POWER_NET, Unit::Watt, power.into()),
+                ];
+                queue.blocking_send(incoming("house", at, told)).unwrap();
             }
             wh += Decimal::from(power) / Decimal::from(60);
         }
@@ -113,6 +131,7 @@ fn run(house: &House, until: Timestamp) -> (Appliances, Board) {
         let settings = appliances::Settings {
             meter: "house".to_owned(),
             owned: ["kettle", "fridge", "shower"].map(str::to_owned).to_vec(),
+            plugs: BTreeMap::from([(PLUG.to_owned(), "aquarium".to_owned())]),
             state_dir: house.folder.path().to_path_buf(),
             readers: store.readers(),
             bus: house.bus.clone(),
@@ -196,6 +215,20 @@ fn a_month_adds_up_to_the_register_and_survives_a_restart() {
                 "{cost:?} of {expected}"
             );
         }
+    }
+    // 90 W a third of the time: known by the meter at it, and known without it afterwards.
+    for day in [3, 25] {
+        let of_day = days.get(day).unwrap();
+        let aquarium = of_day
+            .appliances
+            .iter()
+            .find(|share| share.name == "aquarium");
+        let kwh = aquarium.map(|share| share.kwh).unwrap_or_default();
+        assert!(
+            (kwh - Decimal::new(72, 2)).abs() < Decimal::new(7, 2),
+            "{kwh} kWh on {}",
+            of_day.date
+        );
     }
     let shower = told
         .appliances

@@ -54,6 +54,8 @@ pub struct Settings {
     pub meter: String,
     /// What the household says it owns.
     pub owned: Vec<String>,
+    /// Meters that measure one appliance, and which.
+    pub plugs: BTreeMap<String, String>,
     /// Where what was learnt is kept.
     pub state_dir: PathBuf,
     /// Into the store.
@@ -327,6 +329,12 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
                 Ok(Event::Stored(telegram)) if telegram.name == settings.meter => {
                     settings.board.with(|home| home.telegram(&telegram));
                 }
+                Ok(Event::Stored(telegram)) if settings.plugs.contains_key(&telegram.name) => {
+                    let appliance = settings.plugs.get(&telegram.name);
+                    let values = measured(&telegram);
+                    let at_us = telegram.received_at.as_microsecond();
+                    settings.board.with(|home| home.plug(appliance, at_us, &values));
+                }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => catch_up(&settings, &pulse, &stop).await?,
                 Err(RecvError::Closed) => break,
@@ -359,11 +367,22 @@ async fn catch_up(
 ) -> anyhow::Result<()> {
     loop {
         let (readers, meter) = (settings.readers.clone(), settings.meter.clone());
+        let plugs = settings.plugs.clone();
         let from_us = settings.board.with(|home| home.seen_us).unwrap_or(0);
         let board = settings.board.clone();
         let work = tokio::task::spawn_blocking(move || -> anyhow::Result<bool> {
-            let (found, more) = recall::after(&readers.open()?, &meter, from_us)?;
+            let reader = readers.open()?;
+            let (found, more) = recall::after(&reader, &meter, from_us)?;
+            let until_us = found.keys().next_back().copied();
+            let mut told = recall::plugs(&reader, &plugs, from_us, until_us)?
+                .into_iter()
+                .peekable();
             for (at_us, values) in found {
+                while let Some(((at_us, appliance), values)) =
+                    told.next_if(|((at, _), _)| *at < at_us)
+                {
+                    board.with(|home| home.plug(Some(&appliance), at_us, &values));
+                }
                 board.with(|home| home.values_at(at_us, &values));
             }
             Ok(more)
@@ -395,6 +414,21 @@ async fn keep(board: &Board, file: &Path) {
     }
 }
 
+impl Settings {
+    fn plugged(&self) -> Vec<String> {
+        self.plugs.values().cloned().collect()
+    }
+}
+
+/// What a telegram measured.
+fn measured(telegram: &StoredTelegram) -> Values {
+    let values = telegram.values.iter();
+    values
+        .filter(|value| value.quality == Quality::Measured)
+        .map(|value| (value.obis, value.unit, value.value))
+        .collect()
+}
+
 impl Home {
     /// What was kept, or a home of which nothing is known.
     fn open(settings: &Settings, file: &Path) -> anyhow::Result<Self> {
@@ -406,6 +440,7 @@ impl Home {
             anyhow::ensure!(kept.format == FORMAT, "its format is {}", kept.format);
             let mut decoder = kept.decoder.with_library(Arc::clone(&library));
             decoder.own(&settings.owned);
+            decoder.plug_in(&settings.plugged());
             Ok(Self {
                 decoder,
                 ledger: kept.ledger,
@@ -436,6 +471,7 @@ impl Home {
         let decoder = DecoderSettings {
             delay_s: DELAY_S,
             owned: settings.owned.clone(),
+            plugged: settings.plugged(),
             ..DecoderSettings::default()
         };
         Ok(Self {
@@ -471,13 +507,17 @@ impl Home {
     }
 
     fn telegram(&mut self, telegram: &StoredTelegram) {
-        let values: Values = telegram
-            .values
-            .iter()
-            .filter(|value| value.quality == Quality::Measured)
-            .map(|value| (value.obis, value.unit, value.value))
-            .collect();
-        self.values_at(telegram.received_at.as_microsecond(), &values);
+        self.values_at(telegram.received_at.as_microsecond(), &measured(telegram));
+    }
+
+    /// What the meter of one appliance told.
+    fn plug(&mut self, appliance: Option<&String>, at_us: i64, values: &Values) {
+        let at = recall::instant(at_us);
+        let power =
+            recall::power(values).and_then(|watts| (watts * Decimal::ONE_THOUSAND).to_i64());
+        if let (Some(appliance), Some(at), Some(power_mw)) = (appliance, at, power) {
+            self.decoder.plug(appliance, at.as_second(), power_mw);
+        }
     }
 
     fn values_at(&mut self, at_us: i64, values: &Values) {

@@ -52,6 +52,48 @@ pub(super) fn after(
     Ok((found, horizon < i64::MAX))
 }
 
+/// What meters of single appliances told after an instant, up to another, by time and appliance.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) fn plugs(
+    reader: &Reader,
+    meters: &BTreeMap<String, String>,
+    from_us: i64,
+    until_us: Option<i64>,
+) -> Result<BTreeMap<(i64, String), Values>, StoreError> {
+    let mut found = BTreeMap::new();
+    let Some(until_us) = until_us else {
+        return Ok(found);
+    };
+    for (meter, appliance) in meters {
+        let mut from_us = from_us;
+        loop {
+            let (told, more) = after(reader, meter, from_us)?;
+            let last = told.keys().next_back().copied();
+            let within = told.into_iter().take_while(|(at_us, _)| *at_us <= until_us);
+            found.extend(within.map(|(at_us, values)| ((at_us, appliance.clone()), values)));
+            match last {
+                Some(last) if more && last <= until_us => from_us = last,
+                _ => break,
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The power that values tell, W: net, or import less export.
+pub(super) fn power(values: &Values) -> Option<Decimal> {
+    let watts = |obis| {
+        let told = |value: &&(ObisCode, Unit, Decimal)| (value.0, value.1) == (obis, Unit::Watt);
+        values.iter().find(told).map(|value| value.2)
+    };
+    watts(ObisCode::ACTIVE_POWER_NET).or_else(|| {
+        let export = watts(ObisCode::ACTIVE_POWER_EXPORT).unwrap_or_default();
+        Some(watts(ObisCode::ACTIVE_POWER_IMPORT)? - export)
+    })
+}
+
 fn wanted(row: &RegisterRow) -> bool {
     is_power(row.key.obis, row.key.unit) || direction(row.key.obis, row.key.unit).is_some()
 }

@@ -252,6 +252,9 @@ pub struct MeterConfig {
     pub id: Option<String>,
     /// M-Bus: the driver that reads it; chosen by its address when left out.
     pub driver: Option<String>,
+    /// Electricity: the one appliance that this meter measures, such as `heat_pump`: its power is
+    /// known exactly and teaches what the appliance looks like at the grid. For a submeter.
+    pub appliance: Option<String>,
     /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
     #[serde(default, with = "rust_decimal::serde::str_option")]
     pub calorific_value: Option<Decimal>,
@@ -564,6 +567,19 @@ impl MeterConfig {
             self.check_wireless(&at, found);
         } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
+        }
+        if let Some(appliance) = &self.appliance {
+            if self.role != Role::Submeter || self.medium != Medium::Electricity {
+                found.push(format!(
+                    "{at}: appliance is for an electricity meter with role = \"submeter\""
+                ));
+            }
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if !(1..=40).contains(&appliance.len()) || !appliance.chars().all(is_word) {
+                found.push(format!(
+                    "{at}: appliance is a name in small letters, such as heat_pump"
+                ));
+            }
         }
         let factors = [self.calorific_value, self.correction];
         if factors.iter().any(Option::is_some) && self.medium != Medium::Gas {

@@ -160,6 +160,15 @@ impl Disaggregator {
         self.settings.owned = owned.to_vec();
     }
 
+    /// Says which appliances have a plug. What an appliance without one learnt from its plug stays.
+    pub fn plug_in(&mut self, plugged: &[String]) {
+        for name in plugged {
+            // A name that is no name has no plug.
+            let _ = self.column_for(name);
+        }
+        self.settings.plugged = plugged.to_vec();
+    }
+
     /// Names of the appliances, in the order of a row's parts.
     #[must_use]
     pub fn columns(&self) -> &[String] {
