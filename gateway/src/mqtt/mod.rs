@@ -7,8 +7,8 @@
 //! published again then, and whenever Home Assistant says that it has started. What was read before
 //! the daemon was started is published as well, but a meter is online only when it is heard.
 //!
-//! [`thing`] is what there is to say, [`convention`] how it is said, [`outbox`] what waits, and
-//! [`link`] the connection.
+//! `thing` is what there is to say, `convention` how it is said, `outbox` what waits, and
+//! `link` the connection.
 
 mod appliances;
 mod commands;

@@ -1,7 +1,7 @@
 //! A client of IEEE 2030.5-2018 (Smart Energy Profile 2): asks the utility's server for controls of
 //! generation and of demand, and answers them.
 //!
-//! TLS is that of the standard: both sides show a certificate, with the suite of [`ccm`] or one of
+//! TLS is that of the standard: both sides show a certificate, with the suite of `ccm` or one of
 //! AES-GCM. The server is found by its configured address and must be the one its certificate names.
 //! Left out: discovery by DNS-SD, subscriptions, pricing, messages, mirrored usage points, settings
 //! and status of DER, and elements of other namespaces, so that limits of the Australian profile are

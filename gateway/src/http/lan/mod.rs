@@ -1,6 +1,6 @@
 //! The network's side: the API and the web page over TLS, for those who may.
 //!
-//! At most [`CONNECTIONS`] at a time; a connection that does not finish its handshake or its
+//! At most `CONNECTIONS` at a time; a connection that does not finish its handshake or its
 //! request's head in time is closed. Unless the configuration says otherwise only peers with
 //! addresses of private networks are served: a router that forwards a port by mistake does not put
 //! the home on the Internet.
