@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use jiff::{SignedDuration, Timestamp};
 use slint::ComponentHandle;
-use wattle_api::{AdoptMeter, ApplianceCorrection, SecretText};
+use wattle_api::{AdoptMeter, ApplianceCorrection, GridEventChoice, OptState, SecretText};
 
 use crate::bind;
 use crate::client::Mailbox;
@@ -42,6 +42,16 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
     let to = send.clone();
     app.global::<Money>()
         .on_switch_on(move || to(Command::SwitchOn));
+    let to = send.clone();
+    app.global::<More>().on_opt(move |id, take_part| {
+        let opt = if take_part {
+            OptState::In
+        } else {
+            OptState::Out
+        };
+        let id = id.to_string();
+        to(Command::Opt(GridEventChoice { id, opt }));
+    });
     let to = send.clone();
     app.global::<More>().on_consent(move |kind, allowed| {
         to(Command::Consent(bind::consent_change(kind, allowed)));
@@ -146,6 +156,8 @@ pub(crate) fn tell(app: &App, done: &Done) {
     toast.set_words(match (&done.outcome, &done.command) {
         (Err(reason), _) => say(Say::NotDone, reason),
         (Ok(_), Command::Undo(_)) => say(Say::TakenBack, ""),
+        (Ok(_), Command::Opt(choice)) if choice.opt == OptState::Out => say(Say::OptedOut, ""),
+        (Ok(_), Command::Opt(_)) => say(Say::OptedIn, ""),
         (Ok(_), Command::TopUp(_)) => say(Say::CodeSent, ""),
         (Ok(_), Command::Emergency) => say(Say::EmergencyOn, ""),
         (Ok(_), Command::SwitchOn) => say(Say::SwitchedOn, ""),

@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 use wattle_api::{
     ADOPT_PATH, APPLIANCE_CORRECTIONS_PATH, APPLIANCE_LABELS_PATH, AdoptMeter, ApplianceCorrection,
-    ApplianceLabel, CONSENTS_PATH, ConsentChange, Corrected, PREPAY_CODE_PATH,
-    PREPAY_EMERGENCY_PATH, PREPAY_SWITCH_ON_PATH, SecretText, TopUpCode,
+    ApplianceLabel, CONSENTS_PATH, ConsentChange, Corrected, GRID_EVENT_CHOICE_PATH,
+    GridEventChoice, OptState, PREPAY_CODE_PATH, PREPAY_EMERGENCY_PATH, PREPAY_SWITCH_ON_PATH,
+    SecretText, TopUpCode,
 };
 
 use crate::client::Mailbox;
@@ -49,6 +50,8 @@ pub enum Command {
     Emergency,
     /// Switch the supply on.
     SwitchOn,
+    /// Take part in an event of the utility, or not this time.
+    Opt(GridEventChoice),
     /// Let a kind of recipient be told, or not any more.
     Consent(ConsentChange),
 }
@@ -140,6 +143,13 @@ fn send(socket: &Path, command: &Command) -> io::Result<Option<Command>> {
             allowed: !said.allowed,
             ..said.clone()
         })),
+        Command::Opt(choice) => Some(Command::Opt(GridEventChoice {
+            id: choice.id.clone(),
+            opt: match choice.opt {
+                OptState::In => OptState::Out,
+                OptState::Out => OptState::In,
+            },
+        })),
         Command::Undo(_)
         | Command::Adopt(_)
         | Command::TopUp(_)
@@ -185,6 +195,7 @@ fn request(command: &Command) -> io::Result<(&'static str, String, Option<String
         }
         Command::Emergency => ("POST", PREPAY_EMERGENCY_PATH.to_owned(), None),
         Command::SwitchOn => ("POST", PREPAY_SWITCH_ON_PATH.to_owned(), None),
+        Command::Opt(choice) => ("POST", GRID_EVENT_CHOICE_PATH.to_owned(), json(choice)?),
         Command::Consent(said) => ("PUT", CONSENTS_PATH.to_owned(), json(said)?),
         Command::Adopt(meter) => ("POST", ADOPT_PATH.to_owned(), json(meter)?),
     })

@@ -5,6 +5,7 @@
 
 mod appliances;
 mod axis;
+mod grid_events;
 mod money;
 mod more;
 mod notices;
@@ -142,6 +143,7 @@ pub fn bind(app: &App, view: &View) {
     prices::bind(&app.global::<Prices>(), view);
     runs::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
+    grid_events::bind(&app.global::<More>(), view);
     notices::bind(&app.global::<More>(), view);
     privacy::bind(&app.global::<More>(), view);
     prepay::bind(&app.global::<Money>(), view);

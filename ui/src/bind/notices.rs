@@ -5,8 +5,9 @@ use crate::format;
 use crate::generated::{More, NoticeRow, Page, Phrase, Say, Severity};
 use wattle_api as api;
 
-/// How many there is room for.
+/// How many there is room for, alone and below what the utility asks for.
 const ROOM: usize = 4;
+const ROOM_BELOW: usize = 3;
 
 pub(super) fn bind(more: &More, view: &View) {
     let told = view.state.iter().flat_map(|state| &state.notices);
@@ -24,7 +25,12 @@ pub(super) fn bind(more: &More, view: &View) {
         .find(|(notice, _)| notice.severity == api::Severity::Alarm);
     more.set_alarmed(alarm.is_some());
     more.set_alarm(alarm.map(|(_, row)| row.clone()).unwrap_or_default());
-    let shown: Vec<NoticeRow> = rows_of.into_iter().take(ROOM).collect();
+    let asked = view
+        .state
+        .as_ref()
+        .is_some_and(|state| !state.grid_events.is_empty());
+    let room = if asked { ROOM_BELOW } else { ROOM };
+    let shown: Vec<NoticeRow> = rows_of.into_iter().take(room).collect();
     if let Some(model) = rows(&more.get_notices(), shown) {
         more.set_notices(model);
     }

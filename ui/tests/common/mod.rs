@@ -9,7 +9,7 @@ use ui::bind::Answers;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub(crate) const FIXTURES: [&str; 15] = [
+pub(crate) const FIXTURES: [&str; 16] = [
     "normal",
     "zero",
     "absent",
@@ -25,6 +25,7 @@ pub(crate) const FIXTURES: [&str; 15] = [
     "prices_unknown",
     "prepay",
     "alarm",
+    "event",
 ];
 
 /// Reads a recorded state.

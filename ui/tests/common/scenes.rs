@@ -126,6 +126,7 @@ pub(crate) const SCENES: &[Scene] = &[
         let seen = app.global::<More>().get_alarm().key;
         app.global::<More>().set_seen(seen);
     }),
+    scene("events-asked", Page::Events, "event"),
     scene("events-absent", Page::Events, "absent"),
     scene("alarm", Page::Now, "alarm"),
     scene("privacy-normal", Page::Privacy, "normal"),
