@@ -208,7 +208,7 @@ fn an_hour_of_noise_and_pulled_cables() -> anyhow::Result<()> {
         assert_eq!(part.get("restarts"), Some(&0.into()), "{part}");
     }
     println!(
-        "{HOUR_BYTES} bytes a line, resident {resident} kB, {} lines of log",
+        "{HOUR_BYTES} bytes a line, {own} kB of its own, {} lines of log",
         log.lines().count()
     );
     Ok(())
