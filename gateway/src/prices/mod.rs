@@ -11,7 +11,7 @@ mod fetch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
@@ -34,6 +34,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// First pause after a fetch that failed; doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+/// Pause between two warnings about documents.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// The tariff of the moment, if there is one.
 pub type Current = watch::Receiver<Option<Arc<Tariff>>>;
@@ -267,6 +270,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut pushed = pushed.lock().await;
     let mut fetcher = fetch::Fetcher::new(&settings.config)?;
+    let complaints = Complaints::default();
     let mut known = settings.fingerprint();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -281,7 +285,7 @@ pub async fn run(
                 renew = true;
             }
             document = pushed.recv() => match document {
-                Some(document) => renew = keep(&settings, document).await?,
+                Some(document) => renew = keep(&settings, &complaints, document).await?,
                 None => return Ok(()),
             },
             _ = tick.tick() => {
@@ -309,7 +313,7 @@ pub async fn run(
                         Duration::from_secs(u64::from(settings.config.every_s))
                     };
                     for document in fetched.documents {
-                        renew |= keep(&settings, document).await?;
+                        renew |= keep(&settings, &complaints, document).await?;
                     }
                 }
             }
@@ -326,9 +330,32 @@ pub async fn run(
     }
 }
 
+/// Documents that are no good, logged at most once a minute: whoever publishes them may do so all day.
+#[derive(Clone, Default)]
+struct Complaints(Arc<Mutex<(Option<Instant>, u64)>>);
+
+impl Complaints {
+    /// How many were kept to oneself since the last, when it is time for another.
+    fn may(&self, now: Instant) -> Option<u64> {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, unsaid) = &mut *guard;
+        if last.is_some_and(|last| now.duration_since(last) < COMPLAIN_EVERY) {
+            *unsaid = unsaid.saturating_add(1);
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(unsaid))
+    }
+}
+
 /// Puts a document into the cache if it is one of the tariff's form; true when it was.
-async fn keep(settings: &Settings, document: String) -> anyhow::Result<bool> {
+async fn keep(
+    settings: &Settings,
+    complaints: &Complaints,
+    document: String,
+) -> anyhow::Result<bool> {
     let (settings, now) = (settings.clone(), settings.clock.now());
+    let complaints = complaints.clone();
     let work = move || {
         let Some(file) = settings.file() else {
             return false;
@@ -336,7 +363,9 @@ async fn keep(settings: &Settings, document: String) -> anyhow::Result<bool> {
         let tariff = match settings.with_document(&file, &document) {
             Ok(tariff) => tariff,
             Err(error) => {
-                tracing::warn!(%error, "a price document is passed over");
+                if let Some(unsaid) = complaints.may(Instant::now()) {
+                    tracing::warn!(%error, unsaid, "a price document is passed over");
+                }
                 return false;
             }
         };
@@ -344,7 +373,9 @@ async fn keep(settings: &Settings, document: String) -> anyhow::Result<bool> {
         match settings.cache().keep(start, &document, now) {
             Ok(changed) => changed,
             Err(error) => {
-                tracing::warn!(%error, "a price document could not be kept");
+                if let Some(unsaid) = complaints.may(Instant::now()) {
+                    tracing::warn!(%error, unsaid, "a price document could not be kept");
+                }
                 false
             }
         }
@@ -432,13 +463,25 @@ mod tests {
                 ..TariffConfig::default()
             },
         );
-        assert!(keep(&own, document(0, 100)).await.unwrap());
-        assert!(!keep(&own, document(0, 100)).await.unwrap());
-        assert!(!keep(&own, "nonsense".to_owned()).await.unwrap());
-        assert!(keep(&own, document(1, 300)).await.unwrap());
-        assert!(keep(&own, document(0, 150)).await.unwrap());
+        let quiet = Complaints::default();
+        assert!(keep(&own, &quiet, document(0, 100)).await.unwrap());
+        assert!(!keep(&own, &quiet, document(0, 100)).await.unwrap());
+        assert!(!keep(&own, &quiet, "nonsense".to_owned()).await.unwrap());
+        assert!(keep(&own, &quiet, document(1, 300)).await.unwrap());
+        assert!(keep(&own, &quiet, document(0, 150)).await.unwrap());
         let tariff = own.load().unwrap().unwrap();
         assert_eq!(per_kwh(&tariff, 0), Some(Decimal::new(15, 2)));
         assert_eq!(per_kwh(&tariff, 1), Some(Decimal::new(3, 1)));
+    }
+
+    #[test]
+    fn bad_documents_are_logged_once_a_minute() {
+        let complaints = Complaints::default();
+        let start = Instant::now();
+        let at = |seconds| complaints.may(start + Duration::from_secs(seconds));
+        assert_eq!(at(0), Some(0));
+        assert_eq!((at(1), at(59)), (None, None));
+        assert_eq!(at(60), Some(2));
+        assert_eq!(at(61), None);
     }
 }
