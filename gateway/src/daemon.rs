@@ -494,7 +494,7 @@ fn start_mdns(
         let settings = mdns::Settings {
             config: config.mdns.clone(),
             gateway: gateway.to_owned(),
-            port: config.mdns.port,
+            port: config.mdns.port.or_else(|| config.http.reached_at()),
             board: board.clone(),
             clock: Arc::clone(clock),
         };

@@ -22,6 +22,13 @@ pub struct HttpConfig {
 }
 
 impl HttpConfig {
+    /// The port under which neighbours reach web page and API; `None` when they do not.
+    #[must_use]
+    pub fn reached_at(&self) -> Option<u16> {
+        let listen = self.listen.filter(|listen| !listen.ip().is_loopback())?;
+        Some(listen.port()).filter(|port| *port != 0)
+    }
+
     pub(super) fn check(&self, found: &mut Vec<String>) {
         if self.certificate.is_some() != self.key.is_some() {
             found.push("http: certificate and key belong together".to_owned());
@@ -40,6 +47,29 @@ impl HttpConfig {
             if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
                 found.push(format!("http.{key}: {} is no file", file.display()));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_told_a_port_only_where_they_reach_it() {
+        for (listen, port) in [
+            (None, None),
+            (Some("[::]:8443"), Some(8443)),
+            (Some("192.168.1.5:443"), Some(443)),
+            (Some("127.0.0.1:8443"), None),
+            (Some("[::1]:8443"), None),
+            (Some("0.0.0.0:0"), None),
+        ] {
+            let config = HttpConfig {
+                listen: listen.map(|listen| listen.parse().unwrap()),
+                ..HttpConfig::default()
+            };
+            assert_eq!(config.reached_at(), port, "{listen:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct MdnsConfig {
     /// when left out.
     pub interfaces: Vec<String>,
     /// Port under which web page and API are reached with TLS, where another program stands before
-    /// them.
+    /// them; that of `[http] listen` when left out.
     pub port: Option<u16>,
 }
 
