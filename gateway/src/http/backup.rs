@@ -71,6 +71,13 @@ enum Confirm {
     Erase,
 }
 
+/// What erasure leaves.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Erased {
+    /// In words.
+    remains: Vec<&'static str>,
+}
+
 async fn backup(Shared(api): Shared<Api>) -> Result<Response, Problem> {
     let made = made(&api, "backup", write_backup).await?;
     api.log(LogBook::System, "backup", "A backup was made.");
@@ -274,9 +281,11 @@ async fn erase(
     Json(Erase {
         confirm: Confirm::Erase,
     }): Json<Erase>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<Erased>, Problem> {
     erase_all(&api, &caller).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(Erased {
+        remains: copy::REMAINS.to_vec(),
+    }))
 }
 
 /// Has the daemon begin again without what it has measured and learnt.

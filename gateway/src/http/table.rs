@@ -217,7 +217,7 @@ pub(super) static TABLE: &[Operation] = &[
     get(api::CONSENTS_PATH, Household, "", "What the household allows", of::<Vec<api::Consent>>),
     act("PUT", api::CONSENTS_PATH, Household, "Allow or forbid a kind of recipient", Takes(of::<api::ConsentChange>), Gives(of::<Vec<api::Consent>>)),
     get(backup::EXPORT_ALL, Household, "everything", "All data of the home, a gzipped tar of CSV and JSON", of::<()>).media("application/gzip").may(&[500]),
-    act("POST", backup::ERASE, Household, "Erase all that was measured and learnt; the daemon restarts", Takes(of::<backup::Erase>), GivesNothing),
+    act("POST", backup::ERASE, Household, "Erase all that was measured and learnt; the daemon restarts. Says what remains", Takes(of::<backup::Erase>), Gives(of::<backup::Erased>)),
     get("/api/v1/logs/{book}", Service, "log books", "A log book, the newest entry first; the consumer book is the household's alone", of::<api::LogPage>).query(inline::<records::Before>),
     get("/api/v1/logs/{book}/check", Service, "", "Whether a log book's chain holds", of::<api::LogCheck>).may(&[400, 404]),
     get(api::TARIFF_PATH, Household, "", "The tariff in force", of::<api::TariffInfo>),

@@ -1,11 +1,13 @@
 //! Copies of the database: a backup while it is in use, and what is done to the database before it
 //! is opened: putting a backup in its place, and erasing what it holds.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use serde_json::{Value, json};
 
 use super::{Readers, StoreError, schema};
 
@@ -17,13 +19,35 @@ const BEFORE: &str = "wattle.db.before-restore";
 /// Asks for erasure at the next start.
 const ERASE: &str = "erase-requested";
 
+/// What erasure leaves, for who asks for it.
+pub const REMAINS: [&str; 7] = [
+    "the configuration and an uploaded tariff",
+    "users and their tokens",
+    "keys of meters, of Zigbee devices and of the relay, and which meters and devices were taken on",
+    "the balance, debts and redeemed codes of the prepayment account",
+    "how far the relay to the utility has counted, under digests of its streams' names",
+    "what the household allows whom",
+    "the system and calibration log books",
+];
+/// Files that go whole.
+const FILES: [&str; 6] = [
+    BEFORE,
+    "appliances.json",
+    "mqtt.json",
+    "grid-events.json",
+    "radio.json.new",
+    "prepay.json.new",
+];
+
 /// Everything that was measured or says something about people. What the gateway is, the system
-/// and the calibration log book stay.
+/// and the calibration log book stay. Rows that the head-end did not get are told as given up: it
+/// would wait for them for ever.
 const ERASURE: &str = "PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF;
     DELETE FROM reading; DELETE FROM telegram; DELETE FROM raw_telegram; DELETE FROM interval;
     DELETE FROM day; DELETE FROM indication; DELETE FROM field; DELETE FROM profile_row;
     DELETE FROM profile; DELETE FROM register; DELETE FROM message_counter; DELETE FROM meter;
     DELETE FROM outbox; DELETE FROM relay_shed; DELETE FROM relay_ledger;
+    INSERT INTO relay_shed SELECT id, acked + 1, next_seq - 1 FROM relay_stream WHERE acked + 1 < next_seq;
     DELETE FROM disclosure; DELETE FROM logbook WHERE book = 'consumer';
     PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE);";
 
@@ -136,11 +160,18 @@ fn replace(folder: &Path, path: &Path) -> Result<bool, StoreError> {
 fn erase(folder: &Path, path: &Path) -> Result<(), StoreError> {
     if path.exists() {
         // An older schema has fewer tables than are named above.
-        schema::open_writer(path)?.execute_batch(ERASURE)?;
+        let db = schema::open_writer(path)?;
+        super::outbox::forget_names(&db)?;
+        db.execute_batch(ERASURE)?;
     }
-    for name in [BEFORE, "appliances.json", "mqtt.json", "grid-events.json"] {
+    for name in FILES {
         remove(&folder.join(name))?;
     }
+    // Keys and who was taken on are not measured.
+    strip(&folder.join("radio.json"), "heard", || json!({}))?;
+    // The balance, debts and codes that were taken are money: without them a code could be taken
+    // twice. When how much was used goes.
+    strip(&folder.join("prepay.json"), "charges", || json!([]))?;
     let powerline = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.starts_with("powerline-") && name.ends_with(".json"))
@@ -154,6 +185,33 @@ fn erase(folder: &Path, path: &Path) -> Result<(), StoreError> {
         remove(&path)?;
     }
     Ok(())
+}
+
+/// Empties a member of a JSON file, which is replaced whole or not at all.
+fn strip(path: &Path, member: &str, empty: fn() -> Value) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Folder {
+        path: path.to_path_buf(),
+        source,
+    };
+    let about = match std::fs::metadata(path) {
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        about => about.map_err(failed)?,
+    };
+    let mut book: Value = serde_json::from_slice(&std::fs::read(path).map_err(failed)?)
+        .map_err(|error| failed(error.into()))?;
+    let Some(present) = book.get_mut(member) else {
+        return Ok(());
+    };
+    *present = empty();
+    let new = path.with_extension("json.new");
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&new)?;
+        file.set_permissions(about.permissions())?;
+        file.write_all(&serde_json::to_vec(&book)?)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().map_err(failed)
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {
@@ -237,5 +295,44 @@ mod tests {
         assert!(!folder.path().join("appliances.json").exists());
         let octets = std::fs::read(&path).unwrap();
         assert!(!octets.windows(6).any(|window| window == b"Secret"));
+    }
+
+    #[test]
+    fn erasure_takes_telegrams_and_use_out_of_the_books_and_leaves_keys_and_money() {
+        let (folder, _) = home();
+        let file = |name: &str| folder.path().join(name);
+        let radio = json!({
+            "version": 1, "keys": {"12345678": "00ff"}, "adopted": {}, "formats": [],
+            "heard": {"12345678": [{"telegram": "536563726574"}]},
+        });
+        let prepay = json!({
+            "version": 1, "account": {"balance": "12.50", "codes": ["1"]}, "waiting": [],
+            "until": "2026-11-22T10:00:00Z", "charges": [{"amount": "0.07"}],
+        });
+        std::fs::write(file("radio.json"), radio.to_string()).unwrap();
+        std::fs::write(file("prepay.json"), prepay.to_string()).unwrap();
+        std::fs::write(file("prepay.json.new"), prepay.to_string()).unwrap();
+        stage_erasure(folder.path()).unwrap();
+        do_staged(folder.path()).unwrap();
+        let read = |name: &str| -> Value {
+            serde_json::from_slice(&std::fs::read(file(name)).unwrap()).unwrap()
+        };
+        let (mut radio, mut prepay) = (radio, prepay);
+        radio["heard"] = json!({});
+        prepay["charges"] = json!([]);
+        assert_eq!(read("radio.json"), radio);
+        assert_eq!(read("prepay.json"), prepay);
+        assert!(!file("prepay.json.new").exists());
+    }
+
+    #[test]
+    fn a_book_that_cannot_be_read_is_named_and_stays() {
+        let (folder, _) = home();
+        let file = folder.path().join("prepay.json");
+        std::fs::write(&file, b"{").unwrap();
+        stage_erasure(folder.path()).unwrap();
+        let error = do_staged(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("prepay.json"), "{error}");
+        assert!(file.exists());
     }
 }

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use meter_link::model::{ObisCode, Quality};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 use wattle_relay::batch::{Row, status};
 
 use super::accumulate::Closed;
@@ -207,7 +208,30 @@ fn row_of(taf: Taf, zone: &TimeZone, fact: &Fact<'_>) -> Option<Row> {
     }
 }
 
+/// Replaces the names of all streams, which hold serial numbers, by digests. What was counted stays:
+/// the head-end would take numbers that begin again for rows that it has.
+pub(super) fn forget_names(db: &Connection) -> Result<(), StoreError> {
+    let known: Vec<(i64, String)> = db
+        .prepare("SELECT id, name FROM relay_stream WHERE name NOT LIKE 'erased:%'")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, name) in known {
+        db.prepare_cached("UPDATE relay_stream SET name = ?2 WHERE id = ?1")?
+            .execute(params![id, digest(&name)])?;
+    }
+    Ok(())
+}
+
+/// What stands for a stream's name from erasure until the stream has a row again.
+fn digest(name: &str) -> String {
+    let digest = Sha256::digest(name);
+    let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("erased:{hex}")
+}
+
 fn stream(db: &Connection, name: &str, taf: u8) -> Result<i64, StoreError> {
+    db.prepare_cached("UPDATE OR IGNORE relay_stream SET name = ?1 WHERE name = ?2")?
+        .execute(params![name, digest(name)])?;
     db.prepare_cached("INSERT OR IGNORE INTO relay_stream (name, taf) VALUES (?1, ?2)")?
         .execute(params![name, taf])?;
     let select = "SELECT id FROM relay_stream WHERE name = ?1";
@@ -293,14 +317,14 @@ impl Outboxes {
 }
 
 impl Outbox {
-    /// Every stream that ever had a row.
+    /// Every stream that ever had a row, but for those that had none since an erasure.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn streams(&self) -> Result<Vec<Stream>, StoreError> {
         let mut select = self
             .0
-            .prepare_cached("SELECT id, name, next_seq, acked FROM relay_stream ORDER BY id")?;
+            .prepare_cached("SELECT id, name, next_seq, acked FROM relay_stream WHERE name NOT LIKE 'erased:%' ORDER BY id")?;
         let rows = select.query_map([], |row| {
             Ok(Stream {
                 id: row.get(0)?,
@@ -503,5 +527,46 @@ impl Outbox {
         self.0.execute_batch("PRAGMA synchronous = NORMAL;")?;
         kept?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{copy, schema};
+    use super::*;
+
+    #[test]
+    fn erasure_takes_the_names_of_streams_and_goes_on_counting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wattle.db");
+        let name = "7/1EMH0012345678/1-0:1.8.0*255";
+        let db = schema::open_writer(&path).unwrap();
+        db.execute_batch(&format!(
+            "INSERT INTO relay_stream VALUES (3, '{name}', 7, 41, 30);
+             INSERT INTO outbox VALUES (3, 40, 0, 30, '1', 0, 0);"
+        ))
+        .unwrap();
+        drop(db);
+        copy::stage_erasure(folder.path()).unwrap();
+        copy::do_staged(folder.path()).unwrap();
+        let octets = std::fs::read(&path).unwrap();
+        let serial = b"1EMH0012345678";
+        assert!(!octets.windows(serial.len()).any(|window| window == serial));
+
+        let outbox = Outbox(schema::open_writer(&path).unwrap());
+        assert!(outbox.streams().unwrap().is_empty());
+        assert_eq!(stream(&outbox.0, name, 7).unwrap(), 3);
+        let again = outbox.streams().unwrap();
+        let [only] = again.as_slice() else {
+            panic!("{again:?}");
+        };
+        assert_eq!(
+            (only.name.as_str(), only.next_seq, only.acked),
+            (name, 41, 30)
+        );
+        // The head-end is told that the rows it did not get were given up.
+        assert!(outbox.rows(3, 31, 100).unwrap().is_empty());
+        assert_eq!(outbox.shed(3, 31).unwrap(), Some((31, 40)));
+        assert_ne!(stream(&outbox.0, "7/other/1-0:1.8.0*255", 7).unwrap(), 3);
     }
 }

@@ -14,6 +14,7 @@ use super::super::backup::erase_all;
 use super::super::records::{check_book, disclosures, page, set_consent};
 use super::super::{Api, Problem, blocking};
 use super::{Done, Shown, frame, words};
+use crate::store::copy;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -75,7 +76,8 @@ async fn erase(
     let body = html! {
         div class="head" { h1 { "Erased" } }
         div class="card" {
-            p { "The gateway begins again without what it had measured and learnt." }
+            p { "The gateway begins again without what it had measured and learnt. What remains:" }
+            ul { @for what in copy::REMAINS { li { (what) } } }
             div class="row" { a class="button plain" href="/" { "To the first page" } }
         }
     };
@@ -115,7 +117,7 @@ async fn show(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) ->
             }
             section class="card" {
                 h2 { "Erase" }
-                p class="quiet" { "All that was measured and learnt, for good. Users, keys of meters and the calibration log book stay." }
+                p class="quiet" { "All that was measured and learnt, for good. Users, keys, the configuration, a prepayment balance, and the system and calibration log books stay." }
                 form method="post" action="/privacy/erase" {
                     label { "Write “erase”" input name="confirm" autocomplete="off" required pattern="erase"; }
                     div class="row" { button class="danger" { "Erase everything" } }
