@@ -15,6 +15,7 @@ pub const ZIGBEE_REPLACE_PATH: &str = "/api/v1/zigbee/replace";
 
 /// The network and its devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Zigbee {
     /// How the network is.
     pub state: ZigbeeState,
@@ -39,6 +40,7 @@ pub struct Zigbee {
 
 /// How the network is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ZigbeeState {
@@ -55,6 +57,7 @@ pub enum ZigbeeState {
 
 /// A device of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ZigbeeDevice {
     /// Its address for life, 16 hex digits.
     pub ieee: String,
@@ -97,6 +100,7 @@ pub struct ZigbeeDevice {
 
 /// Lets devices in.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZigbeeJoin {
     /// For so many seconds, 0 to 254; 0 ends it.
@@ -120,6 +124,7 @@ impl std::fmt::Debug for ZigbeeJoin {
 
 /// Switches a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZigbeeSwitch {
     /// The device's address, 16 hex digits.
@@ -130,6 +135,7 @@ pub struct ZigbeeSwitch {
 
 /// Gives a foreign network on the stick up: its devices must join anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZigbeeReplace {
     /// The 64-bit name of the network that is given up, as [`Zigbee::extended_pan`] says it.

@@ -17,6 +17,8 @@ use super::{Api, Problem, blocking};
 
 /// How many entries of a log book one answer holds at most.
 const PAGE: u16 = 500;
+/// Largest number that every JSON reader holds exactly.
+const LAST: u64 = (1 << 53) - 1;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -37,7 +39,7 @@ pub(super) struct Days {
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Before {
     /// Cursor of the page before.
-    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    #[schemars(range(min = 1, max = LAST))]
     before: Option<u64>,
     /// How many entries, at most 500; 100 when left out.
     #[schemars(range(min = 1, max = 500))]
@@ -105,6 +107,9 @@ async fn entries(
     let limit = limit.unwrap_or(100);
     if !(1..=PAGE).contains(&limit) {
         return Err(Problem::rule("limit is 1 to 500"));
+    }
+    if before.is_some_and(|before| !(1..=LAST).contains(&before)) {
+        return Err(Problem::rule("before is 1 to 9007199254740991"));
     }
     Ok(Json(page(&api, &caller, book, before, limit).await?))
 }

@@ -49,9 +49,7 @@ async fn run_advice(
         None => now.checked_add(DEFAULT),
         Some(by) if by > now && by.duration_since(now) <= FARTHEST => Ok(by),
         Some(_) => {
-            return Err(Problem::bad_request(
-                "finish_by lies ahead, by at most 48 hours",
-            ));
+            return Err(Problem::rule("finish_by lies ahead, by at most 48 hours"));
         }
     };
     let until = until.unwrap_or(now);

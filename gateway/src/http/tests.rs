@@ -225,6 +225,10 @@ async fn the_roles_are_who_they_should_be() {
         ("GET", "/api/v1/logs/system", 200, 403),
         ("GET", "/api/v1/logs/consumer", 403, 403),
         ("POST", "/api/v1/radio/adopt", 400, 403),
+        ("GET", "/api/v1/zigbee", 403, 403),
+        ("POST", "/api/v1/zigbee/switch", 403, 403),
+        ("POST", "/api/v1/zigbee/join", 400, 403),
+        ("POST", "/api/v1/zigbee/replace", 400, 403),
     ] {
         for (role, want) in [(Role::Installer, installer), (Role::Metrics, metrics)] {
             let status = home.as_role(method, path, Some(role)).await;

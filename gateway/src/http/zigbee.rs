@@ -32,19 +32,17 @@ async fn join(
 ) -> Result<Json<Zigbee>, Problem> {
     let Json(request) = request.map_err(|rejection| unreadable(&rejection))?;
     if request.seconds > 254 {
-        return Err(Problem::bad_request("seconds: 0 to 254"));
+        return Err(Problem::rule("seconds: 0 to 254"));
     }
     let code = match (&request.ieee, &request.install_code) {
         (None, None) => None,
         (Some(ieee), Some(code)) => {
-            let code = InstallCode::parse(code)
-                .map_err(|error| Problem::bad_request(error.to_string()))?;
+            let code =
+                InstallCode::parse(code).map_err(|error| Problem::rule(error.to_string()))?;
             Some(Box::new((address(ieee)?, code)))
         }
         _ => {
-            return Err(Problem::bad_request(
-                "ieee and install_code belong together",
-            ));
+            return Err(Problem::rule("ieee and install_code belong together"));
         }
     };
     ask(
@@ -81,7 +79,8 @@ async fn replace(
     let known = api.zigbee.zigbee(api.clock.now());
     let is_meant = known.extended_pan.as_deref() == Some(request.extended_pan.as_str());
     if known.state != ZigbeeState::Foreign || !is_meant {
-        return Err(Problem::bad_request(
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
             "the stick carries no foreign network of that name",
         ));
     }
@@ -99,13 +98,17 @@ async fn ask(api: &Api, request: Request) -> Result<Json<Zigbee>, Problem> {
 fn address(text: &str) -> Result<u64, Problem> {
     let digits = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     let address = u64::from_str_radix(text, 16).ok().filter(|_| digits);
-    address.ok_or_else(|| Problem::bad_request("ieee: an address has 16 hex digits"))
+    address.ok_or_else(|| Problem::rule("ieee: an address has 16 hex digits"))
 }
 
 /// What was sent may hold an install code, so it is not repeated.
 fn unreadable(rejection: &JsonRejection) -> Problem {
-    Problem::bad_request(match rejection {
-        JsonRejection::MissingJsonContentType(_) => "send it as Content-Type: application/json",
-        _ => "the body is not the JSON that is expected here; see the API's types",
-    })
+    const OTHER: &str = "the body is not the JSON that is expected here; see the API's types";
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => {
+            Problem::bad_request("send it as Content-Type: application/json")
+        }
+        JsonRejection::JsonDataError(_) => Problem::rule(OTHER),
+        _ => Problem::bad_request(OTHER),
+    }
 }
