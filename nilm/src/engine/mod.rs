@@ -4,9 +4,9 @@
 //! it, and it is never revised. Candidates are decided when the rows they begin in are, those of
 //! programmes a little earlier, so that the pump before the first heating is not missed.
 //!
-//! Here rows come in; [`look`] decides whose the candidates are, [`likely`] how likely that is, and
-//! [`row`] what each appliance took in a row. [`plug`] is what plugs tell, [`correct`] what the
-//! household says, [`live`] what runs now.
+//! Here rows come in; `look` decides whose the candidates are, `likely` how likely that is, and
+//! `row` what each appliance took in a row. `plug` is what plugs tell, `correct` what the
+//! household says, `live` what runs now.
 
 mod correct;
 mod likely;
