@@ -9,6 +9,7 @@ mod grid_events;
 mod money;
 mod more;
 mod notices;
+mod pairing;
 mod prepay;
 mod prices;
 mod privacy;
@@ -144,6 +145,7 @@ pub fn bind(app: &App, view: &View) {
     runs::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
     grid_events::bind(&app.global::<More>(), view);
+    pairing::bind(&app.global::<More>(), view);
     notices::bind(&app.global::<More>(), view);
     privacy::bind(&app.global::<More>(), view);
     prepay::bind(&app.global::<Money>(), view);

@@ -9,7 +9,7 @@ use ui::bind::Answers;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub(crate) const FIXTURES: [&str; 16] = [
+pub(crate) const FIXTURES: [&str; 17] = [
     "normal",
     "zero",
     "absent",
@@ -26,6 +26,7 @@ pub(crate) const FIXTURES: [&str; 16] = [
     "prepay",
     "alarm",
     "event",
+    "pairing",
 ];
 
 /// Reads a recorded state.

@@ -134,6 +134,10 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("add-meter-normal", Page::AddMeter, "normal"),
     scene("add-meter-absent", Page::AddMeter, "absent"),
     scene("settings-normal", Page::Settings, "normal"),
+    scene("settings-pairing", Page::Settings, "pairing"),
+    with("pairing", Page::Settings, "pairing", |app| {
+        app.global::<More>().set_pairing_shown(true);
+    }),
 ];
 
 /// How a scene is drawn.
@@ -180,6 +184,7 @@ pub(crate) fn stage(app: &App, scene: &Scene, look: Look) {
     appliances.set_merging(false);
     nav.set_page(scene.page);
     app.global::<More>().set_seen("".into());
+    app.global::<More>().set_pairing_shown(false);
     let mut view = View::of(fixture(scene.state), look.language);
     view.answers = answers(scene.state);
     if scene.state == "lost" && look.large_text {
