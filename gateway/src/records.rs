@@ -76,7 +76,10 @@ where
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = tick.tick() => pulse.beat(),
-                changed = consents.changed() => changed?,
+                // Nobody is there any more who could allow it: the daemon ends.
+                changed = consents.changed() => if changed.is_err() {
+                    return Ok(());
+                },
             }
         }
         let own = stop.child_token();
@@ -86,7 +89,10 @@ where
             tokio::select! {
                 ended = &mut running => return ended,
                 changed = consents.changed() => {
-                    changed?;
+                    // The daemon ends; the part has its goodbye to say first.
+                    if changed.is_err() {
+                        return running.await;
+                    }
                     if !allows(&consents.borrow_and_update(), kind) {
                         own.cancel();
                         running.await?;
