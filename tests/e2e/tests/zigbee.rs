@@ -126,7 +126,7 @@ fn a_foreign_network_is_left_alone_until_it_is_given_up_by_name() -> anyhow::Res
     let wrong = json!({"extended_pan": "0000000000000000"});
     let (status, _) = daemon.post("/api/v1/zigbee/replace", &wrong)?;
     ensure!(
-        status.contains("400") && stick.ncp().network().is_some(),
+        status.contains("409") && stick.ncp().network().is_some(),
         "{status}"
     );
     let (status, _) = daemon.post("/api/v1/zigbee/replace", &json!({"extended_pan": network}))?;
