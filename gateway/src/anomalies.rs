@@ -36,6 +36,8 @@ const NIGHTS: i64 = 28;
 const ASLEEP: (Time, i64) = (Time::constant(2, 0, 0, 0), 3);
 /// Quarter-hours of an hour.
 const QUARTERS: usize = 4;
+/// Litres of a cubic metre.
+const LITRES: Decimal = Decimal::ONE_THOUSAND;
 /// What the appliances' books call a heat pump.
 const HEAT_PUMP: &str = "heat_pump";
 
@@ -103,8 +105,8 @@ pub fn look(settings: &Settings) -> Result<Vec<Notice>, StoreError> {
         notices.extend(anomaly::base_load(&whole).map(|note| notice(name, &note)));
     }
     for name in &settings.water {
-        let (registers, litres) = volume_of(&rows, name);
-        let nights = nights(&reader, &registers, litres, now, &settings.zone)?;
+        let registers = volume_of(&rows, name);
+        let nights = nights(&reader, &registers, LITRES, now, &settings.zone)?;
         let since = nights
             .iter()
             .rposition(Option::is_none)
@@ -124,12 +126,11 @@ fn import_of(rows: &[RegisterRow], name: &str) -> Vec<RegisterRow> {
     energy_registers(rows, meter.map(|row| row.key.serial.as_str()), 1)
 }
 
-/// The volume register of a water meter, and how many litres one of its units is.
-fn volume_of(rows: &[RegisterRow], name: &str) -> (Vec<RegisterRow>, Decimal) {
+/// The volume register of a water meter.
+fn volume_of(rows: &[RegisterRow], name: &str) -> Vec<RegisterRow> {
     let is_volume =
         |row: &&RegisterRow| row.name.as_deref() == Some(name) && row.key.unit == Unit::CubicMetre;
-    let found: Vec<RegisterRow> = rows.iter().find(is_volume).cloned().into_iter().collect();
-    (found, Decimal::ONE_THOUSAND)
+    rows.iter().find(is_volume).cloned().into_iter().collect()
 }
 
 /// The last nights that are over, oldest first; `None` for one of which no hour, or not every hour, was metered.

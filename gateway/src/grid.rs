@@ -6,6 +6,7 @@
 
 pub(crate) mod follow;
 
+use crate::files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -156,10 +157,7 @@ impl Board {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        let beside = file.with_extension("new");
-        std::fs::write(&beside, serde_json::to_vec(choices)?)?;
-        std::fs::File::open(&beside)?.sync_all()?;
-        std::fs::rename(&beside, file)
+        files::replace(file, &serde_json::to_vec(choices)?, files::For::All)
     }
 }
 

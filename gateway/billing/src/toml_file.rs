@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Weekday;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +116,39 @@ fn edits(from: &str, to: &str) -> usize {
         row = next;
     }
     row.last().copied().unwrap_or_default()
+}
+
+/// A day of the week as files write it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl From<Day> for Weekday {
+    fn from(day: Day) -> Self {
+        match day {
+            Day::Mon => Self::Monday,
+            Day::Tue => Self::Tuesday,
+            Day::Wed => Self::Wednesday,
+            Day::Thu => Self::Thursday,
+            Day::Fri => Self::Friday,
+            Day::Sat => Self::Saturday,
+            Day::Sun => Self::Sunday,
+        }
+    }
+}
+
+/// Days of the week as files write them: `["sat", "sun"]`.
+pub(crate) fn days<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Weekday>, D::Error> {
+    let days = Vec::<Day>::deserialize(from)?;
+    Ok(days.into_iter().map(Weekday::from).collect())
 }
 
 #[cfg(test)]

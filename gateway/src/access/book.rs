@@ -1,8 +1,6 @@
 //! `access.json`: users and grants, no secret in clear.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use wattle_api::{Grant, Role};
 
 use super::secret::PasswordHash;
+use crate::files;
 
 const FILE: &str = "access.json";
 const VERSION: u32 = 1;
@@ -86,18 +85,10 @@ pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
 /// The disk is full or cannot be written.
 pub(super) fn save(folder: &Path, book: &Book) -> anyhow::Result<()> {
     let path = folder.join(FILE);
-    let new = folder.join(format!("{FILE}.new"));
     let book = Book {
         version: VERSION,
         ..book.clone()
     };
-    let write = || -> std::io::Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(serde_json::to_string(&book)?.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)
-    };
-    write().with_context(|| path.display().to_string())
+    files::replace(&path, &serde_json::to_vec(&book)?, files::For::Owner)
+        .with_context(|| path.display().to_string())
 }

@@ -1,5 +1,6 @@
 //! Random keys and codes, and what is kept of them and of passwords.
 
+use crate::hex;
 use std::fmt;
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -28,12 +29,12 @@ impl fmt::Debug for PasswordHash {
 
 /// A key of 256 random bits.
 pub(super) fn key() -> anyhow::Result<String> {
-    Ok(format!("wattle_{}", hex(&random::<32>()?)))
+    Ok(format!("wattle_{}", hex::encode(&random::<32>()?)))
 }
 
 /// An identifier that opens nothing.
 pub(super) fn id() -> anyhow::Result<String> {
-    Ok(hex(&random::<8>()?))
+    Ok(hex::encode(&random::<8>()?))
 }
 
 /// Eight random digits, all equally likely.
@@ -49,7 +50,7 @@ pub(super) fn code() -> anyhow::Result<String> {
 
 /// What is kept of a key. It has 256 random bits, so that a plain hash is enough.
 pub(super) fn hash_key(key: &str) -> String {
-    hex(&Sha256::digest(key.as_bytes()))
+    hex::encode(&Sha256::digest(key.as_bytes()))
 }
 
 pub(super) fn hash_password(password: &str) -> anyhow::Result<PasswordHash> {
@@ -70,17 +71,20 @@ fn kept(salt: &[u8], hash: &[u8]) -> PasswordHash {
         memory_kib,
         passes,
         lanes,
-        salt: hex(salt),
-        hash: hex(hash),
+        salt: hex::encode(salt),
+        hash: hex::encode(hash),
     }
 }
 
 pub(super) fn check_password(password: &str, kept: &PasswordHash) -> bool {
     let cost = (kept.memory_kib, kept.passes, kept.lanes);
-    let Some(hash) = octets(&kept.salt).and_then(|salt| derive(password, &salt, cost)) else {
+    let Some(hash) = hex::decode(&kept.salt).and_then(|salt| derive(password, &salt, cost)) else {
         return false;
     };
-    hex(&hash).as_bytes().ct_eq(kept.hash.as_bytes()).into()
+    hex::encode(&hash)
+        .as_bytes()
+        .ct_eq(kept.hash.as_bytes())
+        .into()
 }
 
 fn derive(password: &str, salt: &[u8], cost: (u32, u32, u32)) -> Option<[u8; 32]> {
@@ -104,19 +108,6 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(octets)
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn octets(hex: &str) -> Option<Vec<u8>> {
-    let digit = |digit: char| u8::try_from(digit.to_digit(16)?).ok();
-    let digits: Option<Vec<u8>> = hex.chars().map(digit).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    let pairs = digits.chunks_exact(2);
-    let octet = |pair: &[u8]| Some((pair.first()? << 4) | pair.last()?);
-    pairs.map(octet).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +117,7 @@ mod tests {
         // The same by the reference implementation in C (argon2-cffi).
         let hash = derive("correct horse battery", b"saltsaltsaltsalt", COST).unwrap();
         assert_eq!(
-            hex(&hash),
+            hex::encode(&hash),
             "88f390e5fd8edb516c8e706fa3502215c0ee4977220a7294ad714efb27e03683"
         );
     }
@@ -145,7 +136,7 @@ mod tests {
         let code = code().unwrap();
         assert!(code.len() == 8 && code.bytes().all(|digit| digit.is_ascii_digit()));
         assert_ne!(key().unwrap(), key().unwrap());
-        assert_eq!(octets("00ff1"), None);
-        assert_eq!(octets("00ff"), Some(vec![0, 255]));
+        assert_eq!(hex::decode("00ff1"), None);
+        assert_eq!(hex::decode("00ff"), Some(vec![0, 255]));
     }
 }

@@ -33,6 +33,7 @@ use wattle_api::{
 
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
+use crate::files;
 use crate::prices::Current;
 use crate::store::{Readers, StoredTelegram};
 use crate::supervisor::Pulse;
@@ -404,12 +405,7 @@ async fn keep(board: &Board, file: &Path) {
     let Some(bytes) = board.learnt() else {
         return;
     };
-    let fresh = file.with_extension("json.new");
-    let written = async {
-        tokio::fs::write(&fresh, bytes).await?;
-        tokio::fs::rename(&fresh, file).await
-    };
-    if let Err(error) = written.await {
+    if let Err(error) = files::replace_later(file, bytes, files::For::All).await {
         tracing::warn!(%error, file = %file.display(), "what was learnt of appliances cannot be kept");
     }
 }
@@ -513,8 +509,12 @@ impl Home {
     /// What the meter of one appliance told.
     fn plug(&mut self, appliance: Option<&String>, at_us: i64, values: &Values) {
         let at = recall::instant(at_us);
-        let power =
-            recall::power(values).and_then(|watts| (watts * Decimal::ONE_THOUSAND).to_i64());
+        let told = |obis, unit| {
+            let mut told = values.iter();
+            told.find(|told| (told.0, told.1) == (obis, unit))
+                .map(|told| told.2)
+        };
+        let power = recall::power(told).and_then(|watts| (watts * Decimal::ONE_THOUSAND).to_i64());
         if let (Some(appliance), Some(at), Some(power_mw)) = (appliance, at, power) {
             self.decoder.plug(appliance, at.as_second(), power_mw);
         }
@@ -552,11 +552,7 @@ impl Home {
     }
 
     fn power(&self) -> Option<Decimal> {
-        let watts = |obis| self.values.get(&(obis, Unit::Watt)).copied();
-        watts(ObisCode::ACTIVE_POWER_NET).or_else(|| {
-            let export = watts(ObisCode::ACTIVE_POWER_EXPORT).unwrap_or_default();
-            Some(watts(ObisCode::ACTIVE_POWER_IMPORT)? - export)
-        })
+        recall::power(|obis, unit| self.values.get(&(obis, unit)).copied())
     }
 
     /// Import less export, Wh: the totals where there are any, else the tariffs.

@@ -82,12 +82,9 @@ pub(super) fn plugs(
     Ok(found)
 }
 
-/// The power that values tell, W: net, or import less export.
-pub(super) fn power(values: &Values) -> Option<Decimal> {
-    let watts = |obis| {
-        let told = |value: &&(ObisCode, Unit, Decimal)| (value.0, value.1) == (obis, Unit::Watt);
-        values.iter().find(told).map(|value| value.2)
-    };
+/// The power that a meter tells, W: net, or import less export.
+pub(super) fn power(value: impl Fn(ObisCode, Unit) -> Option<Decimal>) -> Option<Decimal> {
+    let watts = |obis| value(obis, Unit::Watt);
     watts(ObisCode::ACTIVE_POWER_NET).or_else(|| {
         let export = watts(ObisCode::ACTIVE_POWER_EXPORT).unwrap_or_default();
         Some(watts(ObisCode::ACTIVE_POWER_IMPORT)? - export)

@@ -9,6 +9,8 @@ use meter_link::profile::mbus::DriverSet;
 use meter_link::wmbus::frame::{self, Crcs};
 use meter_link::wmbus::{Decoder, Envelope, KeyRing, MeterKey};
 
+use crate::hex;
+
 /// Write and list drivers of gas, water, heat and electricity meters on M-Bus
 #[derive(Debug, Args)]
 pub struct DriverArgs {
@@ -100,7 +102,7 @@ fn driver_file(
             let _ = write!(
                 text,
                 "\n# {} is of the maker's own meaning.\n",
-                hex(record.header)
+                hex::encode(record.header)
             );
             continue;
         };
@@ -108,7 +110,11 @@ fn driver_file(
         if index == Some(place) {
             text.push_str("role = \"index\"\n");
         }
-        let _ = writeln!(text, "select = {{ key = \"{}\" }}", hex(record.key()));
+        let _ = writeln!(
+            text,
+            "select = {{ key = \"{}\" }}",
+            hex::encode(record.key()).to_uppercase()
+        );
         if let Some(number) = field.value.number() {
             let _ = writeln!(expected, "{} = \"{}\"", field.name, number.normalize());
         }
@@ -117,14 +123,10 @@ fn driver_file(
         let _ = write!(
             text,
             "\n[[test]]\ntelegram = \"{}\"\n\n[test.expect]\n{expected}",
-            hex(telegram)
+            hex::encode(telegram).to_uppercase()
         );
     }
     text
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02X}")).collect()
 }
 
 #[cfg(test)]

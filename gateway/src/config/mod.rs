@@ -44,7 +44,7 @@ pub use load::{ConfigError, load};
 pub use mdns::MdnsConfig;
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use openadr::OpenadrConfig;
-pub use prepay::{FriendlyConfig, PrepayConfig};
+pub use prepay::PrepayConfig;
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 pub use sep2::Sep2Config;

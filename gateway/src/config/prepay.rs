@@ -1,6 +1,5 @@
 //! `[prepay]`: the terms of a home that pays in advance.
 
-use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -21,61 +20,14 @@ pub struct PrepayConfig {
     /// At or below this the supply is cut; 0 when left out.
     #[serde(default)]
     pub disablement: Decimal,
-    /// Hours in which it is not.
+    /// `[[prepay.friendly]]`: hours in which it is not.
     #[serde(default)]
-    pub friendly: Vec<FriendlyConfig>,
+    pub friendly: Vec<FriendlyHours>,
     /// What is owed, and how it is recovered.
     #[serde(default, rename = "debt")]
     pub debts: Vec<DebtConfig>,
     /// Most that top-ups pay towards debts within seven days.
     pub weekly_cap: Option<Decimal>,
-}
-
-/// `[[prepay.friendly]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FriendlyConfig {
-    /// `mon`, `tue`, …; every day when left out.
-    #[serde(default)]
-    pub days: Vec<Day>,
-    /// Wall time, `"22:00"`.
-    pub from: Time,
-    /// Wall time; an end before the start is on the next day.
-    pub to: Time,
-}
-
-/// A day of the week.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Day {
-    /// Monday
-    Mon,
-    /// Tuesday
-    Tue,
-    /// Wednesday
-    Wed,
-    /// Thursday
-    Thu,
-    /// Friday
-    Fri,
-    /// Saturday
-    Sat,
-    /// Sunday
-    Sun,
-}
-
-impl From<Day> for Weekday {
-    fn from(day: Day) -> Self {
-        match day {
-            Day::Mon => Self::Monday,
-            Day::Tue => Self::Tuesday,
-            Day::Wed => Self::Wednesday,
-            Day::Thu => Self::Thursday,
-            Day::Fri => Self::Friday,
-            Day::Sat => Self::Saturday,
-            Day::Sun => Self::Sunday,
-        }
-    }
 }
 
 /// `[[prepay.debt]]`: with `per_day` or `share`.
@@ -129,17 +81,12 @@ impl PrepayConfig {
                 recovery: debt.recovery()?,
             })
         };
-        let friendly = |hours: &FriendlyConfig| FriendlyHours {
-            days: hours.days.iter().map(|day| Weekday::from(*day)).collect(),
-            from: hours.from,
-            to: hours.to,
-        };
         Ok(Terms {
             emergency_threshold: self.emergency_threshold,
             emergency_limit: self.emergency_limit,
             low_credit: self.low_credit,
             disablement: self.disablement,
-            friendly: self.friendly.iter().map(friendly).collect(),
+            friendly: self.friendly.clone(),
             zone: zone.clone(),
             debts: self.debts.iter().map(debt).collect::<Result<_, String>>()?,
             weekly_cap: self.weekly_cap,

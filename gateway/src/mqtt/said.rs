@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Discovery;
+use crate::files;
 
 /// The file.
 #[derive(Debug)]
@@ -59,11 +60,7 @@ impl Said {
         };
         let written = serde_json::to_vec(&file)
             .map_err(std::io::Error::from)
-            .and_then(|bytes| {
-                let fresh = self.path.with_extension("json.new");
-                std::fs::write(&fresh, bytes)?;
-                std::fs::rename(fresh, &self.path)
-            });
+            .and_then(|octets| files::replace(&self.path, &octets, files::For::All));
         if let Err(error) = written {
             tracing::warn!(%error, file = %self.path.display(), "cannot be written");
         }

@@ -17,6 +17,7 @@ use wattle_api::{Notice, Powerline};
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::PowerlineConfig;
+use crate::files;
 use crate::supervisor::Pulse;
 use health::Health;
 
@@ -134,18 +135,12 @@ async fn read(file: &Path) -> Option<Powerline> {
     read.ok()
 }
 
-/// Writes the history beside itself and puts it into place in one step.
 async fn keep(file: &Path, health: &Health) {
     let powerline = health.powerline(Timestamp::UNIX_EPOCH);
     let Ok(text) = serde_json::to_vec(&powerline) else {
         return;
     };
-    let beside = file.with_extension("new");
-    let written = async {
-        tokio::fs::write(&beside, text).await?;
-        tokio::fs::rename(&beside, file).await
-    };
-    if let Err(error) = written.await {
+    if let Err(error) = files::replace_later(file, text, files::For::All).await {
         tracing::warn!(file = %file.display(), "the history of the powerline is not kept: {error}");
     }
 }

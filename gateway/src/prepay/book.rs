@@ -1,7 +1,5 @@
 //! The account with what it has counted, as it is kept in `prepay.json`.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -14,6 +12,7 @@ use wattle_billing::tariff::Tariff;
 use wattle_billing::time::{Span, day_start, local_date};
 
 use crate::bills::{BillProblem, Metered};
+use crate::files;
 
 /// Name of the file in the state folder.
 const FILE: &str = "prepay.json";
@@ -150,16 +149,9 @@ impl Book {
             charges: self.charges.clone(),
             waiting: self.waiting.clone(),
         };
-        let (path, beside) = (folder.join(FILE), folder.join(format!("{FILE}.new")));
-        let write = || -> std::io::Result<()> {
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&beside)?;
-            file.write_all(&serde_json::to_vec(&kept)?)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, &path)
-        };
-        write().with_context(|| path.display().to_string())
+        let path = folder.join(FILE);
+        files::replace(&path, &serde_json::to_vec(&kept)?, files::For::Owner)
+            .with_context(|| path.display().to_string())
     }
 
     /// After a start: gives back what was charged for quarter-hours that a power cut took from the

@@ -1,6 +1,7 @@
 //! Price documents on disk: one file per document, named after its first instant.
 
-use std::io::{Read, Write};
+use crate::files;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -54,12 +55,7 @@ impl Cache {
             return Ok(false);
         }
         std::fs::create_dir_all(&self.0)?;
-        // A crash leaves the old document or the new one, never half of one.
-        let fresh = self.0.join(format!("{second}.new"));
-        let mut file = std::fs::File::create(&fresh)?;
-        file.write_all(document.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)?;
+        files::replace(&path, document.as_bytes(), files::For::All)?;
         let oldest = now.as_second() - KEEP_DAYS * 86_400;
         for (start, path) in self.files() {
             if start != 0 && start < oldest && start != second {

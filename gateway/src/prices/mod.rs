@@ -24,6 +24,7 @@ use wattle_billing::toml_file::{self, FileError};
 
 use crate::clock::SharedClock;
 use crate::config::TariffConfig;
+use crate::files;
 use crate::store::Ledger;
 use crate::store::ledger::Sent;
 use crate::supervisor::Pulse;
@@ -70,8 +71,6 @@ pub struct Privacy {
 
 /// Name of a tariff that was uploaded, in the folder of the database.
 const UPLOADED: &str = "tariff.toml";
-/// A tariff that is tried or about to take the place of the uploaded one.
-const CANDIDATE: &str = "tariff.toml.new";
 
 impl Settings {
     /// The tariff from what is on disk now.
@@ -127,9 +126,7 @@ impl Settings {
     /// # Errors
     /// The disk cannot be written.
     pub fn upload(&self, text: &str) -> std::io::Result<()> {
-        let new = self.folder.join(CANDIDATE);
-        std::fs::write(&new, text)?;
-        std::fs::rename(&new, self.uploaded())?;
+        files::replace(&self.uploaded(), text.as_bytes(), files::For::All)?;
         self.nudge.notify_one();
         Ok(())
     }

@@ -4,8 +4,8 @@
 //! It is a file of its own beside the store, so that a copy of the database holds no key. Message
 //! counters are in the store, where each is committed together with the reading it came with.
 
+use crate::files;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -87,18 +87,12 @@ pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
 /// The disk is full or cannot be written.
 pub(super) fn save(folder: &Path, book: &Book) -> anyhow::Result<()> {
     let path = path(folder);
-    let new = folder.join(format!("{FILE}.new"));
     let book = Book {
         version: VERSION,
         ..book.clone()
     };
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(serde_json::to_string(&book)?.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)
-    };
-    write().with_context(|| path.display().to_string())
+    files::replace(&path, &serde_json::to_vec(&book)?, files::For::All)
+        .with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]

@@ -20,10 +20,11 @@ use wattle_api::{
 use super::book::{self, Book};
 use super::heard::{Heard, HeardMeters, Kept};
 use super::interpret;
-use super::vault::Vault;
 use crate::config::{MeterConfig, Protocol, Secret};
+use crate::hex;
 use crate::mbus::{Beliefs, gas_kwh_per_m3};
 use crate::store::{Incoming, LastField, MessageCounter};
+use crate::vault::Vault;
 
 /// Telegrams of one meter that the book keeps.
 const KEPT_IN_BOOK: usize = 8;
@@ -129,7 +130,7 @@ impl Hub {
         let book = book::load(&hub.folder)?;
         hub.recall(book)?;
         for MessageCounter { address, value } in &known.counters {
-            let octets = super::octets(address).and_then(|octets| octets.try_into().ok());
+            let octets = hex::decode(address).and_then(|octets| octets.try_into().ok());
             if let Some(octets) = octets {
                 hub.replay.restore(DeviceAddress::from_link(octets), *value);
             }
@@ -185,7 +186,7 @@ impl Hub {
             self.named.insert(number, named);
         }
         for format in &book.formats {
-            if let Some(format) = super::octets(format) {
+            if let Some(format) = hex::decode(format) {
                 self.decoder.formats.learn(&format);
             }
         }
@@ -201,7 +202,7 @@ impl Hub {
 
     fn recall_telegram(&mut self, kept: book::Kept) {
         let read = kept.read;
-        let Some(telegram) = super::octets(&kept.telegram) else {
+        let Some(telegram) = hex::decode(&kept.telegram) else {
             return;
         };
         let kept = Kept {
@@ -382,7 +383,7 @@ impl Hub {
                 .replay
                 .highest(envelope.meter)
                 .map(|value| MessageCounter {
-                    address: super::hex(&envelope.meter.to_link()),
+                    address: hex::encode(&envelope.meter.to_link()),
                     value,
                 }),
         })))
@@ -680,7 +681,7 @@ impl Hub {
         let kept = |kept: &Kept, read| book::Kept {
             read,
             at: kept.at,
-            telegram: super::hex(&kept.telegram),
+            telegram: hex::encode(&kept.telegram),
             rssi_dbm: kept.rssi_dbm,
             receiver: kept.receiver.clone(),
         };
@@ -701,7 +702,7 @@ impl Hub {
                 .filter_map(|(id, named)| Some((id.to_string(), named.adopted.clone()?)))
                 .collect(),
             keys: self.sealed.clone(),
-            formats: self.decoder.formats.iter().map(super::hex).collect(),
+            formats: self.decoder.formats.iter().map(hex::encode).collect(),
             heard: self
                 .heard
                 .iter()

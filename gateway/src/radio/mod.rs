@@ -11,7 +11,6 @@ mod hub;
 pub mod import;
 mod interpret;
 mod receiver;
-pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -375,19 +374,4 @@ impl Refusals {
             tracing::warn!(name, reason, "a radio telegram gives no reading");
         }
     }
-}
-
-/// Octets as lower-case hex.
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// Hex digits as octets.
-fn octets(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let octet = |[high, low]: &[u8; 2]| u8::try_from(16 * digit(*high)? + digit(*low)?).ok();
-    rest.is_empty()
-        .then(|| pairs.iter().map(octet).collect())
-        .flatten()
 }

@@ -1,7 +1,6 @@
 //! Copies of the database: a backup while it is in use, and what is done to the database before it
 //! is opened: putting a backup in its place, and erasing what it holds.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rusqlite::backup::Backup;
 use serde_json::{Value, json};
 
 use super::{Readers, StoreError, schema};
+use crate::files::{self, For};
 
 const DATABASE: &str = "wattle.db";
 /// A database that waits to take the place of the present one.
@@ -30,14 +30,7 @@ pub const REMAINS: [&str; 7] = [
     "the system and calibration log books",
 ];
 /// Files that go whole.
-const FILES: [&str; 6] = [
-    BEFORE,
-    "appliances.json",
-    "mqtt.json",
-    "grid-events.json",
-    "radio.json.new",
-    "prepay.json.new",
-];
+const FILES: [&str; 4] = [BEFORE, "appliances.json", "mqtt.json", "grid-events.json"];
 
 /// Everything that was measured or says something about people. What the gateway is, the system
 /// and the calibration log book stay. Rows that the head-end did not get are told as given up: it
@@ -165,16 +158,23 @@ fn erase(folder: &Path, path: &Path) -> Result<(), StoreError> {
         db.execute_batch(ERASURE)?;
     }
     for name in FILES {
-        remove(&folder.join(name))?;
+        let file = folder.join(name);
+        remove(&files::beside(&file))?;
+        remove(&file)?;
     }
     // Keys and who was taken on are not measured.
-    strip(&folder.join("radio.json"), "heard", || json!({}))?;
+    strip(&folder.join("radio.json"), "heard", || json!({}), For::All)?;
     // The balance, debts and codes that were taken are money: without them a code could be taken
     // twice. When how much was used goes.
-    strip(&folder.join("prepay.json"), "charges", || json!([]))?;
+    strip(
+        &folder.join("prepay.json"),
+        "charges",
+        || json!([]),
+        For::Owner,
+    )?;
     let powerline = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("powerline-") && name.ends_with(".json"))
+        name.is_some_and(|name| name.starts_with("powerline-"))
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     for path in entries
@@ -188,30 +188,24 @@ fn erase(folder: &Path, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Empties a member of a JSON file, which is replaced whole or not at all.
-fn strip(path: &Path, member: &str, empty: fn() -> Value) -> Result<(), StoreError> {
+fn strip(path: &Path, member: &str, empty: fn() -> Value, readers: For) -> Result<(), StoreError> {
     let failed = |source| StoreError::Folder {
         path: path.to_path_buf(),
         source,
     };
-    let about = match std::fs::metadata(path) {
+    // What a crash left beside it was never the book.
+    remove(&files::beside(path))?;
+    let text = match std::fs::read(path) {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        about => about.map_err(failed)?,
+        text => text.map_err(failed)?,
     };
-    let mut book: Value = serde_json::from_slice(&std::fs::read(path).map_err(failed)?)
-        .map_err(|error| failed(error.into()))?;
+    let mut book: Value = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     let Some(present) = book.get_mut(member) else {
         return Ok(());
     };
     *present = empty();
-    let new = path.with_extension("json.new");
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&new)?;
-        file.set_permissions(about.permissions())?;
-        file.write_all(&serde_json::to_vec(&book)?)?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
-    };
-    write().map_err(failed)
+    let book = serde_json::to_vec(&book).map_err(|error| failed(error.into()))?;
+    files::replace(path, &book, readers).map_err(failed)
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use wattle_api::{LogBook, LogCheck, LogEntry};
 
 use super::{StoreError, schema};
+use crate::hex;
 
 /// Entries that the system and the consumer book keep.
 const KEPT: u64 = 20_000;
@@ -136,7 +137,7 @@ impl Logbooks {
                 check.broken_at = Some(number);
             }
             check.entries += 1;
-            check.last_hash = Some(hex(&hash));
+            check.last_hash = Some(hex::encode(&hash));
             before = Some((number, hash));
         }
         Ok(check)
@@ -173,7 +174,7 @@ fn entry(
         at,
         code,
         text,
-        hash: hex(hash),
+        hash: hex::encode(hash),
     })
 }
 
@@ -190,10 +191,6 @@ fn link(before: &[u8], book: LogBook, number: u64, at_us: i64, code: &str, text:
         hash.update(part);
     }
     hash.finalize().to_vec()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! What is to be done later waits in a file.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -17,6 +16,7 @@ use wattle_relay::disconnect;
 
 use super::engine::Engine;
 use crate::config::{Taf, UpstreamStream};
+use crate::files;
 
 /// The stream of results.
 pub const RESULTS: &str = "result";
@@ -220,13 +220,9 @@ impl Desk {
     }
 
     fn store(&self) -> anyhow::Result<()> {
-        let name = || self.path.display().to_string();
-        let new = self.path.with_extension("new");
-        let mut file = fs::File::create(&new).with_context(name)?;
-        file.write_all(serde_json::to_string(&self.waiting)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path).with_context(name)?;
-        Ok(())
+        let waiting = serde_json::to_vec(&self.waiting)?;
+        files::replace(&self.path, &waiting, files::For::All)
+            .with_context(|| self.path.display().to_string())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Counters of initialisation vectors, reserved on disk before they are used.
 
+use crate::files;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -77,12 +78,7 @@ impl IvCounter {
         let next = first
             .checked_add(u64::from(block))
             .context("the counter is at its end; another key is needed")?;
-        let new = self.path.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(format!("{next}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        files::replace(&self.path, format!("{next}\n").as_bytes(), files::For::All)?;
         Ok(first)
     }
 

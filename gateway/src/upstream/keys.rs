@@ -4,8 +4,6 @@
 //! with the same vault as meters' keys; `upstream.crt` beside it is what the head-end is given.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,7 +13,9 @@ use wattle_relay::cose::EpochKey;
 use wattle_relay::{Certificate, Curve, PrivateKey, issue, to_pem};
 use zeroize::Zeroizing;
 
-use crate::radio::vault::Vault;
+use crate::files;
+use crate::hex;
+use crate::vault::Vault;
 
 const FILE: &str = "upstream.json";
 const CERTIFICATE: &str = "upstream.crt";
@@ -112,7 +112,9 @@ impl Keys {
         let made = EpochKey::new(number, key.as_slice()).context("16 octets")?;
         let epoch = Epoch {
             number,
-            key: self.vault.seal(&name(number), &hex(key.as_slice()))?,
+            key: self
+                .vault
+                .seal(&name(number), &hex::encode(key.as_slice()))?,
             made_s: now.as_second(),
         };
         let before = (self.book.epoch.clone(), self.book.previous.clone());
@@ -159,19 +161,9 @@ impl Keys {
 
     /// Writes the book; it is on the disk when this returns.
     fn store(&self) -> anyhow::Result<()> {
-        let new = self.path.with_extension("new");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)
-            .with_context(|| new.display().to_string())?;
-        file.write_all(serde_json::to_string_pretty(&self.book)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        fs::File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        Ok(())
+        let book = serde_json::to_vec_pretty(&self.book)?;
+        files::replace(&self.path, &book, files::For::Owner)
+            .with_context(|| self.path.display().to_string())
     }
 }
 
@@ -185,7 +177,7 @@ fn make(vault: &Vault, device: &str, now: Timestamp) -> anyhow::Result<Book> {
     let certificate: Certificate = issue::self_signed(&key, device, &time(now), &time(end))?;
     Ok(Book {
         device: device.to_owned(),
-        key: vault.seal(DEVICE, &hex(key.secret()))?,
+        key: vault.seal(DEVICE, &hex::encode(key.secret()))?,
         certificate: to_pem("CERTIFICATE", certificate.der()),
         epoch: None,
         previous: None,
@@ -196,14 +188,8 @@ fn name(epoch: u32) -> String {
     format!("upstream epoch {epoch}")
 }
 
-fn hex(octets: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(octets.iter().map(|octet| format!("{octet:02x}")).collect())
-}
-
 fn unhex(text: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let octets: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-    octets
+    hex::decode(text)
         .map(Zeroizing::new)
         .context("a key is written in hex digits")
 }
@@ -230,8 +216,8 @@ mod tests {
         assert!(!again.is_due(now, 30));
         assert!(again.is_due(now.checked_add(721.hours()).unwrap(), 30));
         let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
-        assert!(!text.contains(hex(keys.device().secret()).as_str()));
-        assert!(!text.contains(hex(keys.epoch().secret()).as_str()));
+        assert!(!text.contains(hex::encode(keys.device().secret()).as_str()));
+        assert!(!text.contains(hex::encode(keys.epoch().secret()).as_str()));
         let certificate = std::fs::read(folder.path().join(CERTIFICATE)).unwrap();
         let certificate = Certificate::read(&certificate).unwrap();
         assert_eq!(certificate.public(), keys.device().public());

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::book::Book;
+use crate::hex;
 
 const FORMAT: &str = "zigpy/open-coordinator-backup";
 
@@ -57,7 +58,7 @@ fn write(network: &Network, devices: &[(u64, u16)], now: Timestamp) -> Value {
             "source": format!("wattle@{}", env!("CARGO_PKG_VERSION")),
             "internal": { "creation_time": now.to_string() },
         },
-        "stack_specific": { "ezsp": { "hashed_tclk": hex(&network.link_key[..]) } },
+        "stack_specific": { "ezsp": { "hashed_tclk": hex::encode(&network.link_key[..]) } },
         "coordinator_ieee": format!("{:016x}", network.coordinator),
         "pan_id": format!("{:04x}", network.pan),
         "extended_pan_id": format!("{:016x}", network.extended_pan),
@@ -66,7 +67,7 @@ fn write(network: &Network, devices: &[(u64, u16)], now: Timestamp) -> Value {
         "channel": network.channel,
         "channel_mask": (11..=26).collect::<Vec<u8>>(),
         "network_key": {
-            "key": hex(&network.key[..]),
+            "key": hex::encode(&network.key[..]),
             "sequence_number": network.key_sequence,
             "frame_counter": network.frame_counter,
         },
@@ -162,10 +163,6 @@ fn octets(value: &Value) -> Option<Zeroizing<[u8; 16]>> {
         .filter(|text| text.len() == 32 && text.is_ascii())?;
     let number = u128::from_str_radix(text, 16).ok()?;
     Some(Zeroizing::new(number.to_be_bytes()))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What must outlive the daemon: what makes the network, sealed, and its devices' addresses.
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,7 +7,8 @@ use han::zigbee::coordinator::Network;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::radio::vault::Vault;
+use crate::files;
+use crate::vault::Vault;
 
 /// What a sealed network opens for.
 const NETWORK: &str = "zigbee network";
@@ -122,17 +122,13 @@ impl Book {
         self.write()
     }
 
-    /// Written beside itself, synced, and put into place in one step.
     fn write(&self) -> anyhow::Result<()> {
-        let beside = self.file.with_extension("new");
-        let place = || beside.display().to_string();
-        let mut options = std::fs::OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&beside).with_context(place)?;
-        std::io::Write::write_all(&mut file, &serde_json::to_vec(&self.kept)?)
-            .with_context(place)?;
-        file.sync_all().with_context(place)?;
-        std::fs::rename(&beside, &self.file).with_context(place)
+        files::replace(
+            &self.file,
+            &serde_json::to_vec(&self.kept)?,
+            files::For::Owner,
+        )
+        .with_context(|| self.file.display().to_string())
     }
 }
 

@@ -16,6 +16,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::exact::{Exact, TooLarge};
+use crate::toml_file;
 pub use snapshot::Snapshot;
 
 /// What a supplier sets.
@@ -40,9 +41,11 @@ pub struct Terms {
 }
 
 /// Wall times without disconnection; an end at or before the start wraps over midnight.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FriendlyHours {
-    /// On which days it begins; every day when empty.
+    /// On which days it begins (`mon`, `tue`, …); every day when empty.
+    #[serde(default, deserialize_with = "toml_file::days")]
     pub days: Vec<Weekday>,
     /// From when.
     pub from: Time,

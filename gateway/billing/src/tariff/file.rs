@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::calendar::{Calendar, DAY_S, DayType, Filter, Season};
 use super::switching::{Rules, Stretch, Switching};
 use super::table::{
-    AdderTable, BandTable, Day, DemandTable, Document, EventTable, ExportTable, Name, PerName,
+    AdderTable, BandTable, DemandTable, Document, EventTable, ExportTable, Name, PerName,
     PowerTable, ScheduleTable, SourceTable, StandingTable, TaxTable, TibberPrice, TierPeriodName,
     TierTable, Vat, WallTime, Zone,
 };
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::price::{self, DocumentError, Format, Published, Wanted};
 use crate::time::{self, Span};
+use crate::toml_file::Day;
 use crate::toml_file::{self, FileError, fault_at, nearest};
 
 /// How a tariff is to be read.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::calendar::{DAY_S, Dated, MonthDay};
 use crate::exact;
+use crate::toml_file::Day;
 
 /// A name that refers to another table; its place is kept for messages.
 pub(super) type Name = Spanned<String>;
@@ -375,32 +376,5 @@ impl TryFrom<String> for DatedText {
             return MonthDayText::try_from(text).map(|day| Self(Dated::Yearly(day.0)));
         }
         DateText::try_from(text).map(|date| Self(Dated::Once(date.0)))
-    }
-}
-
-/// A weekday.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-impl From<Day> for Weekday {
-    fn from(day: Day) -> Self {
-        match day {
-            Day::Mon => Self::Monday,
-            Day::Tue => Self::Tuesday,
-            Day::Wed => Self::Wednesday,
-            Day::Thu => Self::Thursday,
-            Day::Fri => Self::Friday,
-            Day::Sat => Self::Saturday,
-            Day::Sun => Self::Sunday,
-        }
     }
 }

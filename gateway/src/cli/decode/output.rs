@@ -162,10 +162,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Octets as lower-case hex.
-pub(in crate::cli) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
+pub(in crate::cli) use crate::hex::encode as hex;
 
 /// Hex digits as octets; white space around them is no part of them.
 pub(super) fn octets_of(text: &str) -> Option<Vec<u8>> {

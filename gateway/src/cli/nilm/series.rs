@@ -1,5 +1,6 @@
 //! Series of power in CSV files, plain or gzip.
 
+use crate::hex;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -250,16 +251,12 @@ pub(super) fn sha256_of(path: &Path) -> anyhow::Result<String> {
             }
         }
     }
-    Ok(hex(&hash.finalize()))
+    Ok(hex::encode(&hash.finalize()))
 }
 
 /// SHA-256 of bytes, in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

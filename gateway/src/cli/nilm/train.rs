@@ -9,6 +9,7 @@ use nilm::ingest::Sample;
 
 use super::replay::is_appliance;
 use super::series::{self, Series};
+use crate::files;
 
 /// Fit the signature library to homes with sub-meters
 #[derive(Debug, Args)]
@@ -75,13 +76,9 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     text.push(b'\n');
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
-    // The old library stays whole until the new one is.
-    let (fresh, file) = (
-        args.out.join(".model.json.new"),
-        args.out.join("model.json"),
-    );
-    std::fs::write(&fresh, text).with_context(|| format!("cannot write {}", fresh.display()))?;
-    std::fs::rename(&fresh, &file).with_context(|| format!("cannot write {}", file.display()))
+    let file = args.out.join("model.json");
+    files::replace(&file, &text, files::For::All)
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn read(path: &Path) -> anyhow::Result<Home> {

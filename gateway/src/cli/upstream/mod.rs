@@ -3,6 +3,7 @@
 mod open;
 mod seal;
 
+use crate::hex;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -65,23 +66,9 @@ fn epoch_key(text: &str) -> Result<EpochKey, String> {
         ),
         None => Zeroizing::new(digits.to_owned()),
     };
-    let octets = octets(digits.trim()).ok_or_else(rule)?;
+    let octets = Zeroizing::new(hex::decode(digits.trim()).ok_or_else(rule)?);
     let epoch = epoch.parse().map_err(|_| rule())?;
     EpochKey::new(epoch, &octets).ok_or_else(rule)
-}
-
-fn octets(digits: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let hex =
-        digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    hex.then(|| {
-        digits
-            .as_bytes()
-            .chunks(2)
-            .map(pair)
-            .collect::<Option<Vec<u8>>>()
-    })?
-    .map(Zeroizing::new)
 }
 
 /// The octets of a file, or of standard input for `-`.

@@ -11,6 +11,7 @@ use wattle_relay::cose::{self, EpochKey};
 use wattle_relay::{Certificate, Hash, PrivateKey, Refusal, cms};
 
 use super::{EXIT_REFUSED, certificate_of, certificates_of, epoch_key, octets_of};
+use crate::hex;
 
 /// Open a sealed batch: verify, decrypt, print it as JSON
 ///
@@ -78,7 +79,7 @@ pub(super) fn run(args: &OpenArgs) -> anyhow::Result<ExitCode> {
     line.insert("payload_bytes".to_owned(), payload.len().into());
     line.insert(
         "payload_sha256".to_owned(),
-        hex(&Hash::Sha256.digest(&payload)).into(),
+        hex::encode(&Hash::Sha256.digest(&payload)).into(),
     );
     let document = std::str::from_utf8(&payload).ok().and_then(as_written);
     match document {
@@ -154,8 +155,4 @@ fn opened(
         (Value::Object(line), payload) => Ok((line, payload)),
         _ => Err(Refusal::Malformed("no line could be made")),
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -12,7 +12,7 @@ const WATER: &str = "1844AE4C4455223368077A55000000041389E20100023B0000";
 
 fn frame(hex: &str, rssi_dbm: i16) -> RadioFrame {
     RadioFrame {
-        bytes: super::super::octets(hex).unwrap(),
+        bytes: crate::hex::decode(hex).unwrap(),
         crcs: Crcs::None,
         rssi_dbm: Some(rssi_dbm),
         rssi_raw: None,

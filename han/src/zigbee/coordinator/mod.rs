@@ -5,13 +5,19 @@
 //! more happens until [`Coordinator::start`] is called with [`Policy::replace`]. Frame counters
 //! never go back: a network that is restored begins some thousand frames further on.
 
+mod event;
 mod network;
+mod records;
+mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+pub use event::{Aps, Event, Incoming, Join, Tag};
 use network::COUNTER_MARGIN;
 pub use network::{ChannelEnergy, Network, advise};
+use records::{aps_record, incoming, key, key_context, number16, status};
+use setup::settings;
 
 use super::ezsp::{self, CommandError, INCOMING_MESSAGE, MESSAGE_SENT, Session, Token};
 use crate::value::{Record, Value};
@@ -28,8 +34,6 @@ const UNDER_WAY: usize = 8;
 const WAITING: usize = 256;
 /// An acknowledged message may take so long: a sleeper is held for 7.5 s, over several hops.
 const DELIVERY: Duration = Duration::from_secs(15);
-/// Retry and route discovery (UG100, EmberApsOption).
-const APS_OPTIONS: u64 = 0x0140;
 
 /// What is to be done with the network of a stick.
 #[derive(Clone, Debug)]
@@ -40,93 +44,6 @@ pub struct Policy {
     pub fresh: Network,
     /// A network that is neither may be erased.
     pub replace: bool,
-}
-
-/// Where a message of the application goes or comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aps {
-    /// The profile.
-    pub profile: u16,
-    /// The cluster.
-    pub cluster: u16,
-    /// The endpoint here.
-    pub own_endpoint: u8,
-    /// The endpoint there.
-    pub endpoint: u8,
-}
-
-/// A message that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// Who sent it: the address in the network.
-    pub nwk: u16,
-    /// Where.
-    pub aps: Aps,
-    /// What it says.
-    pub payload: Vec<u8>,
-    /// How well it was heard, 0 to 255.
-    pub lqi: u8,
-}
-
-/// Which message of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(u64);
-
-/// How a device came into the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Join {
-    /// It is new, or has been reset.
-    New,
-    /// It has come back.
-    Again,
-    /// It has gone.
-    Left,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The network works; keep what makes it.
-    Up {
-        /// The network.
-        network: Network,
-        /// It was formed or restored just now.
-        formed: bool,
-    },
-    /// The stick carries a network that is not ours; it is left alone.
-    Foreign {
-        /// Its 64-bit name.
-        extended_pan: u64,
-        /// Its 16-bit name.
-        pan: u16,
-        /// Its channel.
-        channel: u8,
-    },
-    /// The stick is lost or does not do what it should; [`Coordinator::start`] begins anew.
-    Lost(String),
-    /// A device came or went.
-    Device {
-        /// Its address for life.
-        ieee: u64,
-        /// Its address in the network.
-        nwk: u16,
-        /// How.
-        join: Join,
-    },
-    /// A message came.
-    Incoming(Incoming),
-    /// A message of ours has been acknowledged, or not.
-    Sent {
-        /// Which one.
-        tag: Tag,
-        /// Whether the device has it.
-        delivered: bool,
-    },
-    /// How busy the channels are.
-    Energy(Vec<ChannelEnergy>),
-    /// What makes the network, with its counter as it stands.
-    Snapshot(Network),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -689,137 +606,4 @@ impl Coordinator {
         self.found.frame_counter =
             u32::try_from(number("network_key_frame_counter")).unwrap_or(u32::MAX);
     }
-}
-
-/// The settings of the stick, in order; the first asks its address.
-fn settings(step: usize) -> Option<(u16, Record)> {
-    let value = |id: u64, value: u64| {
-        let fields = Record::new()
-            .with("config_id", Value::Unsigned(id))
-            .with("value", Value::Unsigned(value));
-        (0x0053, fields)
-    };
-    let policy = |id: u64, decision: u64| {
-        let fields = Record::new()
-            .with("policy_id", Value::Unsigned(id))
-            .with("decision_id", Value::Unsigned(decision));
-        (0x0055, fields)
-    };
-    Some(match step {
-        0 => (0x0026, Record::new()),
-        // Stack profile 2 (Zigbee PRO), security level 5.
-        1 => value(0x0C, 2),
-        2 => value(0x0D, 5),
-        // Sleepers are held for 7,680 ms.
-        3 => value(0x12, 7680),
-        4 => value(0x19, 2),
-        5 => value(0x11, 32),
-        // Trust centre: joins and unsecured rejoins; keys are told on request, application keys not.
-        6 => policy(0x00, 0x0003),
-        7 => policy(0x05, 0x51),
-        8 => policy(0x06, 0x60),
-        9 => endpoint(
-            1,
-            0x0104,
-            0x0005,
-            &[0x0000, 0x000A, 0x0019],
-            &[0x0003, 0x0006, 0x0008, 0x0201, 0x0402, 0x0702, 0x0B04],
-        ),
-        10 => endpoint(
-            2,
-            0x0109,
-            0x0500,
-            &[0x0000, 0x000A, 0x0700, 0x0701, 0x0702, 0x0703, 0x0800],
-            &[0x0800],
-        ),
-        11 => {
-            // A concentrator of high memory: devices remember the way back (AN1233).
-            let fields = Record::new()
-                .with("on", Value::Unsigned(1))
-                .with("concentrator_type", Value::Unsigned(0xFFF9))
-                .with("min_time_s", Value::Unsigned(5))
-                .with("max_time_s", Value::Unsigned(60))
-                .with("route_error_threshold", Value::Unsigned(3))
-                .with("delivery_failure_threshold", Value::Unsigned(1))
-                .with("max_hops", Value::Unsigned(0));
-            (0x0010, fields)
-        }
-        _ => return None,
-    })
-}
-
-fn endpoint(id: u64, profile: u16, device: u16, inputs: &[u16], outputs: &[u16]) -> (u16, Record) {
-    let list = |clusters: &[u16]| Value::List(clusters.iter().map(|id| Value::id16(*id)).collect());
-    let fields = Record::new()
-        .with("endpoint", Value::Unsigned(id))
-        .with("profile", Value::id16(profile))
-        .with("device", Value::id16(device))
-        .with("device_version", Value::Unsigned(0))
-        .with("input_count", Value::Unsigned(inputs.len() as u64))
-        .with("output_count", Value::Unsigned(outputs.len() as u64))
-        .with("input_clusters", list(inputs))
-        .with("output_clusters", list(outputs));
-    (0x0002, fields)
-}
-
-fn aps_record(aps: Aps) -> Record {
-    Record::new()
-        .with("profile", Value::id16(aps.profile))
-        .with("cluster", Value::id16(aps.cluster))
-        .with("src_endpoint", Value::Unsigned(aps.own_endpoint.into()))
-        .with("dst_endpoint", Value::Unsigned(aps.endpoint.into()))
-        .with("options", Value::Unsigned(APS_OPTIONS))
-        .with("group", Value::id16(0))
-        .with("sequence", Value::Unsigned(0))
-}
-
-fn incoming(fields: &Record) -> Option<Incoming> {
-    let (Some(Value::Record(aps)), Some(Value::Octets(payload))) =
-        (fields.field("aps"), fields.field("message"))
-    else {
-        return None;
-    };
-    let octet = |record: &Record, name| u8::try_from(number16(record, name)).unwrap_or(0);
-    Some(Incoming {
-        nwk: number16(fields, "nwk"),
-        aps: Aps {
-            profile: number16(aps, "profile"),
-            cluster: number16(aps, "cluster"),
-            own_endpoint: octet(aps, "dst_endpoint"),
-            endpoint: octet(aps, "src_endpoint"),
-        },
-        payload: payload.clone(),
-        lqi: octet(fields, "lqi"),
-    })
-}
-
-/// Which key is meant: 1 the network's, 2 the trust centre's.
-fn key_context(kind: u64) -> Record {
-    let context = Record::new()
-        .with("core_key_type", Value::Unsigned(kind))
-        .with("key_index", Value::Unsigned(0))
-        .with("derived_type", Value::Unsigned(0))
-        .with("eui64", Value::ieee(0))
-        .with("multi_network_index", Value::Unsigned(0))
-        .with("flags", Value::Unsigned(0))
-        .with("psa_key_alg_permission", Value::Unsigned(0));
-    Record::new().with("context", Value::Record(context))
-}
-
-fn key(answer: &Record) -> zeroize::Zeroizing<[u8; 16]> {
-    match answer.field("key") {
-        Some(Value::Octets(octets)) => {
-            zeroize::Zeroizing::new(octets.as_slice().try_into().unwrap_or_default())
-        }
-        _ => zeroize::Zeroizing::default(),
-    }
-}
-
-/// The status in an answer: 0 when all went well, in every version.
-fn status(answer: &Record) -> u64 {
-    answer.number("status").unwrap_or(0)
-}
-
-fn number16(record: &Record, name: &str) -> u16 {
-    u16::try_from(record.number(name).unwrap_or(0)).unwrap_or(0)
 }

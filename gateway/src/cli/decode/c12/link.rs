@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::output::{Object, Output, hex};
 use super::{service_name, text};
+use crate::hex;
 
 /// Longest line of a recording.
 const MAX_LINE: usize = 512 * 1024;
@@ -367,16 +368,6 @@ fn value(entry: &Entry) -> Value {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|character| !character.is_ascii_whitespace())
-        .map(|character| {
-            character
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    let octets = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    rest.is_empty().then_some(octets)
+    let digits: String = text.split_ascii_whitespace().collect();
+    hex::decode(&digits)
 }

@@ -1,5 +1,7 @@
 //! `--state FILE`: learned formats of compact frames and message counters, kept between runs.
 
+use crate::files;
+use crate::hex;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -33,12 +35,12 @@ pub(super) fn load(path: &Path, decoder: &mut Decoder) -> io::Result<()> {
     };
     let state: State = serde_json::from_str(&text)?;
     for format in &state.formats {
-        if let Some(octets) = octets(format) {
+        if let Some(octets) = hex::decode(format) {
             decoder.formats.learn(&octets);
         }
     }
     for counter in &state.counters {
-        let meter = octets(&counter.meter).and_then(|it| <[u8; 8]>::try_from(it).ok());
+        let meter = hex::decode(&counter.meter).and_then(|it| <[u8; 8]>::try_from(it).ok());
         if let (Some(meter), Some(replay)) = (meter, &mut decoder.replay) {
             replay.restore(DeviceAddress::from_link(meter), counter.highest);
         }
@@ -48,30 +50,16 @@ pub(super) fn load(path: &Path, decoder: &mut Decoder) -> io::Result<()> {
 
 /// Keeps what was learned, by way of a second file so that a crash leaves one of them whole.
 pub(super) fn save(path: &Path, decoder: &Decoder) -> io::Result<()> {
-    let mut formats: Vec<String> = decoder.formats.iter().map(hex).collect();
+    let mut formats: Vec<String> = decoder.formats.iter().map(hex::encode).collect();
     formats.sort_unstable();
     let counters = decoder.replay.iter().flat_map(ReplayGuard::iter);
     let mut counters: Vec<Counter> = counters
         .map(|(meter, highest)| Counter {
-            meter: hex(&meter.to_link()),
+            meter: hex::encode(&meter.to_link()),
             highest,
         })
         .collect();
     counters.sort_unstable_by(|a, b| a.meter.cmp(&b.meter));
     let text = serde_json::to_string_pretty(&State { formats, counters })?;
-    let beside = path.with_extension("new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn octets(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let octet = |[high, low]: &[u8; 2]| u8::try_from(16 * digit(*high)? + digit(*low)?).ok();
-    let octets: Option<Vec<u8>> = pairs.iter().map(octet).collect();
-    octets.filter(|_| rest.is_empty())
+    files::replace(path, text.as_bytes(), files::For::All)
 }

@@ -1,4 +1,4 @@
-//! Keys at rest: sealed with AES-256-GCM under a key of this gateway's own.
+//! Keys at rest, of meters, of the Zigbee network and of the relay: sealed with AES-256-GCM under a key of this gateway's own.
 //!
 //! That key is the systemd credential `radio-seal`, or else a file beside the store that only the
 //! daemon may read. Whoever has a copy of the book alone, such as a backup, has no meter's key.
@@ -11,6 +11,8 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use anyhow::Context;
 use zeroize::Zeroizing;
+
+use crate::hex;
 
 const NONCE: usize = 12;
 const CREDENTIAL: &str = "radio-seal";
@@ -57,7 +59,7 @@ impl Vault {
             .0
             .encrypt(Nonce::from_slice(&nonce), payload)
             .map_err(|_| anyhow::anyhow!("a key could not be sealed"))?;
-        Ok(super::hex(&[&nonce[..], &sealed].concat()))
+        Ok(hex::encode(&[&nonce[..], &sealed].concat()))
     }
 
     /// Opens a meter's key.
@@ -66,7 +68,7 @@ impl Vault {
     /// It was sealed by another gateway, for another meter, or was altered.
     pub(crate) fn unseal(&self, meter: &str, sealed: &str) -> anyhow::Result<Zeroizing<String>> {
         let broken = || anyhow::anyhow!("the key of meter {meter} was sealed by another gateway");
-        let octets = super::octets(sealed).ok_or_else(broken)?;
+        let octets = hex::decode(sealed).ok_or_else(broken)?;
         let (nonce, sealed) = octets.split_at_checked(NONCE).ok_or_else(broken)?;
         let payload = Payload {
             msg: sealed,
