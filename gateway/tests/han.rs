@@ -3,54 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod common;
 
 use serde_json::Value;
 
-/// Where the recordings are; `None`, and a word about it, when they are not there.
-fn recordings() -> Option<PathBuf> {
-    let corpus = std::env::var_os("WATTLE_CORPUS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus")),
-        PathBuf::from,
-    );
-    let folder = corpus.join("han");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "skipped: no recordings at {}; set WATTLE_CORPUS",
-        folder.display()
-    );
-    None
-}
-
-fn rows(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn wattle(arguments: &[&str], input: &str) -> Vec<Value> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wattle"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let _ = writer.join();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    printed
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
+use common::{recordings, rows, wattle};
 
 /// Whether all that is expected was printed; more may be.
 fn holds(expected: &Value, printed: &Value) -> bool {
@@ -86,7 +43,9 @@ fn text(row: &Value, name: &str) -> String {
 
 #[test]
 fn frames_of_the_powerline_read_as_tshark_reads_them() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("han") else {
+        return;
+    };
     let rows = rows(&folder.join("homeplug/mme.jsonl"));
     let input: String = rows.iter().map(|row| text(row, "frame")).collect();
     compare(&rows, &wattle(&["decode", "homeplug", "-"], &input));
@@ -101,7 +60,9 @@ fn frames_of_the_powerline_read_as_tshark_reads_them() {
 
 #[test]
 fn payloads_of_zigbee_read_as_zigpy_and_wireshark_read_them() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("han") else {
+        return;
+    };
     let rows = rows(&folder.join("zigbee/zcl.jsonl"));
     let line = |row: &Value| {
         let [profile, cluster, payload] =
@@ -114,7 +75,9 @@ fn payloads_of_zigbee_read_as_zigpy_and_wireshark_read_them() {
 
 #[test]
 fn sessions_with_a_radio_stick_are_read() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("han") else {
+        return;
+    };
     let sessions = folder.join("zigbee/sessions");
     for entry in std::fs::read_dir(&sessions).unwrap() {
         let path = entry.unwrap().path();
@@ -127,14 +90,16 @@ fn sessions_with_a_radio_stick_are_read() {
         }
     }
     for row in rows(&folder.join("zigbee/znp.jsonl")) {
-        let printed = wattle(&["decode", "znp", "-"], &text(&row, "input"));
+        let printed = wattle(&["decode", "znp", "-"], text(&row, "input"));
         compare(std::slice::from_ref(&row), &printed);
     }
 }
 
 #[test]
 fn codes_and_passwords_give_the_keys_of_other_programs() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("han") else {
+        return;
+    };
     for row in rows(&folder.join("zigbee/install_codes.jsonl")) {
         let printed = wattle(&["han", "install-code", row["code"].as_str().unwrap()], "");
         let printed = printed.first().unwrap();
@@ -146,7 +111,7 @@ fn codes_and_passwords_give_the_keys_of_other_programs() {
     for row in rows(&folder.join("homeplug/keys.jsonl")) {
         let printed = wattle(
             &["han", "homeplug-key", "-", "--level", "1"],
-            &text(&row, "password"),
+            text(&row, "password"),
         );
         let printed = printed.first().unwrap();
         assert_eq!(

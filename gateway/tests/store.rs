@@ -396,7 +396,7 @@ fn the_store_as_lines() {
     let reader = gateway::store::Readers::of(house.folder.path())
         .open()
         .unwrap();
-    let all = gateway::lines::lines(&reader, Some("grid"), None, None).unwrap();
+    let all = gateway::reading_lines::lines(&reader, Some("grid"), None, None).unwrap();
     let [counter, amounts] = all.as_slice() else {
         panic!("{all:?}");
     };
@@ -428,10 +428,10 @@ fn the_store_as_lines() {
     assert_eq!(wattle_billing::readings::write(&again), text);
     let from = Some("2026-05-01T01:00:00Z".parse().unwrap());
     let to = Some("2026-05-01T02:00:00Z".parse().unwrap());
-    let hour = gateway::lines::lines(&reader, Some(SERIAL), from, to).unwrap();
+    let hour = gateway::reading_lines::lines(&reader, Some(SERIAL), from, to).unwrap();
     assert_eq!((hour[0].readings.len(), hour[1].readings.len()), (5, 4));
     assert!(
-        gateway::lines::lines(&reader, Some("other"), None, None)
+        gateway::reading_lines::lines(&reader, Some("other"), None, None)
             .unwrap()
             .is_empty()
     );

@@ -2,54 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod common;
 
 use etherparse::PacketBuilder;
 use serde_json::{Value, json};
 
-fn recordings() -> Option<PathBuf> {
-    let corpus = std::env::var_os("WATTLE_CORPUS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus")),
-        PathBuf::from,
-    );
-    let folder = corpus.join("upstream");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!(
-        "skipped: no recordings at {}; set WATTLE_CORPUS",
-        folder.display()
-    );
-    None
-}
-
-fn rows(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let rows = text.lines().filter(|line| !line.trim().is_empty());
-    rows.map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn wattle(arguments: &[&str], input: &[u8]) -> Vec<Value> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wattle"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    let _ = writer.join();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    printed
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
+use common::{recordings, rows, wattle};
 
 /// Whether all that is expected was printed; more may be. Numbers in texts may have other zeros.
 fn holds(expected: &Value, printed: &Value) -> bool {
@@ -87,7 +45,9 @@ fn check(expected: &Value, printed: &Value) {
 
 #[test]
 fn packets_and_messages_of_ansi_meters() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("upstream") else {
+        return;
+    };
     let packets = rows(&folder.join("ansi/c1218.jsonl"));
     let lines: String = packets
         .iter()
@@ -119,7 +79,9 @@ fn packets_and_messages_of_ansi_meters() {
 
 #[test]
 fn documents_of_utilities() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("upstream") else {
+        return;
+    };
     for protocol in ["sep2", "openadr3"] {
         let folder = folder.join(protocol);
         for row in rows(&folder.join("expected.jsonl")) {
@@ -133,7 +95,9 @@ fn documents_of_utilities() {
 
 #[test]
 fn digests_of_osgp() {
-    let Some(folder) = recordings() else { return };
+    let Some(folder) = recordings("upstream") else {
+        return;
+    };
     for row in rows(&folder.join("osgp_oma.jsonl")) {
         let [key, message, digest] =
             ["key", "message", "digest"].map(|name| row[name].as_str().unwrap());

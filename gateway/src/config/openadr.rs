@@ -65,7 +65,7 @@ impl OpenadrConfig {
             };
             match uri.filter(is_web) {
                 None => found.push(format!("openadr.{key}: it is no http or https address")),
-                Some(uri) if !crate::web::may_carry_secrets(&uri) => found.push(format!(
+                Some(uri) if !crate::http_client::may_carry_secrets(&uri) => found.push(format!(
                     "openadr.{key}: https is needed, since a secret is sent there"
                 )),
                 Some(_) => {}

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::config::OpenadrConfig;
-use crate::web::{Answer, Client, may_carry_secrets};
+use crate::http_client::{Answer, Client, may_carry_secrets};
 
 /// Longest time for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);

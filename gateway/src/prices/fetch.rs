@@ -13,8 +13,8 @@ use hyper::{Method, StatusCode, Uri};
 use jiff::{ToSpan, Zoned};
 
 use crate::config::TariffConfig;
+use crate::http_client::{Client, may_carry_secrets};
 use crate::supervisor::Pulse;
-use crate::web::{Client, may_carry_secrets};
 
 /// Longest time for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode, Uri};
 use wattle_billing::grid::sep2;
 use wattle_billing::xml::Element;
 
-use crate::web::{Answer, Client};
+use crate::http_client::{Answer, Client};
 
 /// Longest time for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);

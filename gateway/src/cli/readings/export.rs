@@ -11,7 +11,7 @@ use wattle_billing::readings::{self, SeriesReadings};
 
 use super::{answer, instant, readings_of, within};
 use crate::config;
-use crate::lines::lines;
+use crate::reading_lines::lines;
 use crate::store::Readers;
 
 /// Write readings as a document
