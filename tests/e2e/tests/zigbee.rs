@@ -138,7 +138,7 @@ fn a_foreign_network_is_left_alone_until_it_is_given_up_by_name() -> anyhow::Res
     let code = json!({"seconds": 60, "ieee": NAME, "install_code": "83FED3407A939723A5C639B26916D505C3B6"});
     let (status, answer) = daemon.post("/api/v1/zigbee/join", &code)?;
     ensure!(
-        status.contains("400") && answer.to_string().contains("a digit is wrong"),
+        status.contains("422") && answer.to_string().contains("a digit is wrong"),
         "{answer}"
     );
     Ok(())
