@@ -212,6 +212,7 @@ async fn run_once(
             gateway: gateway.id.clone(),
             state_dir: config.gateway.state_dir.clone(),
             outboxes: store.outboxes(),
+            ledger: store.ledger(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
@@ -452,6 +453,7 @@ fn start_utilities(
             config: config.sep2.clone(),
             gateway: gateway.id.clone(),
             board: api.grid.clone(),
+            ledger: api.keeping.ledger.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&api.clock),
         };
@@ -472,6 +474,7 @@ fn start_utilities(
         prices,
         readers: api.readers.clone(),
         meter: api.home.grid.clone(),
+        ledger: api.keeping.ledger.clone(),
         bus: bus.clone(),
         clock: Arc::clone(&api.clock),
     };

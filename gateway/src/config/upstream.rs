@@ -125,6 +125,19 @@ impl Taf {
         }
     }
 
+    /// How fine what it sends is, for the privacy ledger.
+    #[must_use]
+    pub const fn resolution(self) -> &'static str {
+        match self {
+            Self::DataSparing => "once a month",
+            Self::TimeVariable => "once a day",
+            Self::OnDemand => "when asked",
+            Self::IntervalSeries => "15 min",
+            Self::ActualFeedIn | Self::GridState => "1 min",
+            Self::HighFrequency => "every telegram",
+        }
+    }
+
     /// True where one reading a minute is enough.
     #[must_use]
     pub const fn is_sampled(self) -> bool {

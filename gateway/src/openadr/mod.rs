@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wattle_api::OptState;
+use wattle_api::{OptState, RecipientKind};
 use wattle_billing::grid::openadr3::{self, Event, Interval};
 
 use crate::bus::Bus;
@@ -28,7 +28,8 @@ use crate::clock::SharedClock;
 use crate::config::OpenadrConfig;
 use crate::grid::follow::{Utility, follow};
 use crate::grid::{Board, Choices};
-use crate::store::Readers;
+use crate::store::ledger::Sent;
+use crate::store::{Ledger, Readers};
 use crate::supervisor::Pulse;
 use crate::usage::{Quarters, quarters};
 use vtn::{Vtn, encoded};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub readers: Readers,
     /// Name of the electricity meter at the grid.
     pub meter: Option<String>,
+    /// Who was told what.
+    pub ledger: Ledger,
     /// Says what is wrong.
     pub bus: Bus,
     /// The wall clock.
@@ -257,6 +260,7 @@ impl Node {
             }
             let body = report::participation(&name, &one.id, choice.opt)?;
             self.put_report(&one.id, report::OPT_REPORT, body).await?;
+            self.note("whether the home takes part in an event", "each choice");
             self.told.insert(one.id.clone(), choice.opt);
         }
         Ok(())
@@ -289,10 +293,25 @@ impl Node {
             let quarters = self.quarters(start, end).await?;
             if let Some(body) = report::usage(&name, &one.event, &one.intervals, &quarters)? {
                 self.put_report(&one.id, report::USAGE_REPORT, body).await?;
+                self.note(
+                    "energy used in an event",
+                    "as the event asks, 15 min at the finest",
+                );
                 self.used.insert(one.id.clone(), now);
             }
         }
         Ok(())
+    }
+
+    /// Says in the privacy ledger that the VTN was told something.
+    fn note(&self, fields: &str, resolution: &str) {
+        self.settings.ledger.note(&Sent {
+            kind: RecipientKind::Utility,
+            recipient: &self.settings.config.vtn,
+            fields,
+            resolution,
+            at: self.settings.clock.now(),
+        });
     }
 
     async fn quarters(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<Quarters> {

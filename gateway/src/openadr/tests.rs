@@ -217,6 +217,7 @@ fn home(url: &str) -> Home {
         prices: Some(out),
         readers: store.readers(),
         meter: None,
+        ledger: store.ledger(),
         bus: Bus::default(),
         clock: Arc::new(Fixed),
     };

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use wattle_api::OptState;
+use wattle_api::{OptState, RecipientKind};
 use wattle_billing::xml::{Element, escape};
 
 use crate::bus::Bus;
@@ -28,6 +28,8 @@ use crate::clock::SharedClock;
 use crate::config::Sep2Config;
 use crate::grid::follow::{Utility, follow};
 use crate::grid::{Board, Choices};
+use crate::store::Ledger;
+use crate::store::ledger::Sent;
 use crate::supervisor::Pulse;
 use client::Server;
 use events::{Control, control};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub gateway: String,
     /// Where events go and choices come from.
     pub board: Board,
+    /// Who was told what.
+    pub ledger: Ledger,
     /// Says what is wrong.
     pub bus: Bus,
     /// The wall clock.
@@ -238,6 +242,13 @@ impl Device {
             }
             let xml = response(control, &self.identity.lfdi, status, now);
             self.server.post(place, xml).await?;
+            self.settings.ledger.note(&Sent {
+                kind: RecipientKind::Utility,
+                recipient: &self.settings.config.server,
+                fields: "what became of a control, and whether the home takes part",
+                resolution: "each step of a control",
+                at: now,
+            });
             match status {
                 Status::OptOut => drop(told.remove(&Status::OptIn)),
                 Status::OptIn => drop(told.remove(&Status::OptOut)),

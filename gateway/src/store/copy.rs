@@ -39,7 +39,7 @@ const ERASURE: &str = "PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF;
     DELETE FROM reading; DELETE FROM telegram; DELETE FROM raw_telegram; DELETE FROM interval;
     DELETE FROM day; DELETE FROM indication; DELETE FROM field; DELETE FROM profile_row;
     DELETE FROM profile; DELETE FROM register; DELETE FROM message_counter; DELETE FROM meter;
-    DELETE FROM outbox; DELETE FROM relay_shed; DELETE FROM relay_ledger;
+    DELETE FROM outbox; DELETE FROM relay_shed;
     INSERT INTO relay_shed SELECT id, acked + 1, next_seq - 1 FROM relay_stream WHERE acked + 1 < next_seq;
     DELETE FROM disclosure; DELETE FROM logbook WHERE book = 'consumer';
     PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE);";

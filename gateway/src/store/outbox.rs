@@ -35,8 +35,6 @@ pub const SHEDDING: [Taf; 7] = [
 const SHED_ROWS: u32 = 5_000;
 /// 3 % of a quarter-hour, beyond which a captured value is marked (PTB-A 50.8).
 const LATE_S: i64 = 27;
-/// Entries of the ledger that are kept.
-const LEDGER: u32 = 100_000;
 /// Stands for a stream of texts, such as results of commands.
 pub const TEXT: u8 = 255;
 
@@ -470,28 +468,6 @@ impl Outbox {
         }
         step.commit()?;
         Ok(count)
-    }
-
-    /// Notes that a batch was sent.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn note(
-        &self,
-        at: Timestamp,
-        stream: &str,
-        rows: (u64, u64),
-        octets: usize,
-        link: &str,
-    ) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("INSERT INTO relay_ledger (at_us, stream, first, last, octets, link) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![at.as_microsecond(), stream, rows.0, rows.1, octets, link])?;
-        let newest = self.0.last_insert_rowid();
-        self.0
-            .prepare_cached("DELETE FROM relay_ledger WHERE id <= ?1")?
-            .execute(params![newest - i64::from(LEDGER)])?;
-        Ok(())
     }
 
     /// A number that outlives restarts, such as the counter of commands.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use wattle_api::RecipientKind;
 
 use super::commands::Desk;
 use super::engine::{Down, Engine};
@@ -11,8 +12,9 @@ use super::keys::Keys;
 use super::link::LinkEvent;
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
-use crate::config::UpstreamConfig;
-use crate::store::Outboxes;
+use crate::config::{Taf, UpstreamConfig};
+use crate::store::ledger::Sent;
+use crate::store::{Ledger, Outboxes};
 use crate::supervisor::Pulse;
 
 /// Messages between the engine and the link.
@@ -33,6 +35,8 @@ pub struct Settings {
     pub state_dir: std::path::PathBuf,
     /// Into the outbox.
     pub outboxes: Outboxes,
+    /// Who was told what.
+    pub ledger: Ledger,
     /// Says that something was stored.
     pub bus: Bus,
     /// The wall clock.
@@ -137,7 +141,11 @@ impl Relay {
         let Some((mut engine, mut desk)) = self.opened.take() else {
             anyhow::bail!("the engine was lost");
         };
-        let (clock, is_up, link) = (self.settings.clock.clone(), self.is_up, self.link);
+        let (clock, is_up) = (self.settings.clock.clone(), self.is_up);
+        let (ledger, recipient) = (
+            self.settings.ledger.clone(),
+            self.settings.config.link.clone(),
+        );
         let worked = tokio::task::spawn_blocking(move || {
             let now = Instant::now();
             let mut refused = None;
@@ -156,13 +164,14 @@ impl Relay {
             } else {
                 Vec::new()
             };
-            for sealed in &due {
-                if let Some(rows) = &sealed.rows {
-                    let count = (rows.first, rows.last);
-                    engine
-                        .outbox()
-                        .note(wall, &rows.stream, count, sealed.octets.len(), link)?;
-                }
+            for rows in due.iter().filter_map(|sealed| sealed.rows.as_ref()) {
+                ledger.record(&Sent {
+                    kind: RecipientKind::Utility,
+                    recipient: &recipient,
+                    fields: &format!("stream {}, sealed", rows.stream),
+                    resolution: resolution(&rows.stream),
+                    at: wall,
+                })?;
             }
             anyhow::Ok(((engine, desk), refused, due))
         });
@@ -181,4 +190,13 @@ impl Relay {
         }
         Ok(due.into_iter().map(|sealed| sealed.octets).collect())
     }
+}
+
+/// How fine a stream is, by the number of its use case, with which its name begins.
+fn resolution(stream: &str) -> &'static str {
+    let (number, _) = stream.split_once('/').unwrap_or_default();
+    let number: Option<u8> = number.parse().ok();
+    number
+        .and_then(|number| Taf::try_from(number).ok())
+        .map_or("each one", Taf::resolution)
 }

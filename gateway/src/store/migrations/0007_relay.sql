@@ -26,14 +26,3 @@ CREATE TABLE relay_shed (
     last      INTEGER NOT NULL,
     PRIMARY KEY (stream_id, first)
 ) WITHOUT ROWID;
-
--- What was sent, and when.
-CREATE TABLE relay_ledger (
-    id     INTEGER PRIMARY KEY,
-    at_us  INTEGER NOT NULL,
-    stream TEXT NOT NULL,
-    first  INTEGER NOT NULL,
-    last   INTEGER NOT NULL,
-    octets INTEGER NOT NULL,
-    link   TEXT NOT NULL
-);
