@@ -6,161 +6,19 @@
     reason = "a helper that fails is a test that fails"
 )]
 
-use std::time::{Duration, Instant};
+mod house;
+
+use std::time::Duration;
 
 use han::Value;
-use han::zigbee::coordinator::{self, Coordinator, Network, Policy, advise};
-use han::zigbee::devices::{Event, Home, Measured};
+use han::zigbee::coordinator::{self, Network, Policy, advise};
+use han::zigbee::devices::{Event, Measured};
 use han::zigbee::install_code::InstallCode;
 use rust_decimal::Decimal;
 use wattle_sim::zigbee::device::{Curve, Device};
-use wattle_sim::zigbee::{Ncp, kinds, mesh::Mesh};
+use wattle_sim::zigbee::{Ncp, kinds};
 
-const PLUG: u64 = 0x0012_4B00_0000_0001;
-const UTC: u32 = 800_000_000;
-
-struct House {
-    home: Home,
-    ncp: Ncp,
-    start: Instant,
-    now: Instant,
-    events: Vec<(Instant, Event)>,
-}
-
-fn policy(known: Option<Network>) -> Policy {
-    Policy {
-        known,
-        fresh: Network::from_random(15, &[0x5A; 42]),
-        replace: false,
-    }
-}
-
-impl House {
-    fn new(version: u8, devices: Vec<Device>) -> Self {
-        let start = Instant::now();
-        Self::with(
-            Ncp::new(version, Mesh::new(devices, UTC), start),
-            policy(None),
-            &[],
-            start,
-            start,
-        )
-    }
-
-    fn with(ncp: Ncp, policy: Policy, known: &[(u64, u16)], start: Instant, now: Instant) -> Self {
-        let mut home = Home::new(Coordinator::new(policy), known);
-        home.start(now);
-        Self {
-            home,
-            ncp,
-            start,
-            now,
-            events: Vec::new(),
-        }
-    }
-
-    /// Moves octets and time until an event is the wanted one; the event, or nothing after so long.
-    fn wait(&mut self, patience_s: u64, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
-        let end = self.now + Duration::from_secs(patience_s);
-        loop {
-            loop {
-                let (out, back) = (self.home.poll_transmit(), self.ncp.poll_transmit());
-                if out.is_none() && back.is_none() {
-                    break;
-                }
-                self.ncp.handle_octets(&out.unwrap_or_default(), self.now);
-                let back = back.unwrap_or_default();
-                if !back.is_empty() {
-                    self.home.handle_octets(&back, self.now);
-                }
-            }
-            let mut found = None;
-            while let Some(event) = self.home.poll_event() {
-                if found.is_none() && wanted(&event) {
-                    found = Some(event.clone());
-                }
-                self.events.push((self.now, event));
-            }
-            if found.is_some() {
-                return found;
-            }
-            let due = [self.home.poll_timeout(), self.ncp.poll_timeout()];
-            let due = due.into_iter().flatten().min().unwrap_or(end).max(self.now);
-            if due >= end {
-                self.now = end;
-                self.ncp.handle_timeout(end);
-                self.home.handle_timeout(end);
-                return None;
-            }
-            self.now = due;
-            self.ncp.handle_timeout(due);
-            self.home.handle_timeout(due);
-        }
-    }
-
-    fn run(&mut self, seconds: u64) {
-        self.wait(seconds, |_| false);
-    }
-
-    fn up(&mut self) -> Network {
-        let event = self.wait(30, |event| {
-            matches!(event, Event::Network(coordinator::Event::Up { .. }))
-        });
-        match event {
-            Some(Event::Network(coordinator::Event::Up { network, .. })) => network,
-            _ => panic!("the network does not come up: {:?}", self.events),
-        }
-    }
-
-    fn permit(&mut self) {
-        self.home.coordinator.permit(200, None, true, self.now);
-    }
-
-    fn interviewed(&mut self, ieee: u64) -> u32 {
-        let event = self.wait(
-            120,
-            |event| matches!(event, Event::Interviewed { ieee: of, .. } if *of == ieee),
-        );
-        match event {
-            Some(Event::Interviewed { unicasts, .. }) => unicasts,
-            _ => panic!("{ieee:x} is not interviewed: {:?}", self.events),
-        }
-    }
-
-    fn with_plug(version: u8, plug: Device) -> Self {
-        let mut house = Self::new(version, vec![plug]);
-        house.up();
-        house.permit();
-        house.interviewed(PLUG);
-        house
-    }
-
-    fn device(&mut self) -> &mut Device {
-        self.ncp.mesh.device_mut(PLUG).expect("there is one")
-    }
-
-    fn powers(&self) -> Vec<(Instant, Decimal)> {
-        let powers = self.events.iter().filter_map(|(at, event)| match event {
-            Event::Measured {
-                measured: Measured::PowerW(power),
-                ..
-            } => Some((*at, *power)),
-            _ => None,
-        });
-        powers.collect()
-    }
-
-    fn energies(&self) -> Vec<Decimal> {
-        let energies = self.events.iter().filter_map(|(_, event)| match event {
-            Event::Measured {
-                measured: Measured::EnergyKwh(energy),
-                ..
-            } => Some(*energy),
-            _ => None,
-        });
-        energies.collect()
-    }
-}
+use house::{House, PLUG, policy};
 
 fn plug(watts: u32) -> Device {
     kinds::plug(PLUG, 0x1A01, Curve::Constant(watts))

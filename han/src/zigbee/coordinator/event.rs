@@ -14,6 +14,8 @@ pub struct Aps {
     pub own_endpoint: u8,
     /// The endpoint there.
     pub endpoint: u8,
+    /// Whether it is encrypted with the key that only the device and the coordinator have.
+    pub secured: bool,
 }
 
 /// A message that came.

@@ -17,6 +17,7 @@ pub use event::{Aps, Event, Incoming, Join, Tag};
 use network::COUNTER_MARGIN;
 pub use network::{ChannelEnergy, Network, advise};
 use records::{aps_record, incoming, key, key_context, number16, status};
+pub(super) use setup::LINK_KEYS;
 use setup::settings;
 
 use super::ezsp::{self, CommandError, INCOMING_MESSAGE, MESSAGE_SENT, Session, Token};
@@ -200,6 +201,7 @@ impl Coordinator {
             cluster: 0x0036,
             own_endpoint: 0,
             endpoint: 0,
+            secured: false,
         };
         if let Some(router) = through {
             self.send(router, aps, request, now);
@@ -225,6 +227,17 @@ impl Coordinator {
     pub fn allow(&mut self, ieee: u64, link_key: &[u8; 16], now: Instant) {
         if self.stage == Stage::Up {
             self.import_key(ieee, link_key, now);
+        }
+    }
+
+    /// Gives the stick the key that it and one device have come to, for this place of its table.
+    pub fn link_key(&mut self, place: u8, ieee: u64, link_key: &[u8; 16], now: Instant) {
+        if self.stage == Stage::Up {
+            let fields = Record::new()
+                .with("index", Value::Unsigned(place.into()))
+                .with("address", Value::ieee(ieee))
+                .with("key", Value::Octets(link_key.to_vec()));
+            self.ask(0x010E, &fields, now);
         }
     }
 

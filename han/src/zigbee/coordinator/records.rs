@@ -5,14 +5,17 @@ use crate::value::{Record, Value};
 
 /// Retry and route discovery (UG100, EmberApsOption).
 const APS_OPTIONS: u64 = 0x0140;
+/// Encrypted with the link key, in the same bitmap.
+const APS_ENCRYPTION: u64 = 0x0020;
 
 pub(super) fn aps_record(aps: Aps) -> Record {
+    let secured = if aps.secured { APS_ENCRYPTION } else { 0 };
     Record::new()
         .with("profile", Value::id16(aps.profile))
         .with("cluster", Value::id16(aps.cluster))
         .with("src_endpoint", Value::Unsigned(aps.own_endpoint.into()))
         .with("dst_endpoint", Value::Unsigned(aps.endpoint.into()))
-        .with("options", Value::Unsigned(APS_OPTIONS))
+        .with("options", Value::Unsigned(APS_OPTIONS | secured))
         .with("group", Value::id16(0))
         .with("sequence", Value::Unsigned(0))
 }
@@ -31,6 +34,7 @@ pub(super) fn incoming(fields: &Record) -> Option<Incoming> {
             cluster: number16(aps, "cluster"),
             own_endpoint: octet(aps, "dst_endpoint"),
             endpoint: octet(aps, "src_endpoint"),
+            secured: aps.number("options").unwrap_or(0) & APS_ENCRYPTION != 0,
         },
         payload: payload.clone(),
         lqi: octet(fields, "lqi"),

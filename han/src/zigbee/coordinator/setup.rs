@@ -2,6 +2,9 @@
 
 use crate::value::{Record, Value};
 
+/// Devices whose own link keys the stick has room for.
+pub(crate) const LINK_KEYS: u8 = 12;
+
 /// The settings of the stick, in order; the first asks its address.
 pub(super) fn settings(step: usize) -> Option<(u16, Record)> {
     let value = |id: u64, value: u64| {
@@ -25,25 +28,26 @@ pub(super) fn settings(step: usize) -> Option<(u16, Record)> {
         3 => value(0x12, 7680),
         4 => value(0x19, 2),
         5 => value(0x11, 32),
+        6 => value(0x1E, LINK_KEYS.into()),
         // Trust centre: joins and unsecured rejoins; keys are told on request, application keys not.
-        6 => policy(0x00, 0x0003),
-        7 => policy(0x05, 0x51),
-        8 => policy(0x06, 0x60),
-        9 => endpoint(
+        7 => policy(0x00, 0x0003),
+        8 => policy(0x05, 0x51),
+        9 => policy(0x06, 0x60),
+        10 => endpoint(
             1,
             0x0104,
             0x0005,
             &[0x0000, 0x000A, 0x0019],
             &[0x0003, 0x0006, 0x0008, 0x0201, 0x0402, 0x0702, 0x0B04],
         ),
-        10 => endpoint(
+        11 => endpoint(
             2,
             0x0109,
             0x0500,
             &[0x0000, 0x000A, 0x0700, 0x0701, 0x0702, 0x0703, 0x0800],
             &[0x0800],
         ),
-        11 => {
+        12 => {
             // A concentrator of high memory: devices remember the way back (AN1233).
             let fields = Record::new()
                 .with("on", Value::Unsigned(1))

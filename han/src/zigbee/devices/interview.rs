@@ -155,6 +155,7 @@ impl Ask {
                 cluster,
                 own_endpoint: 0,
                 endpoint: 0,
+                secured: false,
             };
             Some((aps, zdo::encode(cluster, tsn, &fields).ok()?))
         };
@@ -165,6 +166,7 @@ impl Ask {
                     cluster,
                     own_endpoint: 1,
                     endpoint,
+                    secured: false,
                 },
                 payload,
             ))

@@ -12,7 +12,7 @@ pub mod energy;
 mod interview;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 
@@ -20,6 +20,7 @@ pub use device::{Device, Names};
 pub use interview::Endpoint;
 
 use super::coordinator::{Aps, Coordinator, Event as NetworkEvent, Incoming, Join, Tag};
+use super::services::{self, Services};
 use super::zcl::write::{Attribute, attributes, cluster, read_attributes_response};
 use super::zcl::{Direction, FrameType, Message};
 use super::zdo;
@@ -75,8 +76,15 @@ pub enum Event {
         /// Its address for life.
         ieee: u64,
     },
-    /// A message that nothing here understands; Smart Energy's services take theirs from it.
-    Message(Incoming),
+    /// What a device of the Smart Energy profile has said.
+    Service(services::Event),
+    /// A message that nothing here understands.
+    Message {
+        /// Who sent it: the address for life.
+        ieee: u64,
+        /// The message.
+        incoming: Incoming,
+    },
 }
 
 /// A coordinator with its devices.
@@ -84,6 +92,11 @@ pub enum Event {
 pub struct Home {
     /// The coordinator: to permit joins, to scan, to take a snapshot.
     pub coordinator: Coordinator,
+    /// What devices of the Smart Energy profile get; nothing before [`Home::set_clock`].
+    pub services: Services,
+    /// An instant, and the seconds since 2000 UTC at it.
+    clock: Option<(Instant, u32)>,
+    passed: Option<u32>,
     devices: BTreeMap<u64, Device>,
     /// What was sent for which device.
     sent: BTreeMap<Tag, u64>,
@@ -98,6 +111,9 @@ impl Home {
         let device = |&(ieee, nwk): &(u64, u16)| (ieee, Device::new(ieee, nwk));
         Self {
             coordinator,
+            services: Services::default(),
+            clock: None,
+            passed: None,
             devices: known.iter().take(DEVICES).map(device).collect(),
             sent: BTreeMap::new(),
             tsn: 0,
@@ -114,6 +130,19 @@ impl Home {
     #[must_use]
     pub fn device(&self, ieee: u64) -> Option<&Device> {
         self.devices.get(&ieee)
+    }
+
+    /// Says what the time is, seconds since 2000 UTC.
+    pub fn set_clock(&mut self, utc: u32, now: Instant) {
+        self.clock = Some((now, utc));
+    }
+
+    /// The time, seconds since 2000 UTC, once it was said.
+    #[must_use]
+    pub fn utc(&self, now: Instant) -> Option<u32> {
+        let (at, utc) = self.clock?;
+        let passed = now.saturating_duration_since(at).as_secs();
+        Some(utc.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX)))
     }
 
     /// Begins anew, after the port was opened.
@@ -141,6 +170,7 @@ impl Home {
             cluster: interview::ON_OFF,
             own_endpoint: 1,
             endpoint,
+            secured: false,
         };
         let is_sent = self.transmit(ieee, nwk, aps, payload, now);
         if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
@@ -172,6 +202,7 @@ impl Home {
             cluster: interview::THERMOSTAT,
             own_endpoint: 1,
             endpoint,
+            secured: false,
         };
         let is_sent = self.transmit(ieee, nwk, aps, payload, now);
         if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
@@ -195,6 +226,7 @@ impl Home {
         for ieee in all {
             self.go_on(ieee, now);
         }
+        self.serve(now);
     }
 
     /// The next octets to send.
@@ -217,10 +249,50 @@ impl Home {
             .filter(|_| is_up)
             .filter_map(Device::due)
             .min();
-        [self.coordinator.poll_timeout(), devices]
+        let services = (is_up && self.services.is_used())
+            .then(|| self.next_second())
+            .flatten();
+        [self.coordinator.poll_timeout(), devices, services]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// When the second after the one that the services have seen begins.
+    fn next_second(&self) -> Option<Instant> {
+        let (at, utc) = self.clock?;
+        let seconds = self.passed?.saturating_add(1).saturating_sub(utc);
+        Some(at + Duration::from_secs(seconds.into()))
+    }
+
+    /// Lets the services say what is due.
+    fn serve(&mut self, now: Instant) {
+        let Some(utc) = self.utc(now) else { return };
+        if self.coordinator.is_up() && self.passed != Some(utc) {
+            self.services.pass(utc);
+        }
+        self.passed = Some(utc);
+        self.send_services(now);
+    }
+
+    fn send_services(&mut self, now: Instant) {
+        while let Some(message) = self.services.poll_outgoing() {
+            if let Some(device) = self.devices.get(&message.ieee) {
+                self.coordinator
+                    .send(device.nwk, message.aps, message.payload, now);
+            }
+        }
+        while let Some(event) = self.services.poll_event() {
+            if let services::Event::KeyEstablished {
+                ieee,
+                place,
+                link_key,
+            } = &event
+            {
+                self.coordinator.link_key(*place, *ieee, link_key, now);
+            }
+            self.events.push_back(Event::Service(event));
+        }
     }
 
     fn place(&self, ieee: u64, cluster: u16) -> Option<(u16, u8)> {
@@ -257,6 +329,12 @@ impl Home {
             self.events.push_back(Event::Measured { ieee, measured });
         }
         if let Some(unicasts) = device.take_interviewed() {
+            let user = device
+                .endpoints()
+                .find(|one| one.profile == services::PROFILE);
+            if let Some(user) = user {
+                self.services.meet(ieee, user.id, &user.outputs);
+            }
             self.events.push_back(Event::Interviewed { ieee, unicasts });
         }
         if let Some((aps, payload)) = message {
@@ -284,6 +362,10 @@ impl Home {
                     }
                 }
                 NetworkEvent::Up { network, formed } => {
+                    if formed {
+                        self.services.forget_keys();
+                    }
+                    self.services.network_up();
                     for device in self.devices.values_mut() {
                         device.network_up(now);
                     }
@@ -298,6 +380,7 @@ impl Home {
     fn take_join(&mut self, ieee: u64, nwk: u16, join: Join, now: Instant) {
         if join == Join::Left {
             if self.devices.remove(&ieee).is_some() {
+                self.services.part(ieee);
                 self.events.push_back(Event::Left { ieee });
             }
             return;
@@ -340,9 +423,13 @@ impl Home {
         for measured in device.take_measured(now) {
             self.events.push_back(Event::Measured { ieee, measured });
         }
-        if !taken && !self.answer(ieee, &incoming, now) {
-            self.events.push_back(Event::Message(incoming));
+        let utc = self.utc(now);
+        let is_served =
+            |home: &mut Self| utc.is_some_and(|utc| home.services.take(ieee, &incoming, utc));
+        if !taken && !is_served(self) && !self.answer(ieee, &incoming, now) {
+            self.events.push_back(Event::Message { ieee, incoming });
         }
+        self.send_services(now);
         self.go_on(ieee, now);
     }
 
@@ -368,8 +455,7 @@ impl Home {
         let frame = message.frame;
         let asks = frame.frame_type == FrameType::Global && frame.command == 0x00;
         let is_zcl = incoming.aps.profile != 0;
-        // Time and Smart Energy are served by those who know them.
-        if !asks || !is_zcl || matches!(incoming.aps.cluster, 0x000A | 0x0700..=0x0800) {
+        if !asks || !is_zcl {
             return false;
         }
         let unsupported: Vec<(u16, Option<Attribute>)> =

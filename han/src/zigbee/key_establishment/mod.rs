@@ -1,10 +1,13 @@
 //! Certificate-based key establishment (Smart Energy 07-5356 19, annex C): implicit certificates
-//! (ECQV), key agreement (ECMQV with cofactor), key derivation and confirmation, in both suites.
+//! (ECQV), key agreement (ECMQV with cofactor), key derivation and confirmation, in both suites, and
+//! the [`Exchange`] of messages in which two devices come to a key.
 //!
-//! Sessions and the exchange of messages are left out, and so is any certificate: those of
-//! production come from the alliance's authority alone. The arithmetic is not in constant time.
+//! Certificates of production come from the alliance's authority alone; [`TestAuthority`] issues
+//! such that only tests take. The arithmetic is not in constant time.
 
 mod curve;
+mod exchange;
+mod identity;
 
 use std::fmt;
 
@@ -13,6 +16,8 @@ use zeroize::Zeroizing;
 
 use super::mmo::matyas_meyer_oseas;
 use curve::{Curve, Number, Point, SECT163K1, SECT283K1};
+pub use exchange::{Exchange, Refusal, STEP_S, Step};
+pub use identity::{Identity, Random, TestAuthority};
 
 /// A cryptographic suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,12 @@ pub enum KeyError {
     /// The keys agree on the point at infinity.
     #[error("the keys agree on nothing")]
     Infinity,
+    /// A private key does not belong to the certificate beside it.
+    #[error("the private key does not belong to the certificate, or the authority is another")]
+    NotItsOwner,
+    /// There are no random numbers to be had.
+    #[error("there are no random numbers to be had")]
+    Random,
 }
 
 /// One side's pair for one exchange or for life.

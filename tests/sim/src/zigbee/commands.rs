@@ -19,6 +19,9 @@ const LIMIT: (u64, u64) = (0x72, 0x0C03);
 /// A status of the security manager: an entry that is not there.
 const NO_ENTRY: u64 = 0x2D;
 
+/// An option of a message: it is encrypted with the link key.
+pub(super) const APS_ENCRYPTION: u16 = 0x0020;
+
 const STACK_STATUS: u16 = 0x0019;
 const JOINED: u16 = 0x0024;
 const WILDCARD: u64 = u64::MAX;
@@ -436,7 +439,8 @@ impl Ncp {
                 .as_ref()
                 .map(|network| (network.key, network.frame_counter));
             let accepted = secured.is_some_and(|(key, counter)| self.mesh.accepts(key, counter));
-            accepted && self.mesh.deliver(nwk, aps, message, self.now_ms)
+            let has_key = !aps.secured || self.has_key_of(nwk);
+            accepted && has_key && self.mesh.deliver(nwk, aps, message, self.now_ms)
         };
         let latency = self.mesh.by_nwk(nwk).map_or(5, |device| device.latency_ms);
         let status = if delivered {
@@ -679,6 +683,7 @@ fn aps_of(frame: &Record) -> Aps {
         cluster: number("cluster"),
         src_endpoint: octet("src_endpoint"),
         dst_endpoint: octet("dst_endpoint"),
+        secured: number("options") & APS_ENCRYPTION != 0,
     }
 }
 

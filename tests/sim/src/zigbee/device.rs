@@ -21,6 +21,8 @@ pub struct Aps {
     pub src_endpoint: u8,
     /// The receiver's endpoint.
     pub dst_endpoint: u8,
+    /// Whether it is encrypted with the key of device and coordinator.
+    pub secured: bool,
 }
 
 impl Aps {
@@ -290,6 +292,8 @@ impl Device {
     /// It has joined: it says so, and asks what it needs.
     pub fn announce(&mut self) -> Vec<Sent> {
         self.reports.clear();
+        // What it had been told was another network's.
+        self.energy_services = self.energy_services.as_ref().map(EnergyServices::as_new);
         let fields = Record::new()
             .with("nwk", Value::id16(self.nwk))
             .with("ieee", Value::ieee(self.ieee))
@@ -303,13 +307,14 @@ impl Device {
                 cluster: 0x0013,
                 src_endpoint: 0,
                 dst_endpoint: 0,
+                secured: false,
             },
             payload,
         }]
     }
 
     /// What it says of its own accord until `ms`.
-    pub fn pass(&mut self, ms: u64, utc: u32) -> Vec<Sent> {
+    pub fn pass(&mut self, ms: u64, utc: u32, coordinator: u64) -> Vec<Sent> {
         let mut sent = Vec::new();
         self.measure(ms);
         if !self.joined || self.misbehaviour.silent {
@@ -318,7 +323,7 @@ impl Device {
         sent.extend(self.due_reports(ms));
         sent.extend(self.flood(ms));
         if let Some(mut services) = self.energy_services.take() {
-            sent.extend(services.pass(utc, &mut || self.next_tsn()));
+            sent.extend(services.pass(utc, coordinator, &mut || self.next_tsn()));
             self.act(&services);
             self.energy_services = Some(services);
         }
@@ -415,6 +420,7 @@ impl Device {
                 cluster,
                 src_endpoint: endpoint,
                 dst_endpoint: 1,
+                secured: false,
             },
             payload,
         }
@@ -548,6 +554,14 @@ impl Device {
                 payload,
             }]
         };
+        if let Some(mut services) = self.energy_services.take() {
+            let sent = services.take(aps, &message, utc, &mut || self.next_tsn());
+            self.act(&services);
+            self.energy_services = Some(services);
+            if !sent.is_empty() {
+                return sent;
+            }
+        }
         if frame.frame_type == FrameType::Global {
             return match frame.command {
                 0x00 => match self.read(aps, &message) {
@@ -576,11 +590,6 @@ impl Device {
             };
         }
         let mut sent = Vec::new();
-        if let Some(mut services) = self.energy_services.take() {
-            sent.extend(services.take(aps, &message, utc, &mut || self.next_tsn()));
-            self.act(&services);
-            self.energy_services = Some(services);
-        }
         if let Some(mut upgrade) = self.upgrade.take() {
             sent.extend(upgrade.take(aps, &message, ms, &mut || self.next_tsn()));
             self.upgrade = Some(upgrade);
@@ -610,7 +619,7 @@ impl Device {
             (0x0006, 0, Some(load)) => load.on = false,
             (0x0006, 1, Some(load)) => load.on = true,
             (0x0006, 2, Some(load)) => load.on = !load.on,
-            (0x0700..=0x0703 | 0x0003 | 0x0004, ..) => {}
+            (0x0700..=0x0703 | 0x0800 | 0x0003 | 0x0004, ..) => {}
             // UNSUP_CLUSTER_COMMAND (2.6.3).
             _ => return 0x81,
         }

@@ -1,14 +1,24 @@
-//! What devices of the Smart Energy profile do with prices, events and messages.
+//! What devices of the Smart Energy profile do: they come to a key with the coordinator, ask for
+//! prices, events, messages and the time, and act on them.
 
-use han::zigbee::zcl::write::cluster;
-use han::zigbee::zcl::{Direction, Message, write_command};
+use std::collections::BTreeMap;
+
+use han::zigbee::key_establishment::{Exchange, Identity};
+use han::zigbee::zcl::write::{cluster, read_attributes};
+use han::zigbee::zcl::{Direction, FrameType, Message, write_command};
 use han::{Record, Value};
 
+use super::authority::random;
 use super::device::{Aps, Sent};
 
+const TIME: u16 = 0x000A;
 const PRICE: u16 = 0x0700;
 const LOAD_CONTROL: u16 = 0x0701;
+const METERING: u16 = 0x0702;
 const MESSAGING: u16 = 0x0703;
+const KEYS: u16 = 0x0800;
+/// A device tries again to come to a key after so many seconds.
+const AGAIN_S: u32 = 60;
 
 /// A status of an event that a device has told (Smart Energy 07-5356, D.2.3.3.1).
 pub const RECEIVED: u8 = 1;
@@ -18,8 +28,12 @@ pub const STARTED: u8 = 2;
 pub const COMPLETED: u8 = 3;
 /// The user does not take part.
 pub const OPTED_OUT: u8 = 4;
+/// The user takes part again.
+pub const OPTED_IN: u8 = 5;
 /// It was called off.
 pub const CANCELLED: u8 = 6;
+/// A later one has taken its place.
+pub const SUPERSEDED: u8 = 7;
 
 /// An event that a device was told.
 #[derive(Clone, Debug)]
@@ -32,24 +46,40 @@ pub struct ToldEvent {
     pub end: u32,
     /// The last status that was reported.
     pub status: u8,
+    /// All of it, as it came.
+    pub fields: Record,
 }
 
-/// The client's side of Price, Demand Response and Messaging.
-#[derive(Clone, Debug)]
+/// The client's side of the Smart Energy profile.
+#[derive(Clone, Debug, Default)]
 pub struct EnergyServices {
     wants_prices: bool,
     classes: Option<u16>,
+    /// Its certificate; without one it asks in the clear.
+    pub identity: Option<Identity>,
     /// Its user does not want to take part.
     pub opts_out: bool,
     /// Its user confirms messages.
     pub confirms: bool,
-    /// Prices that came, as they came.
-    pub prices: Vec<Record>,
+    /// It acknowledges prices.
+    pub acknowledges: bool,
+    /// Prices that came, as they came, and when.
+    pub prices: Vec<(u32, Record)>,
     /// Messages that came.
     pub messages: Vec<Record>,
+    /// Numbers of messages that were taken back.
+    pub taken_back: Vec<u32>,
     /// Events that came.
     pub events: Vec<ToldEvent>,
-    /// It has asked for the price and the events.
+    /// Attributes that were read, by cluster and number.
+    pub attributes: BTreeMap<(u16, u16), Value>,
+    /// Statuses of answers that were no success, by cluster.
+    pub refusals: Vec<(u16, u8)>,
+    /// The key that it and the coordinator have come to.
+    pub link_key: Option<[u8; 16]>,
+    exchange: Option<Exchange>,
+    tried: Option<u32>,
+    /// It has asked for what it wants.
     asked: bool,
 }
 
@@ -59,13 +89,9 @@ impl EnergyServices {
     pub fn display() -> Self {
         Self {
             wants_prices: true,
-            classes: None,
-            opts_out: false,
             confirms: true,
-            prices: Vec::new(),
-            messages: Vec::new(),
-            events: Vec::new(),
-            asked: false,
+            acknowledges: true,
+            ..Self::default()
         }
     }
 
@@ -73,9 +99,29 @@ impl EnergyServices {
     #[must_use]
     pub fn load_control(classes: u16) -> Self {
         Self {
-            wants_prices: false,
             classes: Some(classes),
-            ..Self::display()
+            ..Self::default()
+        }
+    }
+
+    /// The same with a certificate.
+    #[must_use]
+    pub fn with(mut self, identity: Option<Identity>) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// The same before it was told anything.
+    #[must_use]
+    pub fn as_new(&self) -> Self {
+        Self {
+            wants_prices: self.wants_prices,
+            classes: self.classes,
+            identity: self.identity.clone(),
+            opts_out: self.opts_out,
+            confirms: self.confirms,
+            acknowledges: self.acknowledges,
+            ..Self::default()
         }
     }
 
@@ -86,34 +132,66 @@ impl EnergyServices {
         Some(self.events.iter().any(|event| event.status == STARTED))
     }
 
-    /// What it says of its own accord at `utc`.
-    pub fn pass(&mut self, utc: u32, tsn: &mut dyn FnMut() -> u8) -> Vec<Sent> {
+    /// What it says of its own accord at `utc`; `other` is the coordinator's address for life.
+    pub fn pass(&mut self, utc: u32, other: u64, tsn: &mut dyn FnMut() -> u8) -> Vec<Sent> {
+        if let (Some(identity), None) = (&self.identity, self.link_key) {
+            if self.tried.is_some_and(|tried| utc < tried + AGAIN_S) {
+                return Vec::new();
+            }
+            self.tried = Some(utc);
+            let Ok((exchange, (number, fields))) = Exchange::begin(identity.clone(), other, random)
+            else {
+                return Vec::new();
+            };
+            self.exchange = Some(exchange);
+            return self.command(KEYS, number, &fields, tsn());
+        }
         let mut sent = Vec::new();
         if !self.asked {
             self.asked = true;
-            if self.wants_prices {
-                sent.push(command(PRICE, 0x00, &[0x01], tsn()));
-                sent.push(command(MESSAGING, 0x00, &[], tsn()));
-            } else {
-                sent.push(command(LOAD_CONTROL, 0x01, &[0, 0, 0, 0, 0], tsn()));
-            }
+            sent.extend(self.ask(tsn));
         }
+        let mut told = Vec::new();
         for event in &mut self.events {
             let next = match event.status {
-                RECEIVED if utc >= event.end => COMPLETED,
-                RECEIVED if utc >= event.start => STARTED,
-                STARTED if utc >= event.end => COMPLETED,
+                RECEIVED | OPTED_IN | STARTED if utc >= event.end => COMPLETED,
+                RECEIVED | OPTED_IN | STARTED if self.opts_out => OPTED_OUT,
+                OPTED_OUT if !self.opts_out && utc < event.end => OPTED_IN,
+                RECEIVED | OPTED_IN if utc >= event.start => STARTED,
                 _ => continue,
             };
             event.status = next;
-            sent.push(status(event.id, next, utc, tsn()));
+            told.push((event.id, next));
+        }
+        for (id, status) in told {
+            sent.extend(self.status(id, status, utc, tsn()));
         }
         self.events
             .retain(|event| utc < event.end.saturating_add(86_400));
         sent
     }
 
-    /// Takes a command of one of its clusters.
+    fn ask(&self, tsn: &mut dyn FnMut() -> u8) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        if self.wants_prices {
+            let now = Record::new().with("command_options", Value::Unsigned(1));
+            sent.extend(self.command(PRICE, 0x00, &now, tsn()));
+            let all = from_now();
+            sent.extend(self.command(PRICE, 0x01, &all, tsn()));
+            sent.extend(self.command(MESSAGING, 0x00, &Record::new(), tsn()));
+            sent.push(self.read(METERING, &[0x0000, 0x0301, 0x0302, 0x0400], tsn()));
+        } else {
+            sent.extend(self.command(LOAD_CONTROL, 0x01, &from_now(), tsn()));
+        }
+        sent.push(self.read(
+            TIME,
+            &[0x0000, 0x0002, 0x0003, 0x0004, 0x0005, 0x0007],
+            tsn(),
+        ));
+        sent
+    }
+
+    /// Takes a message of one of its clusters.
     pub fn take(
         &mut self,
         aps: Aps,
@@ -121,16 +199,28 @@ impl EnergyServices {
         utc: u32,
         tsn: &mut dyn FnMut() -> u8,
     ) -> Vec<Sent> {
-        if message.frame.direction != Direction::ServerToClient {
+        let frame = message.frame;
+        if frame.direction != Direction::ServerToClient {
+            return Vec::new();
+        }
+        if frame.frame_type == FrameType::Global {
+            self.take_answer(aps, message);
             return Vec::new();
         }
         let fields = &message.fields;
         let number = |name: &str| u32::try_from(fields.number(name).unwrap_or(0)).unwrap_or(0);
-        match (aps.cluster, message.frame.command) {
+        if aps.cluster == KEYS {
+            return self.take_key_message(frame.command, fields, tsn);
+        }
+        // Who has a key takes nothing without it.
+        if self.link_key.is_some() && !aps.secured {
+            return Vec::new();
+        }
+        match (aps.cluster, frame.command) {
             (PRICE, 0x00) if self.wants_prices => {
-                self.prices.push(fields.clone());
+                self.prices.push((utc, fields.clone()));
                 // Bit 0 of the price control asks for an acknowledgement (D.4.2.4.1).
-                if number("price_control") & 1 == 0 {
+                if number("price_control") & 1 == 0 || !self.acknowledges {
                     return Vec::new();
                 }
                 let told = Record::new()
@@ -141,16 +231,27 @@ impl EnergyServices {
                     )
                     .with("price_ack_time", Value::Unsigned(utc.into()))
                     .with("control", Value::Unsigned(1));
-                answer(PRICE, 0x02, &told, tsn())
+                self.command(PRICE, 0x02, &told, tsn())
             }
             (LOAD_CONTROL, 0x00) => self.take_event(fields, utc, tsn),
             (LOAD_CONTROL, 0x01) => {
                 let id = number("issuer_event_id");
                 let Some(event) = self.events.iter_mut().find(|event| event.id == id) else {
-                    return vec![status(id, 0xFD, utc, tsn())];
+                    return self.status(id, 0xFD, utc, tsn());
                 };
                 event.status = CANCELLED;
-                vec![status(id, CANCELLED, utc, tsn())]
+                self.status(id, CANCELLED, utc, tsn())
+            }
+            (LOAD_CONTROL, 0x02) => {
+                let open = |event: &&mut ToldEvent| matches!(event.status, RECEIVED | STARTED);
+                let mut ended = Vec::new();
+                for event in self.events.iter_mut().filter(open) {
+                    event.status = CANCELLED;
+                    ended.push(event.id);
+                }
+                let told = ended.into_iter();
+                told.flat_map(|id| self.status(id, CANCELLED, utc, tsn()))
+                    .collect()
             }
             (MESSAGING, 0x00) => {
                 self.messages.push(fields.clone());
@@ -161,9 +262,68 @@ impl EnergyServices {
                 let told = Record::new()
                     .with("message_id", Value::Unsigned(number("message_id").into()))
                     .with("confirmation_time", Value::Unsigned(utc.into()));
-                answer(MESSAGING, 0x01, &told, tsn())
+                self.command(MESSAGING, 0x01, &told, tsn())
+            }
+            (MESSAGING, 0x01) => {
+                self.taken_back.push(number("message_id"));
+                Vec::new()
             }
             _ => Vec::new(),
+        }
+    }
+
+    fn take_answer(&mut self, aps: Aps, message: &Message<'_>) {
+        match message.frame.command {
+            0x01 => {
+                for record in super::device::groups(message, "records") {
+                    let id = u16::try_from(record.number("attribute").unwrap_or(0)).unwrap_or(0);
+                    if let Some(value) = record.field("value") {
+                        self.attributes.insert((aps.cluster, id), value.clone());
+                    }
+                }
+            }
+            0x0B => {
+                let status = message.fields.number("status").unwrap_or(0);
+                let status = u8::try_from(status).unwrap_or(0xFF);
+                if status != 0 {
+                    self.refusals.push((aps.cluster, status));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_key_message(
+        &mut self,
+        command: u8,
+        fields: &Record,
+        tsn: &mut dyn FnMut() -> u8,
+    ) -> Vec<Sent> {
+        let Some(exchange) = self.exchange.as_mut() else {
+            return Vec::new();
+        };
+        match exchange.take(command, fields) {
+            Ok(step) => {
+                if let Some(key) = step.link_key {
+                    self.link_key = Some(*key);
+                    self.exchange = None;
+                }
+                match step.send {
+                    Some((number, fields)) => self.command(KEYS, number, &fields, tsn()),
+                    None => Vec::new(),
+                }
+            }
+            Err(refusal) => {
+                self.exchange = None;
+                let Some(status) = refusal.status() else {
+                    return Vec::new();
+                };
+                let fields = Record::new()
+                    .with("status", Value::Unsigned(status.into()))
+                    .with("wait_time", Value::Unsigned(10))
+                    .with("suite", Value::Unsigned(1));
+                self.command(KEYS, 0x03, &fields, tsn())
+            }
         }
     }
 
@@ -177,7 +337,7 @@ impl EnergyServices {
         }
         let id = number("issuer_event_id");
         if self.events.iter().any(|event| event.id == id) {
-            return Vec::new();
+            return self.status(id, RECEIVED, utc, tsn());
         }
         let start = match number("start_time") {
             0 => utc,
@@ -189,64 +349,79 @@ impl EnergyServices {
         } else {
             0
         };
-        let length = number("duration_min") * 60;
-        if utc >= start.saturating_add(length) {
-            return vec![status(id, 0xFB, utc, tsn())];
+        let end = start.saturating_add(number("duration_min") * 60);
+        if utc >= end {
+            return self.status(id, 0xFB, utc, tsn());
         }
-        let told = if self.opts_out { OPTED_OUT } else { RECEIVED };
+        let overlaps = |event: &&mut ToldEvent| {
+            matches!(event.status, RECEIVED | STARTED) && event.start < end && start < event.end
+        };
+        let mut told = vec![(id, RECEIVED)];
+        for event in self.events.iter_mut().filter(overlaps) {
+            event.status = SUPERSEDED;
+            told.push((event.id, SUPERSEDED));
+        }
         self.events.push(ToldEvent {
             id,
             start: start.saturating_add(delay),
-            end: start.saturating_add(length),
-            status: told,
+            end,
+            status: RECEIVED,
+            fields: fields.clone(),
         });
-        let mut sent = vec![status(id, RECEIVED, utc, tsn())];
-        if self.opts_out {
-            sent.push(status(id, OPTED_OUT, utc, tsn()));
+        let told = told.into_iter();
+        told.flat_map(|(id, status)| self.status(id, status, utc, tsn()))
+            .collect()
+    }
+
+    /// A status of an event, without a signature.
+    fn status(&self, event: u32, status: u8, utc: u32, tsn: u8) -> Vec<Sent> {
+        let fields = Record::new()
+            .with("issuer_event_id", Value::Unsigned(event.into()))
+            .with("event_status", Value::Unsigned(status.into()))
+            .with("event_status_time", Value::Unsigned(utc.into()))
+            .with("criticality_level_applied", Value::Unsigned(1))
+            .with("cooling_setpoint_applied", Value::Signed(-0x8000))
+            .with("heating_setpoint_applied", Value::Signed(-0x8000))
+            .with("average_load_adjustment_applied", Value::Signed(-0x80))
+            .with("duty_cycle_applied", Value::Unsigned(0xFF))
+            .with("event_control", Value::Unsigned(0))
+            .with("signature_type", Value::Unsigned(0))
+            .with("signature", Value::Octets(vec![0xFF; 42]));
+        self.command(LOAD_CONTROL, 0x00, &fields, tsn)
+    }
+
+    fn command(&self, id: u16, number: u8, fields: &Record, tsn: u8) -> Vec<Sent> {
+        let direction = Direction::ClientToServer;
+        let payload = write_command(id, direction, number, fields);
+        let sent = payload.map(|payload| Sent {
+            after_ms: 20,
+            aps: self.place(id),
+            payload: cluster(tsn, direction, number, true, &payload),
+        });
+        sent.into_iter().collect()
+    }
+
+    fn read(&self, id: u16, attributes: &[u16], tsn: u8) -> Sent {
+        Sent {
+            after_ms: 20,
+            aps: self.place(id),
+            payload: read_attributes(tsn, attributes),
         }
-        sent
+    }
+
+    fn place(&self, cluster: u16) -> Aps {
+        Aps {
+            profile: 0x0109,
+            cluster,
+            src_endpoint: 1,
+            dst_endpoint: 2,
+            secured: self.link_key.is_some() && cluster != KEYS,
+        }
     }
 }
 
-fn place(cluster: u16) -> Aps {
-    Aps {
-        profile: 0x0109,
-        cluster,
-        src_endpoint: 1,
-        dst_endpoint: 2,
-    }
-}
-
-fn command(id: u16, command: u8, payload: &[u8], tsn: u8) -> Sent {
-    Sent {
-        after_ms: 20,
-        aps: place(id),
-        payload: cluster(tsn, Direction::ClientToServer, command, true, payload),
-    }
-}
-
-fn answer(id: u16, number: u8, fields: &Record, tsn: u8) -> Vec<Sent> {
-    let payload = write_command(id, Direction::ClientToServer, number, fields);
-    payload.map_or_else(
-        |_| Vec::new(),
-        |payload| vec![command(id, number, &payload, tsn)],
-    )
-}
-
-/// A status of an event, without a signature.
-fn status(event: u32, status: u8, utc: u32, tsn: u8) -> Sent {
-    let fields = Record::new()
-        .with("issuer_event_id", Value::Unsigned(event.into()))
-        .with("event_status", Value::Unsigned(status.into()))
-        .with("event_status_time", Value::Unsigned(utc.into()))
-        .with("criticality_level_applied", Value::Unsigned(1))
-        .with("cooling_setpoint_applied", Value::Signed(-0x8000))
-        .with("heating_setpoint_applied", Value::Signed(-0x8000))
-        .with("average_load_adjustment_applied", Value::Signed(-0x80))
-        .with("duty_cycle_applied", Value::Unsigned(0xFF))
-        .with("event_control", Value::Unsigned(0))
-        .with("signature_type", Value::Unsigned(0))
-        .with("signature", Value::Octets(vec![0xFF; 42]));
-    let payload = write_command(LOAD_CONTROL, Direction::ClientToServer, 0x00, &fields);
-    command(LOAD_CONTROL, 0x00, &payload.unwrap_or_default(), tsn)
+fn from_now() -> Record {
+    Record::new()
+        .with("start_time", Value::Unsigned(0))
+        .with("number_of_events", Value::Unsigned(0))
 }

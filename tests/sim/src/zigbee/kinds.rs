@@ -1,7 +1,9 @@
 //! The kinds of devices that the mesh has.
 
 use han::Value;
+use han::zigbee::key_establishment::Suite;
 
+use super::authority::identity;
 use super::device::{Curve, Device, Endpoint, Load};
 use super::energy_services::EnergyServices;
 use super::upgrade::Upgrade;
@@ -107,7 +109,7 @@ pub fn display(ieee: u64, nwk: u16) -> Device {
     let mut device = basic(Device::new(ieee, nwk), "WS-Display", false);
     let outputs = [0x000A, 0x0700, 0x0702, 0x0703];
     device.endpoints = vec![endpoint(0x0109, 0x0502, &[0x0000, 0x0003], &outputs)];
-    device.energy_services = Some(EnergyServices::display());
+    device.energy_services = Some(EnergyServices::display().with(identity(Suite::One, ieee)));
     device
 }
 
@@ -118,14 +120,15 @@ pub fn load_control(ieee: u64, nwk: u16, curve: Curve) -> Device {
         .with(1, 0x0701, 0x0000, 0x20, Value::Unsigned(0))
         .with(1, 0x0701, 0x0001, 0x20, Value::Unsigned(5))
         .with(1, 0x0701, 0x0002, 0x20, Value::Unsigned(0))
-        .with(1, 0x0701, 0x0003, 0x21, Value::Unsigned(0x0008));
+        .with(1, 0x0701, 0x0003, 0x21, Value::Unsigned(0x0004));
     device.endpoints = vec![endpoint(
         0x0109,
         0x0504,
         &[0x0000, 0x0003],
         &[0x000A, 0x0701],
     )];
-    device.energy_services = Some(EnergyServices::load_control(0x0008));
+    device.energy_services =
+        Some(EnergyServices::load_control(0x0004).with(identity(Suite::One, ieee)));
     device.load = Some(Load::new(curve));
     device
 }

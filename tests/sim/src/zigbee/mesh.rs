@@ -31,6 +31,21 @@ pub struct Mesh {
     secured: Option<([u8; 16], u32)>,
     /// Seconds since 2000 UTC at the start.
     pub utc_start: u32,
+    /// Messages of the Smart Energy profile that devices got, when a list is there to take them.
+    pub heard: Option<Vec<Heard>>,
+}
+
+/// A message that a device got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When, ms since the start.
+    pub at_ms: u64,
+    /// The device's address in the network.
+    pub nwk: u16,
+    /// Where it went.
+    pub aps: Aps,
+    /// What it says.
+    pub payload: Vec<u8>,
 }
 
 /// How often devices are asked whether they have something to say.
@@ -45,6 +60,7 @@ impl Mesh {
             arrivals: Vec::new(),
             secured: None,
             utc_start,
+            heard: None,
         }
     }
 
@@ -104,10 +120,10 @@ impl Mesh {
     }
 
     /// Lets time pass until `ms`.
-    pub(super) fn pass(&mut self, ms: u64) {
+    pub(super) fn pass(&mut self, ms: u64, coordinator: u64) {
         let utc = self.utc(ms);
         for device in &mut self.devices {
-            let sent = device.pass(ms, utc);
+            let sent = device.pass(ms, utc, coordinator);
             self.arrivals.extend(sent.into_iter().map(|one| Arrival {
                 at_ms: ms + one.after_ms,
                 nwk: device.nwk,
@@ -140,6 +156,14 @@ impl Mesh {
             .iter_mut()
             .find(|device| device.joined && device.nwk == nwk);
         let Some(device) = found else { return false };
+        if let Some(heard) = self.heard.as_mut().filter(|_| aps.profile == 0x0109) {
+            heard.push(Heard {
+                at_ms: ms,
+                nwk,
+                aps,
+                payload: payload.to_vec(),
+            });
+        }
         let sent = device.take(aps, payload, ms, utc);
         self.arrivals.extend(sent.into_iter().map(|one| Arrival {
             at_ms: ms + one.after_ms,

@@ -9,6 +9,7 @@
 //! It is no radio: nothing is encrypted, nothing is lost in the air unless a fault says so, and
 //! routes are taken as given.
 
+pub mod authority;
 mod commands;
 pub mod device;
 pub mod energy_services;

@@ -8,6 +8,7 @@ use han::zigbee::ezsp::{self, Frame, FrameKind, HeaderForm};
 use han::zigbee::zdo;
 use han::{Record, Value};
 
+use super::commands::APS_ENCRYPTION;
 use super::device::Aps;
 use super::mesh::{Arrival, Mesh, STEP_MS};
 
@@ -237,7 +238,7 @@ impl Ncp {
         self.now_ms = u64::try_from(passed).unwrap_or(u64::MAX);
         while self.stepped_ms + STEP_MS <= self.now_ms {
             self.stepped_ms += STEP_MS;
-            self.mesh.pass(self.stepped_ms);
+            self.mesh.pass(self.stepped_ms, self.eui64);
             if self.stepped_ms.is_multiple_of(10 * STEP_MS) {
                 self.admit();
             }
@@ -307,7 +308,8 @@ impl Ncp {
 
     fn flush(&mut self, now: Instant) {
         for arrival in self.mesh.arrived(self.now_ms) {
-            if self.is_up {
+            let is_read = !arrival.aps.secured || self.has_key_of(arrival.nwk);
+            if self.is_up && is_read {
                 let fields = self.incoming(&arrival);
                 self.tell(0, ezsp::INCOMING_MESSAGE, fields);
             }
@@ -334,6 +336,16 @@ impl Ncp {
         let ieee = fields.number("eui64").unwrap_or(0);
         let parent = u16::try_from(fields.number("parent").unwrap_or(0)).unwrap_or(0);
         self.mesh.join(ieee, parent, self.now_ms);
+    }
+
+    /// Whether the table of link keys has the one that a device has.
+    pub(super) fn has_key_of(&self, nwk: u16) -> bool {
+        let device = self.mesh.by_nwk(nwk);
+        let key = device.and_then(|device| {
+            let link_key = device.energy_services.as_ref()?.link_key?;
+            Some((device.ieee, link_key))
+        });
+        key.is_some() && self.link_keys.contains(&key)
     }
 
     fn incoming(&mut self, arrival: &Arrival) -> Record {
@@ -381,12 +393,13 @@ impl Ncp {
 }
 
 pub(super) fn aps_record(aps: Aps, sequence: u8) -> Record {
+    let options = 0x0140 | if aps.secured { APS_ENCRYPTION } else { 0 };
     Record::new()
         .with("profile", Value::id16(aps.profile))
         .with("cluster", Value::id16(aps.cluster))
         .with("src_endpoint", Value::Unsigned(aps.src_endpoint.into()))
         .with("dst_endpoint", Value::Unsigned(aps.dst_endpoint.into()))
-        .with("options", Value::Unsigned(0x0140))
+        .with("options", Value::Unsigned(options.into()))
         .with("group", Value::id16(0))
         .with("sequence", Value::Unsigned(sequence.into()))
 }

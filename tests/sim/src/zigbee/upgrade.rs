@@ -146,6 +146,7 @@ fn command(number: u8, fields: &Record, tsn: u8) -> Sent {
             cluster: OTA,
             src_endpoint: 1,
             dst_endpoint: 1,
+            secured: false,
         },
         payload: cluster(tsn, Direction::ClientToServer, number, true, &payload),
     }
