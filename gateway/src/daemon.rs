@@ -143,7 +143,7 @@ async fn run_once(
         });
     }
     let known = state.clone();
-    start_records(&mut supervisor, &config, &store, &bus, &clock, &consents);
+    start_records(&mut supervisor, &store, &bus, &clock, &consents);
     let keeping = Keeping {
         access: Access::open(config.gateway.state_dir.clone(), Arc::clone(&clock))?,
         ledger,
@@ -193,6 +193,7 @@ async fn run_once(
             state_dir: config.gateway.state_dir.clone(),
             readers: store.readers(),
             asked: board,
+            ledger: store.ledger(),
             state: known,
             bus: bus.clone(),
             clock: Arc::clone(&clock),
@@ -541,19 +542,16 @@ fn start_api(supervisor: &mut Supervisor, config: &Config, api: Api) {
 /// Starts the part that keeps the privacy ledger and the log books, and says that the daemon began.
 fn start_records(
     supervisor: &mut Supervisor,
-    config: &Config,
     store: &Store,
     bus: &Bus,
     clock: &SharedClock,
     consents: &watch::Receiver<Vec<wattle_api::Consent>>,
 ) {
-    let host = &config.mqtt.host;
     let settings = records::Settings {
         bus: bus.clone(),
         clock: Arc::clone(clock),
         ledger: store.ledger(),
         logbooks: store.logbooks(),
-        broker: (!host.is_empty()).then(|| host.clone()),
         consents: consents.clone(),
     };
     if let Err(error) = records::began(&settings) {

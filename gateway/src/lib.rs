@@ -26,6 +26,7 @@ mod http_client;
 mod mbus;
 pub mod mdns;
 pub mod mqtt;
+pub mod near;
 pub mod openadr;
 pub mod powerline;
 pub mod prepay;

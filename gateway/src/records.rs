@@ -1,5 +1,6 @@
-//! The part that keeps the records: what is sent over MQTT goes into the privacy ledger, what
-//! happens goes into the log books. And the gate that a recipient's consent opens and shuts.
+//! The part that keeps the records: what happens goes into the log books, and what those who send
+//! have counted for the privacy ledger to the disk. And the gate that a recipient's consent opens
+//! and shuts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -13,7 +14,6 @@ use wattle_api::{Consent, LogBook, RecipientKind};
 
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
-use crate::store::ledger::Sent;
 use crate::store::{Ledger, Logbooks, StoreError, StoredTelegram};
 use crate::supervisor::Pulse;
 
@@ -41,8 +41,6 @@ pub struct Settings {
     pub ledger: Ledger,
     /// The log books.
     pub logbooks: Logbooks,
-    /// Host of the MQTT broker, if there is one.
-    pub broker: Option<String>,
     /// What the household allows.
     pub consents: watch::Receiver<Vec<Consent>>,
 }
@@ -235,16 +233,6 @@ impl Keeper {
     }
 
     fn telegram(&mut self, telegram: &StoredTelegram) {
-        if let Some(broker) = self.settings.broker.as_deref().filter(|_| self.broker_up) {
-            let fields = format!("all registers of {}", telegram.name);
-            self.settings.ledger.note(&Sent {
-                kind: RecipientKind::Mqtt,
-                recipient: broker,
-                fields: &fields,
-                resolution: "every telegram",
-                at: telegram.received_at,
-            });
-        }
         let serial = &telegram.serial;
         let before = self.heard.get(&telegram.name);
         if before != Some(serial) {

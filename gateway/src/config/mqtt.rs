@@ -28,6 +28,9 @@ pub struct MqttConfig {
     pub client_key: Option<Secret>,
     /// Version of the protocol.
     pub version: MqttVersion,
+    /// Lets a broker outside the house have every telegram; it gets one value of each meter in a
+    /// quarter of an hour otherwise.
+    pub live_outside: bool,
     /// What is said: one or more conventions.
     pub modes: Vec<MqttMode>,
     /// The form of Home Assistant's discovery.
@@ -114,6 +117,7 @@ impl Default for MqttConfig {
             client_cert: None,
             client_key: None,
             version: MqttVersion::default(),
+            live_outside: false,
             modes: vec![MqttMode::HomeAssistant],
             discovery: Discovery::default(),
             commands: Vec::new(),

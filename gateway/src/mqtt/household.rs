@@ -65,16 +65,14 @@ impl Household {
         }
     }
 
-    /// What is to be said of what has changed.
-    pub(super) fn take(&mut self, state: &State, now: Instant) -> Vec<Update> {
+    /// What is to be said of what has changed; of what was measured only where that may be said now,
+    /// or goes with what cannot wait.
+    pub(super) fn take(&mut self, state: &State, measured: bool, now: Instant) -> Vec<Update> {
         let mut updates = self.notices(&state.notices);
         updates.extend(self.asked(&state.grid_events));
         let hurry = !updates.is_empty();
-        if !hurry
-            && self
-                .told
-                .is_some_and(|told| now.duration_since(told) < EVERY)
-        {
+        let recent = |told| now.duration_since(told) < EVERY;
+        if !hurry && (!measured || self.told.is_some_and(recent)) {
             return updates;
         }
         self.told = Some(now);

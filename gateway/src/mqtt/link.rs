@@ -10,9 +10,10 @@ use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport, v5};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Reach};
 use super::thing::{Message, Qos};
 use crate::config::{MqttVersion, Secret};
+use crate::near;
 
 /// Requests between the outbox and the connection.
 const QUEUE: usize = 16;
@@ -20,6 +21,8 @@ const QUEUE: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long its name may take to be found.
+const LOOKUP: Duration = Duration::from_secs(5);
 /// Octets of the largest message taken, and of the largest sent.
 const LARGEST_IN: u32 = 256 * 1024;
 const LARGEST_OUT: usize = 1024 * 1024;
@@ -43,8 +46,8 @@ pub(super) struct Broker {
 /// What happened on the link.
 #[derive(Debug)]
 pub(super) enum Linked {
-    /// There is a connection, of this version.
-    Connected(&'static str),
+    /// There is a connection, of this version, to a broker there.
+    Connected { version: &'static str, reach: Reach },
     /// There is none, and why.
     Lost(String),
     /// Somebody said something.
@@ -136,6 +139,7 @@ async fn connection(
     out: &mpsc::Sender<Linked>,
 ) -> anyhow::Result<Option<End>> {
     let (client, mut link) = open(broker, version)?;
+    let reach = reach(broker).await;
     let mut was_up = false;
     let poll = async {
         loop {
@@ -143,8 +147,12 @@ async fn connection(
                 Ok(Happened::Connected) => {
                     was_up = true;
                     // First, so that nothing is dropped of what is said next.
-                    outbox.connected();
-                    if out.send(Linked::Connected(version.name())).await.is_err() {
+                    outbox.connected(reach);
+                    let connected = Linked::Connected {
+                        version: version.name(),
+                        reach,
+                    };
+                    if out.send(connected).await.is_err() {
                         return None;
                     }
                 }
@@ -176,6 +184,16 @@ async fn connection(
         () = feed => None,
     };
     Ok(ended.map(|end| End { was_up, ..end }))
+}
+
+/// Where the broker is; outside when any of its addresses is, or none can be found.
+async fn reach(broker: &Broker) -> Reach {
+    let found = tokio::net::lookup_host((broker.host.as_str(), broker.port));
+    let near = match tokio::time::timeout(LOOKUP, found).await {
+        Ok(Ok(mut addresses)) => addresses.all(|address| near::is_in_house(address.ip())),
+        Ok(Err(_)) | Err(_) => false,
+    };
+    if near { Reach::House } else { Reach::Outside }
 }
 
 fn open(broker: &Broker, version: Version) -> anyhow::Result<(Client, Link)> {
@@ -385,4 +403,34 @@ fn is_hung_up(error: &std::io::Error) -> bool {
         error.kind(),
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::UnexpectedEof | Kind::InvalidData
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_is_in_the_house_or_outside_by_its_address() {
+        for (host, expected) in [
+            ("127.0.0.1", Reach::House),
+            ("192.168.1.20", Reach::House),
+            ("fd00::20", Reach::House),
+            ("8.8.8.8", Reach::Outside),
+            // No name: where it would be is not known.
+            ("", Reach::Outside),
+        ] {
+            let broker = Broker {
+                host: host.to_owned(),
+                port: 1883,
+                client_id: String::new(),
+                username: String::new(),
+                password: None,
+                tls: None,
+                version: MqttVersion::Auto,
+                last_will: Message::retained("status".to_owned(), "offline".to_owned()),
+                topics: Vec::new(),
+            };
+            assert_eq!(reach(&broker).await, expected, "{host:?}");
+        }
+    }
 }

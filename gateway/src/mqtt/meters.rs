@@ -20,6 +20,8 @@ pub(super) struct Meters {
     topics: Topics,
     /// Names in the configuration, and how they are read.
     configured: BTreeMap<String, Asked>,
+    /// How far apart what is taken is at least.
+    spacing: Duration,
     known: BTreeMap<String, Known>,
     /// Serial numbers of meters that have been exchanged or are configured no longer.
     former: BTreeSet<String>,
@@ -63,8 +65,18 @@ impl Meters {
                 .iter()
                 .map(|meter| (meter.name.clone(), Asked::of(meter)))
                 .collect(),
+            spacing: Duration::ZERO,
             known: BTreeMap::new(),
             former: BTreeSet::new(),
+        }
+    }
+
+    /// What is taken comes so far apart at least, however often the meters speak.
+    pub(super) fn space(&mut self, spacing: Duration) {
+        self.spacing = spacing;
+        for known in self.known.values_mut() {
+            known.rhythm.space(spacing);
+            known.adapt_expiry();
         }
     }
 
@@ -135,6 +147,7 @@ impl Meters {
             self.former.insert(exchanged);
         }
         self.former.remove(&telegram.serial);
+        known.rhythm.space(self.spacing);
         known.rhythm.hear(now);
         let mut announce = known.adapt_expiry();
         known.device.received_at = telegram.received_at;

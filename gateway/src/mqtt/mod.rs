@@ -24,6 +24,7 @@ mod indication;
 mod link;
 mod meters;
 mod outbox;
+mod pace;
 mod radio;
 mod rhythm;
 mod said;
@@ -39,13 +40,14 @@ use tokio::sync::{broadcast::error::RecvError, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wattle_api::State;
+use wattle_api::{RecipientKind, State};
 
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, MqttConfig, ReceiverConfig};
 use crate::radio::Handle;
-use crate::store::{LastField, LastReading, Readers, StoreError};
+use crate::store::ledger::Sent;
+use crate::store::{LastField, LastReading, Ledger, Readers, StoreError, StoredTelegram};
 use crate::supervisor::Pulse;
 use commands::{Commands, Order};
 use convention::Conventions;
@@ -53,7 +55,8 @@ use fields::FieldMeters;
 use household::Household;
 use link::{Broker, Linked};
 use meters::Meters;
-use outbox::Outbox;
+use outbox::{Outbox, Reach};
+use pace::Pace;
 use said::Said;
 use thing::{Topics, Update};
 
@@ -81,6 +84,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Into the store, for what was read before the start.
     pub readers: Readers,
+    /// Who was told what.
+    pub ledger: Ledger,
     /// What the utility asks for, and the household's word on it.
     pub asked: crate::grid::Board,
     /// What the gateway itself knows.
@@ -146,6 +151,7 @@ struct Publisher {
     settings: Settings,
     topics: Topics,
     outbox: Arc<Outbox>,
+    pace: Pace,
     conventions: Conventions,
     said: Said,
     meters: Meters,
@@ -194,6 +200,7 @@ impl Publisher {
             household: Household::new(topics.clone()),
             commands: Commands::new(topics.clone(), settings.config.commands.clone()),
             outbox: Arc::default(),
+            pace: Pace::new(settings.config.live_outside),
             conventions,
             said,
             settings,
@@ -234,7 +241,11 @@ impl Publisher {
 
     fn take(&mut self, event: &Event) {
         let now = Instant::now();
+        if !self.lets(event, now) {
+            return;
+        }
         if let Event::Stored(telegram) = event {
+            self.note(telegram);
             for message in self.conventions.telegram(telegram) {
                 self.outbox.push(message);
             }
@@ -260,13 +271,40 @@ impl Publisher {
         self.say(&updates);
     }
 
+    /// True when what has happened may be said now.
+    fn lets(&mut self, event: &Event, now: Instant) -> bool {
+        let thing = match event {
+            Event::Stored(telegram) => telegram.name.as_str(),
+            Event::Appliances(_) => "appliances",
+            _ => return true,
+        };
+        self.pace.lets(thing, self.outbox.reach(), now)
+    }
+
+    /// Says in the privacy ledger that a broker is told what a meter said.
+    fn note(&self, telegram: &StoredTelegram) {
+        let reach = self.outbox.reach();
+        if reach == Reach::Nobody {
+            return;
+        }
+        self.settings.ledger.note(&Sent {
+            kind: RecipientKind::Mqtt,
+            recipient: &self.settings.config.host,
+            fields: &format!("all registers of {}", telegram.name),
+            resolution: self.pace.resolution(reach),
+            at: telegram.received_at,
+        });
+    }
+
     async fn linked(&mut self, event: Linked) {
         let config = &self.settings.config;
         match event {
-            Linked::Connected(version) => {
-                tracing::info!(broker = config.host, version, "connected");
+            Linked::Connected { version, reach } => {
+                let resolution = self.pace.resolution(reach);
+                tracing::info!(broker = config.host, version, resolution, "connected");
                 self.settings.bus.send(Event::Broker(None));
                 self.connected = Some(Instant::now());
+                self.meters.space(self.pace.spacing(reach));
                 self.said.begin(config.discovery);
                 if let Some(radio) = &mut self.radio {
                     radio.forget();
@@ -365,10 +403,13 @@ impl Publisher {
         let mut updates = self.meters.fall_silent(now);
         updates.extend(self.fields.fall_silent(now));
         let state = Arc::clone(&self.settings.state.borrow());
-        updates.extend(self.household.take(&state, now));
+        let measured = self.pace.lets("the household", self.outbox.reach(), now);
+        updates.extend(self.household.take(&state, measured, now));
         self.say(&updates);
-        for message in self.conventions.day(&state) {
-            self.outbox.push(message);
+        if measured {
+            for message in self.conventions.day(&state) {
+                self.outbox.push(message);
+            }
         }
         let Some(since) = self.connected else { return };
         if let Some(list) = self

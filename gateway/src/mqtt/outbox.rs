@@ -19,6 +19,18 @@ const TOPICS: usize = 20_000;
 /// Events that may wait; the oldest make room.
 const EVENTS: usize = 1_000;
 
+/// Where the broker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// There is none at the moment.
+    #[default]
+    Nobody,
+    /// In the house.
+    House,
+    /// Outside it.
+    Outside,
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -37,7 +49,7 @@ struct Inner {
     handed: VecDeque<Message>,
     /// By packet identifier.
     underway: BTreeMap<u16, Message>,
-    connected: bool,
+    reach: Reach,
     closed: bool,
     dropped: u64,
 }
@@ -55,8 +67,14 @@ impl Outbox {
     }
 
     /// There is a broker.
-    pub(super) fn connected(&self) {
-        self.with(|inner| inner.connected = true);
+    pub(super) fn connected(&self, reach: Reach) {
+        self.with(|inner| inner.reach = reach);
+    }
+
+    /// Who gets what is put in.
+    pub(super) fn reach(&self) -> Reach {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.reach
     }
 
     /// The connection was lost.
@@ -109,7 +127,7 @@ impl Outbox {
 
 impl Inner {
     fn push(&mut self, message: Message) {
-        if !self.connected && !message.keep {
+        if self.reach == Reach::Nobody && !message.keep {
             return;
         }
         if message.retain {
@@ -155,7 +173,7 @@ impl Inner {
     }
 
     fn take(&mut self) -> Option<Message> {
-        if !self.connected {
+        if self.reach == Reach::Nobody {
             return None;
         }
         let (place, message) = self.queue.pop_first()?;
@@ -171,12 +189,12 @@ impl Inner {
     }
 
     fn is_done(&self) -> bool {
-        !self.connected
+        self.reach == Reach::Nobody
             || self.queue.is_empty() && self.handed.is_empty() && self.underway.is_empty()
     }
 
     fn lost(&mut self) {
-        self.connected = false;
+        self.reach = Reach::Nobody;
         let waiting = std::mem::take(&mut self.queue).into_values();
         // Packet identifiers go round; what was sent before is queued before either way.
         let underway = std::mem::take(&mut self.underway).into_values();
@@ -213,7 +231,7 @@ mod tests {
     #[test]
     fn the_newest_of_a_topic_takes_the_place_of_the_oldest() {
         let outbox = Outbox::default();
-        outbox.connected();
+        outbox.connected(Reach::House);
         for message in [
             state("a", "1"),
             state("b", "1"),
@@ -231,7 +249,7 @@ mod tests {
         outbox.push(event("before"));
         outbox.push(state("a", "1"));
         assert!(leaving(&outbox).is_empty(), "nobody is there");
-        outbox.connected();
+        outbox.connected(Reach::House);
         outbox.push(state("a", "2"));
         outbox.push(event("under way"));
         assert_eq!(leaving(&outbox), ["event before", "a 2", "event under way"]);
@@ -241,14 +259,14 @@ mod tests {
         outbox.acknowledged(1);
         outbox.lost();
         outbox.push(event("away"));
-        outbox.connected();
+        outbox.connected(Reach::House);
         assert_eq!(leaving(&outbox), ["event under way", "event away"]);
     }
 
     #[test]
     fn what_is_under_way_and_what_waits_is_bounded() {
         let outbox = Outbox::default();
-        outbox.connected();
+        outbox.connected(Reach::House);
         for number in 0..EVENTS + 10 {
             outbox.push(event(&number.to_string()));
         }
@@ -264,7 +282,7 @@ mod tests {
     #[test]
     fn a_closed_outbox_ends_once_all_is_acknowledged() {
         let outbox = Outbox::default();
-        outbox.connected();
+        outbox.connected(Reach::House);
         outbox.push(state("a", "1"));
         outbox.close();
         assert!(outbox.next().now_or_never().is_some_and(|m| m.is_some()));

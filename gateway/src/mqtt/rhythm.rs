@@ -17,6 +17,8 @@ const DISTANCES: usize = 4;
 pub(super) struct Rhythm {
     /// The period it is asked at; `None` for a meter that sends by itself.
     agreed: Option<Duration>,
+    /// How far apart what is said of it is at least.
+    spacing: Duration,
     heard: Option<Instant>,
     distances: VecDeque<Duration>,
 }
@@ -27,6 +29,11 @@ impl Rhythm {
             agreed,
             ..Self::default()
         }
+    }
+
+    /// What it says is passed on so far apart at least.
+    pub(super) fn space(&mut self, spacing: Duration) {
+        self.spacing = spacing;
     }
 
     /// A telegram came.
@@ -54,6 +61,7 @@ impl Rhythm {
         self.agreed
             .max(self.usual_distance())
             .map_or(FIRST_PATIENCE, |period| (period * 3).max(LEAST_PATIENCE))
+            .max(self.spacing * 3)
     }
 
     /// True when it was silent for longer than that.
@@ -112,5 +120,14 @@ mod tests {
         rhythm.hear(now);
         assert!(!rhythm.is_silent(now + Duration::from_secs(180)));
         assert!(rhythm.is_silent(now + Duration::from_secs(181)));
+    }
+
+    #[test]
+    fn what_is_passed_on_seldom_is_missed_late() {
+        let mut rhythm = Rhythm::new(Some(Duration::from_secs(10)));
+        rhythm.space(Duration::from_secs(900));
+        assert_eq!(rhythm.patience(), Duration::from_secs(2700));
+        rhythm.space(Duration::ZERO);
+        assert_eq!(rhythm.patience(), Duration::from_secs(30));
     }
 }
