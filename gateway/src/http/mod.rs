@@ -269,6 +269,7 @@ fn web_router(api: Api) -> Router {
         })
         .layer(middleware::from_fn(guard::in_words))
         .layer(middleware::from_fn_with_state(keeper.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(api.clone(), web::speak))
         .layer(middleware::from_fn_with_state(keeper, guard::around))
         .with_state(api)
 }
@@ -410,7 +411,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// An answer that is an error, with a sentence.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Problem {
     status: StatusCode,
     text: String,

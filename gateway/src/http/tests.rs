@@ -17,16 +17,21 @@ use crate::store::{Settings, Store};
 use crate::supervisor::Supervisor;
 use crate::view::{self, Sources};
 
-struct Home {
+pub(super) struct Home {
     _folder: tempfile::TempDir,
     /// The store ends with it.
     _store: Store,
     router: Router,
-    access: Access,
+    pub(super) access: Access,
     ledger: Ledger,
 }
 
-fn home() -> Home {
+pub(super) fn home() -> Home {
+    home_of(None)
+}
+
+/// A home of this state.
+pub(super) fn home_of(state: Option<State>) -> Home {
     let folder = tempfile::tempdir().unwrap();
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
     let clock: SharedClock = Arc::new(SystemClock);
@@ -53,7 +58,8 @@ fn home() -> Home {
             started_at: Timestamp::UNIX_EPOCH,
         },
     };
-    let (_, state) = watch::channel(Arc::new(view::empty(&sources)));
+    let state = state.unwrap_or_else(|| view::empty(&sources));
+    let (_, state) = watch::channel(Arc::new(state));
     let supervisor = Supervisor::default();
     let access = Access::open(folder.path().to_path_buf(), Arc::clone(&clock)).unwrap();
     let ledger = store.ledger();
@@ -100,7 +106,7 @@ fn filled(path: &str) -> String {
 }
 
 impl Home {
-    async fn ask(&self, request: axum::http::request::Builder, body: &str) -> Response {
+    pub(super) async fn ask(&self, request: axum::http::request::Builder, body: &str) -> Response {
         let mut request = request
             .header(header::HOST, "wattle.local:8443")
             .body(Body::from(body.to_owned()))
@@ -119,7 +125,7 @@ impl Home {
         self.ask(request, "").await.status()
     }
 
-    fn token(&self, role: Role) -> String {
+    pub(super) fn token(&self, role: Role) -> String {
         let caller = Caller {
             name: "anna".to_owned(),
             role: Role::Household,
@@ -134,7 +140,7 @@ impl Home {
     }
 }
 
-async fn text(response: Response) -> String {
+pub(super) async fn text(response: Response) -> String {
     let octets = axum::body::to_bytes(response.into_body(), 1 << 20)
         .await
         .unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State as Shared};
+use axum::extract::{Extension, MatchedPath, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -78,6 +78,7 @@ pub(in super::super) async fn around(
 /// Before every route: who asks, and whether they may.
 pub(in super::super) async fn guard(
     Shared(guard): Shared<Guard>,
+    Extension(tongue): Extension<web::Tongue>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -94,7 +95,7 @@ pub(in super::super) async fn guard(
             // Whoever is not let in does not learn which paths there are.
             return match caller(&guard.api, request.headers()) {
                 Some(_) => method_or_path(path.as_deref()).into_response(),
-                None => unauthorised(page.is_some(), &guard.api),
+                None => unauthorised(page.is_some(), &guard.api, &tongue),
             };
         }
     };
@@ -112,11 +113,13 @@ pub(in super::super) async fn guard(
         .into_response();
     }
     match &admitted {
-        None if allow != Allow::Anyone => return unauthorised(page.is_some(), &guard.api),
+        None if allow != Allow::Anyone => {
+            return unauthorised(page.is_some(), &guard.api, &tongue);
+        }
         Some(admitted) if !allow.admits(admitted.caller.role) => {
             let problem = Problem::new(StatusCode::FORBIDDEN, "this is for another role");
             return if page.is_some() {
-                web::problem(&problem, Some(&admitted.caller))
+                web::problem(&tongue, &problem, Some(&admitted.caller))
             } else {
                 problem.into_response()
             };
@@ -153,9 +156,9 @@ fn method_or_path(path: Option<&str>) -> Problem {
     Problem::not_found("there is nothing at this path; see /api/v1/openapi.json")
 }
 
-fn unauthorised(page: bool, api: &Api) -> Response {
+fn unauthorised(page: bool, api: &Api, tongue: &web::Tongue) -> Response {
     if page {
-        return web::login_page(api, None).into_response();
+        return web::login_page(api, tongue, None).into_response();
     }
     let body = Json(serde_json::json!({ "error": "show a token: Authorization: Bearer …" }));
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"wattle\"")];
@@ -171,13 +174,17 @@ fn caller(api: &Api, headers: &HeaderMap) -> Option<Admitted> {
             .eq_ignore_ascii_case("bearer")
             .then(|| api.keeping.access.admit(token.trim(), false))?;
     }
+    api.keeping.access.admit(cookie(headers, COOKIE)?, true)
+}
+
+/// What a browser keeps under a name.
+pub(in super::super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter();
     let mut pairs = cookies
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
-    let (_, key) = pairs.find(|(name, _)| *name == COOKIE)?;
-    api.keeping.access.admit(key, true)
+    pairs.find(|(of, _)| *of == name).map(|(_, value)| value)
 }
 
 /// True when a request that changes something comes from the gateway's own page. Browsers say so;

@@ -18,7 +18,7 @@ pub(super) struct Bar {
 }
 
 /// A chart of bars.
-pub(super) struct Chart {
+pub(super) struct Chart<'a> {
     /// What it shows, for those who cannot see it.
     pub(super) label: String,
     /// Its bars.
@@ -26,12 +26,12 @@ pub(super) struct Chart {
     /// Labels below: one for each bar, or a few from one end to the other.
     pub(super) below: Vec<String>,
     /// How a value is written at the side.
-    pub(super) side: fn(Decimal) -> String,
+    pub(super) side: &'a dyn Fn(Decimal) -> String,
     /// True for one that is not so high.
     pub(super) short: bool,
 }
 
-impl Chart {
+impl Chart<'_> {
     /// The chart.
     pub(super) fn markup(&self) -> Markup {
         let values = || self.bars.iter().filter_map(|bar| bar.value);
@@ -162,7 +162,7 @@ mod tests {
                 now: false,
             }],
             below: Vec::new(),
-            side: |value| value.to_string(),
+            side: &|value| value.to_string(),
             short: false,
         };
         assert!(chart.markup().into_string().contains("bar none"));

@@ -5,24 +5,33 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use wattle_api::{Caller, Role};
 
 use super::super::Problem;
+use super::tongue::{Tongue, tr};
+use super::words::capital;
 
 /// Where one can go: path, name, icon, whether it is for the household alone, and whether a phone
 /// has it in its bar.
 const PLACES: [(&str, &str, &str, bool, bool); 10] = [
-    ("/", "Now", "now", false, true),
-    ("/usage", "Usage", "usage", true, true),
-    ("/money", "Money", "money", true, false),
-    ("/prices", "Prices", "prices", true, true),
-    ("/appliances", "Appliances", "appliances", true, true),
-    ("/devices", "Meters", "devices", false, false),
-    ("/tariff", "Tariff", "tariff", true, false),
-    ("/privacy", "Privacy", "privacy", true, false),
-    ("/logs/system", "Log books", "logs", false, false),
-    ("/settings", "Settings", "settings", false, false),
+    ("/", tr("Now"), "now", false, true),
+    ("/usage", tr("Usage"), "usage", true, true),
+    ("/money", tr("Money"), "money", true, false),
+    ("/prices", tr("Prices"), "prices", true, true),
+    ("/appliances", tr("Appliances"), "appliances", true, true),
+    ("/devices", tr("Meters"), "devices", false, false),
+    ("/tariff", tr("Tariff"), "tariff", true, false),
+    ("/privacy", tr("Privacy"), "privacy", true, false),
+    ("/logs/system", tr("Log books"), "logs", false, false),
+    ("/settings", tr("Settings"), "settings", false, false),
 ];
 
 /// A page for somebody who is let in.
-pub(super) fn page(caller: &Caller, current: &str, title: &str, body: &Markup) -> Markup {
+pub(super) fn page(
+    tongue: &Tongue,
+    caller: &Caller,
+    current: &str,
+    title: &str,
+    body: &Markup,
+) -> Markup {
+    let t = |text| tongue.t(text);
     let household = caller.role == Role::Household;
     let places = PLACES
         .iter()
@@ -32,25 +41,26 @@ pub(super) fn page(caller: &Caller, current: &str, title: &str, body: &Markup) -
         .any(|(path, .., phone)| *path == current && *phone);
     let current_is = |here: bool| here.then_some("page");
     document(
+        tongue,
         title,
         "",
         &html! {
-            a class="skip" href="#main" { "To the page" }
-            nav class="nav" aria-label="Pages" {
+            a class="skip" href="#main" { (t("To the page")) }
+            nav class="nav" aria-label=(t("Pages")) {
                 div class="brand" { (icon("bolt")) "wattle" }
                 ul {
                     @for (path, name, image, _, phone) in places {
                         li class=(if *phone { "" } else { "desk" }) {
-                            a href=(path) aria-current=[current_is(*path == current)] { (icon(image)) span { (name) } }
+                            a href=(path) aria-current=[current_is(*path == current)] { (icon(image)) span { (t(name)) } }
                         }
                     }
                     li class="phone" {
-                        a href="/more" aria-current=[current_is(!in_bar)] { (icon("more")) span { "More" } }
+                        a href="/more" aria-current=[current_is(!in_bar)] { (icon("more")) span { (t("More")) } }
                     }
                 }
                 div class="who" {
                     (caller.name)
-                    form method="post" action="/logout" { button class="plain tiny" { "Log out" } }
+                    form method="post" action="/logout" { button class="plain tiny" { (t("Log out")) } }
                 }
             }
             main id="main" { (body) }
@@ -59,7 +69,7 @@ pub(super) fn page(caller: &Caller, current: &str, title: &str, body: &Markup) -
 }
 
 /// The places that a phone has not in its bar.
-pub(super) fn more(caller: &Caller) -> Markup {
+pub(super) fn more(tongue: &Tongue, caller: &Caller) -> Markup {
     let household = caller.role == Role::Household;
     let places = PLACES
         .iter()
@@ -67,15 +77,16 @@ pub(super) fn more(caller: &Caller) -> Markup {
     html! {
         ul class="list menu" {
             @for (path, name, image, ..) in places {
-                li { a href=(path) { (icon(image)) (name) } }
+                li { a href=(path) { (icon(image)) (tongue.t(name)) } }
             }
         }
     }
 }
 
 /// A page for whoever stands before the door.
-pub(super) fn door(title: &str, body: &Markup) -> Markup {
+pub(super) fn door(tongue: &Tongue, title: &str, body: &Markup) -> Markup {
     document(
+        tongue,
         title,
         "door",
         &html! {
@@ -87,10 +98,10 @@ pub(super) fn door(title: &str, body: &Markup) -> Markup {
     )
 }
 
-fn document(title: &str, class: &str, body: &Markup) -> Markup {
+fn document(tongue: &Tongue, title: &str, class: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(tongue.language.code()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover";
@@ -107,35 +118,41 @@ fn document(title: &str, class: &str, body: &Markup) -> Markup {
 }
 
 /// A page that says what went wrong.
-pub(in super::super) fn problem(problem: &Problem, caller: Option<&Caller>) -> Response {
+pub(in super::super) fn problem(
+    tongue: &Tongue,
+    problem: &Problem,
+    caller: Option<&Caller>,
+) -> Response {
+    let title = tongue.t("That did not work");
     let body = html! {
-        div class="head" { h1 { "That did not work" } }
+        div class="head" { h1 { (title) } }
         div class="card" {
-            p { (sentence(&problem.text)) }
-            div class="row" { a class="button plain" href="/" { "To the first page" } }
+            p { (tongue.problem(problem)) }
+            div class="row" { a class="button plain" href="/" { (tongue.t("To the first page")) } }
         }
     };
     let markup = match caller {
-        Some(caller) => page(caller, "", "That did not work", &body),
-        None => door("That did not work", &body),
+        Some(caller) => page(tongue, caller, "", title, &body),
+        None => door(tongue, title, &body),
     };
     (problem.status, markup).into_response()
 }
 
 /// A text of a problem as a sentence.
 pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
     let end = if text.ends_with(['.', '!', '?']) {
         ""
     } else {
         "."
     };
-    format!("{first}{}{end}", letters.as_str())
+    format!("{}{end}", capital(text))
+}
+
+/// A table that is as wide as it must be.
+pub(super) fn table(tongue: &Tongue, class: Option<&str>, rows: &Markup) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" role="group" aria-label=(tongue.t("Table")) { table class=[class] { (rows) } }
+    }
 }
 
 /// A strip that says something; `kind` is `good`, `info`, `warning` or `alarm`.

@@ -1,30 +1,43 @@
-//! The web page: server-rendered HTML that works without JavaScript, in the display's look. One
-//! small script follows the live state.
+//! The web page: server-rendered HTML that works without JavaScript, in the display's look and in its
+//! five languages. One small script follows the live state.
 
 mod appliances;
+mod calendar;
+mod catalogue;
 mod chart;
 mod devices;
 mod door;
 mod frame;
+mod language;
 mod money;
+mod notices;
 mod now;
 mod prices;
 mod privacy;
 mod settings;
+mod speech;
 mod tariff;
+#[cfg(test)]
+mod tests;
+mod things;
+mod told;
+mod tongue;
 mod usage;
+mod welcome;
 mod words;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 use super::table::Allow;
 use super::{Api, Problem};
 pub(super) use door::login_page;
 pub(super) use frame::problem;
+pub(super) use speech::speak;
+pub(super) use tongue::Tongue;
 
 /// A page, or what a form of it is sent to.
 pub(super) struct Page {
@@ -53,6 +66,7 @@ static PAGES: &[Page] = &[
     of("/static/{file}", Anyone, ""),
     of("/login", Anyone, ""),
     of("/setup", Anyone, ""),
+    of("/language", Anyone, ""),
     of("/logout", Everyone, ""),
     of("/", Service, "live state"),
     of("/live", Service, "live state, followed"),
@@ -103,8 +117,10 @@ pub(super) fn routes() -> Router<Api> {
         .merge(prices::routes())
         .merge(privacy::routes())
         .merge(settings::routes())
+        .merge(speech::routes())
         .merge(tariff::routes())
         .merge(usage::routes())
+        .merge(welcome::routes())
 }
 
 /// What pages are made of beside HTML; all of it comes with the program.
@@ -140,7 +156,9 @@ async fn file(Path(name): Path<String>) -> Response {
     (StatusCode::OK, headers, octets).into_response()
 }
 
-/// A page that could not be shown.
+/// A page that could not be shown. What is shown in its place, [`speak`] writes in the reader's
+/// language.
+#[derive(Clone)]
 struct Failure(Problem);
 
 impl From<Problem> for Failure {
@@ -151,7 +169,7 @@ impl From<Problem> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        problem(&self.0, None)
+        (self.0.status, Extension(self.clone()), Html("")).into_response()
     }
 }
 

@@ -9,65 +9,74 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
-use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
-use wattle_api::{Advice, Caller, Freshness, Price, Role, Severity, State, Supply};
+use wattle_api::{Advice, Appliances, Caller, Freshness, Medium, Price, State, Supply};
 
 use super::super::{Api, Follower, Problem, seen_by};
 use super::chart::{Bar, Chart};
-use super::{frame, words};
+use super::tongue::Tongue;
+use super::words::MISSING;
+use super::{frame, notices};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/", get(now))
         .route("/live", get(live))
         .route("/more", get(more))
-        .route("/welcome", get(welcome))
 }
 
-async fn now(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) -> Markup {
+async fn now(
+    Shared(api): Shared<Api>,
+    Extension(tongue): Extension<Tongue>,
+    Extension(caller): Extension<Caller>,
+) -> Markup {
     let state = api.state_for(&caller, false);
+    let t = |text| tongue.t(text);
     let body = html! {
         div class="head" {
-            h1 { "Now" }
-            span id="lost" class="pill" hidden { "The gateway does not answer" }
+            h1 { (t("Now")) }
+            span id="lost" class="pill" hidden { (t("The gateway does not answer")) }
         }
-        div id="live" class="grid" { (fragment(&state, &api.home.zone)) }
+        div id="live" class="grid" { (fragment(&tongue, &state)) }
     };
-    frame::page(&caller, "/", "Now", &body)
+    frame::page(&tongue, &caller, "/", t("Now"), &body)
 }
 
-async fn more(Extension(caller): Extension<Caller>) -> Markup {
+async fn more(
+    Extension(tongue): Extension<Tongue>,
+    Extension(caller): Extension<Caller>,
+) -> Markup {
+    let t = |text| tongue.t(text);
     let body = html! {
-        div class="head" { h1 { "More" } }
-        div class="card" { (frame::more(&caller)) }
-        form method="post" action="/logout" { button class="plain" { "Log out " (caller.name) } }
+        div class="head" { h1 { (t("More")) } }
+        div class="card" { (frame::more(&tongue, &caller)) }
+        form method="post" action="/logout" { button class="plain" { (tongue.say("Log out {name}", &[("name", &caller.name)])) } }
     };
-    frame::page(&caller, "/more", "More", &body)
+    frame::page(&tongue, &caller, "/more", t("More"), &body)
 }
 
 /// The same piece of the page whenever the state has changed, at most once a second.
 async fn live(
     Shared(api): Shared<Api>,
+    Extension(tongue): Extension<Tongue>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     let follower = Follower::new(&api)?;
-    let zone = api.home.zone.clone();
     let stream = stream::unfold(
-        (follower, caller, zone, false),
-        |(mut follower, caller, zone, again)| async move {
+        (follower, caller, tongue, false),
+        |(mut follower, caller, tongue, again)| async move {
             if again {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             let (state, web) = follower.next().await?;
             let state = seen_by(state.as_ref().clone(), &caller, web, false);
             // A carriage return would end the event's line.
-            let text = fragment(&state, &zone).into_string().replace('\r', " ");
+            let text = fragment(&tongue, &state).into_string().replace('\r', " ");
             let event = Event::default().event("now").data(text);
             Some((
                 Ok::<Event, Infallible>(event),
-                (follower, caller, zone, true),
+                (follower, caller, tongue, true),
             ))
         },
     );
@@ -75,59 +84,60 @@ async fn live(
     Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
 }
 
-fn fragment(state: &State, zone: &TimeZone) -> Markup {
+fn fragment(tongue: &Tongue, state: &State) -> Markup {
     let household = state.price.is_some() || state.today.is_some();
+    let gas = supply(tongue, Medium::Gas, state.gas.as_ref(), state);
+    let water = supply(tongue, Medium::Water, state.water.as_ref(), state);
     html! {
-        @for notice in state.notices.iter().take(4) {
-            (frame::said(match notice.severity { Severity::Alarm => "alarm", Severity::Warning => "warning", Severity::Info => "info" }, &html! { (notice.text) }))
-        }
+        @for notice in state.notices.iter().take(4) { (notices::strip(tongue, notice)) }
         div class="grid hero-grid" {
-            (power(state))
+            (power(tongue, state))
             div class="grid two tiles" {
-                (today(state))
-                (month(state))
-                (price_now(state, zone))
-                (supply("gas", "Gas today", state.gas.as_ref(), state))
-                (supply("water", "Water today", state.water.as_ref(), state))
-                @if state.gas.is_none() || state.water.is_none() { (always_on(state)) }
-                @if !household { (meters(state)) }
+                (today(tongue, state))
+                (month(tongue, state))
+                (price_now(tongue, state))
+                (gas)
+                (water)
+                @if state.gas.is_none() || state.water.is_none() { (always_on(tongue, state)) }
+                @if !household { (meters(tongue, state)) }
             }
         }
-        @if let Some(price) = &state.price { (prices(price, state, zone)) }
-        (running(state))
+        @if let Some(price) = &state.price { (prices(tongue, price, state)) }
+        @if let Some(found) = &state.appliances { (running(tongue, found)) }
     }
 }
 
-fn power(state: &State) -> Markup {
+fn power(tongue: &Tongue, state: &State) -> Markup {
+    let t = |text| tongue.t(text);
     let Some(power) = &state.power else {
         return html! {
             section class="card" {
-                h2 { "Power" }
-                div class="ring" { (ring("low", 0)) div class="ring-text" { div class="hero" { (words::MISSING) } } }
-                p class="quiet" { "No meter tells the power yet." }
+                h2 { (t("Power")) }
+                div class="ring" { (ring("low", 0)) div class="ring-text" { div class="hero" { (MISSING) } } }
+                p class="quiet" { (t("No meter tells the power yet.")) }
             }
         };
     };
-    let (number, unit) = words::power(power.watts);
-    let (class, word) = words::level(power.level);
+    let (number, unit) = tongue.power(power.watts);
+    let (class, word) = tongue.level(power.level);
     let exporting = power.watts.is_sign_negative() && !power.watts.is_zero();
     html! {
         section class="card" {
-            h2 { (if exporting { "Giving to the grid" } else { "Using" }) }
+            h2 { (if exporting { t("Giving to the grid") } else { t("Using") }) }
             div class="ring" {
                 (ring(class, power.permille))
                 div class="ring-text" {
                     div class="hero" { (number) small { (unit) } }
                     div class="level-word" { (word) }
                     @if let Some(cost) = &power.cost_per_hour {
-                        div class="quiet" { (words::money(cost)) " an hour" }
+                        div class="quiet" { (tongue.say("{cost} an hour", &[("cost", &tongue.money(cost))])) }
                     }
                 }
             }
             @if power.freshness != Freshness::Live {
-                p class="quiet" { "Last heard " (words::ago(power.received_at, state.at)) "." }
+                p class="quiet" { (tongue.say("Last heard {ago}.", &[("ago", &tongue.ago(power.received_at, state.at))])) }
             }
-            @if let Some(advice) = &state.advice { (said(advice)) }
+            @if let Some(advice) = state.advice.as_ref().and_then(|advice| said(tongue, advice)) { p class="quiet" { (advice) } }
         }
     }
 }
@@ -145,99 +155,118 @@ fn ring(class: &str, permille: u16) -> Markup {
     }
 }
 
-fn said(advice: &Advice) -> Markup {
-    let text = match advice {
-        Advice::CheaperLater { window, currency } => format!(
-            "It gets cheaper: {} on average in the best two hours. Wait if it can wait.",
-            words::price(window.per_kwh, currency)
+/// The display's own words for the advice.
+fn said(tongue: &Tongue, advice: &Advice) -> Option<String> {
+    let t = |text| tongue.t(text);
+    Some(match advice {
+        Advice::CheaperLater { window, currency } => tongue.say(
+            "Cheaper {from}–{to}, at {price}. Wait if you can.",
+            &[
+                ("from", &tongue.clock(window.start)),
+                ("to", &tongue.clock(window.end)),
+                ("price", &tongue.price(window.per_kwh, currency)),
+            ],
         ),
-        Advice::CheapestNow { .. } => "It does not get cheaper in the known prices.".to_owned(),
-        Advice::FlatPrice => "The price is the same all day.".to_owned(),
-        Advice::UseOwnPower => "A good time to use energy: it comes from your own roof.".to_owned(),
-        Advice::EnterPin => "Enter the meter's PIN, so that it tells the power.".to_owned(),
-        _ => return html! {},
-    };
-    html! { p class="quiet" { (text) } }
+        Advice::CheapestNow { until } => tongue.say(
+            "Cheapest until {time}. Good time for the washing.",
+            &[("time", &tongue.clock(*until))],
+        ),
+        Advice::FlatPrice => t("Same price all day. Any time will do.").to_owned(),
+        Advice::UseOwnPower => t("More made than used. Good time to run things.").to_owned(),
+        Advice::EnterPin => t("Enter the PIN at the meter to see more.").to_owned(),
+        _ => return None,
+    })
 }
 
-fn today(state: &State) -> Markup {
+fn today(tongue: &Tongue, state: &State) -> Markup {
     let Some(today) = &state.today else {
         return html! {};
     };
+    let changed = today.change_percent.map(|change| {
+        let percent = tongue.percent(change.abs());
+        if change < 0 {
+            tongue.say("{percent} less than usual by now", &[("percent", &percent)])
+        } else {
+            tongue.say("{percent} more than usual by now", &[("percent", &percent)])
+        }
+    });
+    let beside = changed.or_else(|| tongue.age(today.freshness, today.received_at, state.at));
     html! {
         section class="card tile" {
-            h2 class="label" { span class="dot b-electricity" {} "Today" }
-            div class="value" { (words::amount(today.import_kwh)) small { "kWh" } }
-            @if let Some(cost) = &today.cost { p { (words::money(cost)) } }
-            p class="quiet small" {
-                @if let Some(percent) = today.change_percent {
-                    (percent.abs()) " % " (if percent < 0 { "less" } else { "more" }) " than usual by now"
-                } @else if let Some(age) = words::age(today.freshness, today.received_at, state.at) { (age) }
-            }
+            h2 class="label" { span class="dot b-electricity" {} (tongue.t("Today")) }
+            div class="value" { (tongue.figures(today.import_kwh)) small { "kWh" } }
+            @if let Some(cost) = &today.cost { p { (tongue.money(cost)) } }
+            @if let Some(beside) = beside { p class="quiet small" { (beside) } }
             @if let Some(export) = today.export_kwh.filter(|kwh| !kwh.is_zero()) {
-                p class="quiet small" { (words::amount(export)) " kWh given to the grid" }
+                p class="quiet small" { (tongue.say("{energy} fed into the grid", &[("energy", &tongue.energy(export))])) }
             }
         }
     }
 }
 
-fn month(state: &State) -> Markup {
+fn month(tongue: &Tongue, state: &State) -> Markup {
     let Some(month) = &state.month else {
         return html! {};
     };
+    let link = html! { a href="/money" { (tongue.t("the whole bill")) } };
     html! {
         section class="card tile" {
-            h2 class="label" { span class="dot b-electricity" {} "This month" }
-            div class="value" { (words::amount(month.import_kwh)) small { "kWh" } }
-            @if let Some(cost) = &month.cost { p { (words::money(cost)) } }
-            p class="quiet small" { "energy only; " a href="/money" { "the whole bill" } }
+            h2 class="label" { span class="dot b-electricity" {} (tongue.t("This month")) }
+            div class="value" { (tongue.figures(month.import_kwh)) small { "kWh" } }
+            @if let Some(cost) = &month.cost { p { (tongue.money(cost)) } }
+            p class="quiet small" { (tongue.say_with("energy only; {link}", &[("link", link)])) }
         }
     }
 }
 
-fn price_now(state: &State, zone: &TimeZone) -> Markup {
+fn price_now(tongue: &Tongue, state: &State) -> Markup {
     let Some(price) = &state.price else {
         return html! {};
     };
     let now = price.now.as_ref();
-    let class = now.map_or("", |slot| words::band(slot.band).0);
+    let class = now.map_or("", |slot| tongue.band(slot.band).0);
     html! {
         section class="card tile" {
-            h2 class="label" { span class=(format!("dot b-{class}")) {} "Price now" }
+            h2 class="label" { span class=(format!("dot b-{class}")) {} (tongue.t("Price now")) }
             @if let Some(slot) = now {
-                div class="value" { (words::price(slot.per_kwh, &price.currency)) small { "per kWh" } }
-                p { (words::band(slot.band).1) }
+                div class="value" { (tongue.price(slot.per_kwh, &price.currency)) small { (tongue.t("per kWh")) } }
+                p { (tongue.band(slot.band).1) }
             } @else {
-                div class="value" { (words::MISSING) }
-                p class="quiet" { "Not published." }
+                div class="value" { (MISSING) }
+                p class="quiet" { (tongue.t("Not published yet.")) }
             }
-            @if let Some(next) = &price.next {
-                p class="quiet small" { "from " (words::clock(next.start, zone)) " " (words::price(next.per_kwh, &price.currency)) }
-            } @else {
-                p class="quiet small" { (price.tariff) }
+            p class="quiet small" {
+                @if let Some(next) = &price.next {
+                    (tongue.say("from {time} {price}", &[("time", &tongue.clock(next.start)), ("price", &tongue.price(next.per_kwh, &price.currency))]))
+                } @else { (price.tariff) }
             }
         }
     }
 }
 
-fn supply(class: &str, label: &str, supply: Option<&Supply>, state: &State) -> Markup {
+fn supply(tongue: &Tongue, medium: Medium, supply: Option<&Supply>, state: &State) -> Markup {
     let Some(supply) = supply else {
         return html! {};
     };
+    let label = match medium {
+        Medium::Water => tongue.t("Water today"),
+        _ => tongue.t("Gas today"),
+    };
+    let (number, unit) = tongue.volume(medium, supply.volume_m3);
     html! {
         section class="card tile" {
-            h2 class="label" { span class=(format!("dot b-{class}")) {} (label) }
-            div class="value" { (words::round(supply.volume_m3, 3).trim_end_matches('0').trim_end_matches('.')) small { "m³" } }
-            @if let Some(cost) = &supply.cost { p { (words::money(cost)) } }
+            h2 class="label" { span class=(format!("dot b-{}", tongue.medium(medium).0)) {} (label) }
+            div class="value" { (number) small { (unit) } }
+            @if let Some(cost) = &supply.cost { p { (tongue.money(cost)) } }
             p class="quiet small" {
-                @if let Some(kwh) = supply.energy_kwh { (words::amount(kwh)) " kWh · " }
-                (words::ago(supply.received_at, state.at))
+                @if let Some(kwh) = supply.energy_kwh { (tongue.energy(kwh)) " · " }
+                (tongue.ago(supply.received_at, state.at))
             }
         }
     }
 }
 
-fn always_on(state: &State) -> Markup {
+fn always_on(tongue: &Tongue, state: &State) -> Markup {
     let watts = state
         .appliances
         .as_ref()
@@ -245,39 +274,41 @@ fn always_on(state: &State) -> Markup {
     let Some(watts) = watts else {
         return html! {};
     };
-    let (number, unit) = words::power(watts);
-    let a_year = watts * Decimal::new(876, 2);
+    let (number, unit) = tongue.power(watts);
+    let a_year = tongue.number(watts * Decimal::new(876, 2), 0);
     html! {
         section class="card tile" {
-            h2 class="label" { span class="dot b-other" {} "Always on" }
+            h2 class="label" { span class="dot b-other" {} (tongue.t("Always on")) }
             div class="value" { (number) small { (unit) } }
-            p class="quiet small" { "about " (words::round(a_year, 0)) " kWh a year" }
+            p class="quiet small" { (tongue.say("about {kwh} kWh a year", &[("kwh", &a_year)])) }
         }
     }
 }
 
-fn meters(state: &State) -> Markup {
+fn meters(tongue: &Tongue, state: &State) -> Markup {
     html! {
         section class="card tile" {
-            h2 class="label" { "Meters" }
+            h2 class="label" { (tongue.t("Meters")) }
             div class="value" { (state.meters.len()) }
-            p class="quiet small" { a href="/devices" { "Look at them" } }
+            p class="quiet small" { a href="/devices" { (tongue.t("Look at them")) } }
         }
     }
 }
 
-fn prices(price: &Price, state: &State, zone: &TimeZone) -> Markup {
+fn prices(tongue: &Tongue, price: &Price, state: &State) -> Markup {
     let bars: Vec<Bar> = price
         .slots
         .iter()
         .map(|slot| Bar {
             value: Some(slot.per_kwh * Decimal::ONE_HUNDRED),
-            class: words::band(slot.band).0.to_owned(),
-            title: format!(
-                "{}: {} ({})",
-                words::clock(slot.start, zone),
-                words::price(slot.per_kwh, &price.currency),
-                words::band(slot.band).1
+            class: tongue.band(slot.band).0.to_owned(),
+            title: tongue.say(
+                "{time}: {price} ({band})",
+                &[
+                    ("time", &tongue.clock(slot.start)),
+                    ("price", &tongue.price(slot.per_kwh, &price.currency)),
+                    ("band", &tongue.band(slot.band).1),
+                ],
             ),
             now: slot.start <= state.at && state.at < slot.end,
         })
@@ -285,36 +316,38 @@ fn prices(price: &Price, state: &State, zone: &TimeZone) -> Markup {
     let ends = price.slots.first().zip(price.slots.last());
     let below = ends.map_or_else(Vec::new, |(first, last)| {
         let middle = price.slots.get(price.slots.len() / 2).unwrap_or(last);
-        vec![
-            words::clock(first.start, zone),
-            words::clock(middle.start, zone),
-            words::clock(last.end, zone),
-        ]
+        [first.start, middle.start, last.end]
+            .map(|at| tongue.clock(at))
+            .to_vec()
     });
+    let title = tongue.t("Prices of the next 24 hours");
     let chart = Chart {
-        label: "Prices of the next 24 hours".to_owned(),
+        label: title.to_owned(),
         bars,
         below,
-        side: |value| words::round(value, 0),
+        side: &|value| tongue.number(value, 0),
         short: true,
     };
     html! {
         section class="card" {
             div class="card-head" {
-                h2 { "Price, the next 24 hours" }
-                @if let Some(window) = &price.cheapest {
-                    span class="quiet" { "cheapest " (words::clock(window.start, zone)) "–" (words::clock(window.end, zone)) ", " (words::price(window.per_kwh, &price.currency)) }
-                } @else { span class="quiet" { (price.tariff) } }
+                h2 { (title) }
+                span class="quiet" {
+                    @if let Some(window) = &price.cheapest {
+                        (tongue.say("cheapest {from}–{to}, {price}", &[
+                            ("from", &tongue.clock(window.start)),
+                            ("to", &tongue.clock(window.end)),
+                            ("price", &tongue.price(window.per_kwh, &price.currency)),
+                        ]))
+                    } @else { (price.tariff) }
+                }
             }
             (chart.markup())
         }
     }
 }
 
-fn running(state: &State) -> Markup {
-    let Some(found) = &state.appliances else {
-        return html! {};
-    };
+fn running(tongue: &Tongue, found: &Appliances) -> Markup {
     let on: Vec<_> = found
         .running
         .iter()
@@ -325,63 +358,13 @@ fn running(state: &State) -> Markup {
     }
     html! {
         section class="card" {
-            div class="card-head" { h2 { "On now" } a class="quiet" href="/appliances" { "All appliances" } }
+            div class="card-head" { h2 { (tongue.t("On now")) } a class="quiet" href="/appliances" { (tongue.t("All appliances")) } }
             ul class="list" {
                 @for (name, load) in on {
-                    @let (number, unit) = words::power(load.power_w);
-                    li { div class="row between" { span { (words::appliance(name)) } span { (number) " " (unit) } } }
+                    @let (number, unit) = tongue.power(load.power_w);
+                    li { div class="row between" { span { (tongue.called(name, found)) } span { (number) "\u{a0}" (unit) } } }
                 }
             }
         }
     }
-}
-
-async fn welcome(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) -> Markup {
-    let state = api.state_for(&caller, false);
-    let heard = state
-        .meters
-        .iter()
-        .filter(|meter| meter.id.is_some())
-        .count();
-    let tariff = state.price.is_some();
-    let household = caller.role == Role::Household;
-    let step = |done: bool| if done { "done" } else { "" };
-    let body = html! {
-        div class="head" { h1 { "Welcome, " (caller.name) } }
-        ol class="steps" aria-hidden="true" { li class="done" {} li class=(step(heard > 0)) {} li class=(step(tariff)) {} }
-        div class="grid" {
-            section class="card" {
-                div class="card-head" { h2 { "1 · You are in" } span class="pill" { "done" } }
-                p class="quiet" { "Nobody else gets in without a new code from the display, or from you under Settings." }
-            }
-            section class="card" {
-                div class="card-head" { h2 { "2 · Meters" } span class="pill" { (if heard > 0 { "done" } else { "waiting" }) } }
-                @if state.meters.is_empty() {
-                    p { "No meter is configured yet. Radio meters are taken on here; wired ones stand in the configuration: " code class="mono" { "wattle probe" } " finds them." }
-                } @else {
-                    ul class="list" {
-                        @for meter in &state.meters {
-                            @let (class, word) = words::medium(meter.medium);
-                            li { div class="row between" {
-                                span class="row" { span class=(format!("dot b-{class}")) {} (meter.name) span class="quiet" { (word) } }
-                                span class="quiet" { (meter.received_at.map_or_else(|| "not heard yet".to_owned(), |at| words::ago(at, state.at))) }
-                            } }
-                        }
-                    }
-                }
-                div class="row" { a class="button plain" href="/devices" { "Meters in reach and their keys" } }
-            }
-            @if household {
-                section class="card" {
-                    div class="card-head" { h2 { "3 · Tariff" } span class="pill" { (if tariff { "done" } else { "open" }) } }
-                    p class="quiet" {
-                        @if let Some(price) = &state.price { "In force: " (price.tariff) "." } @else { "With your tariff the page shows money beside energy." }
-                    }
-                    div class="row" { a class="button plain" href="/tariff" { (if tariff { "Look at it" } else { "Enter it" }) } }
-                }
-            }
-            div class="row" { a class="button" href="/" { "To the first page" } }
-        }
-    };
-    frame::page(&caller, "/", "Welcome", &body)
 }

@@ -11,7 +11,8 @@ use wattle_api::{Caller, TariffPreview};
 
 use super::super::tariff::{go_back, in_force, preview, take};
 use super::super::{Api, Problem};
-use super::{Done, Shown, frame, words};
+use super::tongue::Tongue;
+use super::{Done, Shown, frame};
 
 /// Longest form.
 const MAX_BYTES: usize = 512 * 1024;
@@ -55,13 +56,18 @@ struct Text {
     text: String,
 }
 
-async fn show(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) -> Markup {
-    page(&api, &caller, "", &html! {})
+async fn show(
+    Shared(api): Shared<Api>,
+    Extension(tongue): Extension<Tongue>,
+    Extension(caller): Extension<Caller>,
+) -> Markup {
+    page(&api, &tongue, &caller, "", &html! {})
 }
 
 /// A file that was chosen goes before the text of the field.
 async fn try_on(
     Shared(api): Shared<Api>,
+    Extension(tongue): Extension<Tongue>,
     Extension(caller): Extension<Caller>,
     mut form: Multipart,
 ) -> Shown {
@@ -79,21 +85,24 @@ async fn try_on(
     // Browsers send the text of a field with carriage returns.
     let text = text.replace("\r\n", "\n");
     let said = match preview(&api, text.clone()).await {
-        Ok(tried) => shown(&tried, &text),
-        Err(problem) => frame::said("alarm", &html! { (frame::sentence(&problem.text)) }),
+        Ok(tried) => shown(&tongue, &tried, &text),
+        Err(problem) => frame::said("alarm", &tongue.problem(&problem)),
     };
-    Ok(page(&api, &caller, &text, &said))
+    Ok(page(&api, &tongue, &caller, &text, &said))
 }
 
 async fn put(
     Shared(api): Shared<Api>,
+    Extension(tongue): Extension<Tongue>,
     Extension(caller): Extension<Caller>,
     Form(Text { text }): Form<Text>,
 ) -> Shown {
     let info = take(&api, &caller, text.replace("\r\n", "\n")).await?;
     let name = info.name.unwrap_or_default();
-    let said = frame::said("good", &html! { strong { (name) } " is in force." });
-    Ok(page(&api, &caller, "", &said))
+    let name = html! { strong { (name) } };
+    let said = tongue.say_with("{tariff} is in force.", &[("tariff", name)]);
+    let said = frame::said("good", &said);
+    Ok(page(&api, &tongue, &caller, "", &said))
 }
 
 async fn forget(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) -> Done {
@@ -101,55 +110,57 @@ async fn forget(Shared(api): Shared<Api>, Extension(caller): Extension<Caller>) 
     Ok(Redirect::to("/tariff"))
 }
 
-fn shown(tried: &TariffPreview, text: &str) -> Markup {
+fn shown(tongue: &Tongue, tried: &TariffPreview, text: &str) -> Markup {
+    let t = |text| tongue.t(text);
     html! {
         section class="card" id="preview" {
-            div class="card-head" { h2 { "Last week with “" (tried.name) "”" } span class="quiet" { (words::day(tried.from)) " – " (words::day(tried.to)) } }
+            div class="card-head" { h2 { (tongue.say("Last week with “{tariff}”", &[("tariff", &tried.name)])) } span class="quiet" { (tongue.day(tried.from)) " – " (tongue.day(tried.to)) } }
             @match (&tried.cost, &tried.present_cost) {
                 (Some(cost), present) => {
                     div class="grid two" {
-                        div class="stack" { span class="quiet" { "It would have cost" } div class="value" { (words::money(cost)) } }
+                        div class="stack" { span class="quiet" { (t("It would have cost")) } div class="value" { (tongue.money(cost)) } }
                         @if let Some(present) = present {
-                            div class="stack" { span class="quiet" { "It did cost" } div class="value" { (words::money(present)) } }
+                            div class="stack" { span class="quiet" { (t("It did cost")) } div class="value" { (tongue.money(present)) } }
                         }
                     }
-                    @if let Some(kwh) = tried.import_kwh { p class="quiet" { "for " (words::amount(kwh)) " kWh, standing charges and taxes included" } }
+                    @if let Some(kwh) = tried.import_kwh { p class="quiet" { (tongue.say("for {energy}, standing charges and taxes included", &[("energy", &tongue.energy(kwh))])) } }
                 }
-                (None, _) => p { "The tariff can be read. Nothing was metered last week, or some of it has no price, so that there is no cost to show." },
+                (None, _) => p { (t("The tariff can be read. Nothing was metered last week, or some of it has no price, so that there is no cost to show.")) },
             }
             form method="post" action="/tariff/use" {
                 textarea name="text" hidden readonly { (text) }
-                div class="row" { button { "Use this tariff" } }
+                div class="row" { button { (t("Use this tariff")) } }
             }
         }
     }
 }
 
-fn page(api: &Api, caller: &Caller, text: &str, said: &Markup) -> Markup {
+fn page(api: &Api, tongue: &Tongue, caller: &Caller, text: &str, said: &Markup) -> Markup {
+    let t = |text| tongue.t(text);
     let info = in_force(api);
     let body = html! {
-        div class="head" { h1 { "Tariff" } }
+        div class="head" { h1 { (t("Tariff")) } }
         (said)
         section class="card" {
-            h2 { "In force" }
+            h2 { (t("In force")) }
             @match &info.name {
                 Some(name) => p { strong { (name) } @if let Some(currency) = &info.currency { span class="quiet" { " · " (currency) } } },
-                None => p class="quiet" { "No tariff, or its prices have not come yet." },
+                None => p class="quiet" { (t("No tariff is in force, or its prices have not come yet.")) },
             }
-            p class="quiet small" { (if info.uploaded { "It was entered here." } else { "It stands in the configuration." }) }
+            p class="quiet small" { (if info.uploaded { t("It was entered here.") } else { t("It stands in the configuration.") }) }
             @if info.uploaded {
-                form method="post" action="/tariff/forget" { div class="row" { button class="plain" { "Go back to the configured one" } } }
+                form method="post" action="/tariff/forget" { div class="row" { button class="plain" { (t("Go back to the configured one")) } } }
             }
         }
         section class="card" {
-            h2 { "Try another one" }
-            p class="quiet" { "Choose a file or write it here. You see what last week would have cost before anything changes." }
+            h2 { (t("Try another one")) }
+            p class="quiet" { (t("Choose a file or write it here. You see what last week would have cost before anything changes.")) }
             form method="post" action="/tariff/preview" enctype="multipart/form-data" {
-                label { "A tariff file" input type="file" name="file" accept=".toml,text/plain"; }
-                label { "Or its text" textarea name="text" spellcheck="false" { "\n" (if text.is_empty() { EXAMPLE } else { text }) } }
-                div class="row" { button { "Show last week's cost" } }
+                label { (t("A tariff file")) input type="file" name="file" accept=".toml,text/plain"; }
+                label { (t("Or its text")) textarea name="text" spellcheck="false" { "\n" (if text.is_empty() { EXAMPLE } else { text }) } }
+                div class="row" { button { (t("Show last week's cost")) } }
             }
         }
     };
-    frame::page(caller, "/tariff", "Tariff", &body)
+    frame::page(tongue, caller, "/tariff", t("Tariff"), &body)
 }

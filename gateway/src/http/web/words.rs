@@ -1,218 +1,314 @@
-//! Numbers, money and times as people read them. Values arrive exact and are rounded once, for
-//! showing only.
+//! Numbers, money and times as people read them, by the display's rules. Values arrive exact and are
+//! rounded once, half away from zero, for showing only.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
 use wattle_api::{Band, Freshness, Level, Medium, Money};
 
+use super::language::Language;
+use super::tongue::{Tongue, tr};
+
 /// What stands for a value that is not known.
 pub(super) const MISSING: &str = "–";
 
-/// A power: the number and its unit.
-pub(super) fn power(watts: Decimal) -> (String, &'static str) {
-    let watts = watts.abs();
-    if watts < Decimal::from(100) {
-        return (round(watts, 0), "W");
-    }
-    (significant(watts / Decimal::ONE_THOUSAND), "kW")
-}
+/// Keeps a number and its unit in one piece.
+const GAP: char = '\u{a0}';
 
-/// An energy in kWh or a volume, three significant figures.
-pub(super) fn amount(value: Decimal) -> String {
-    significant(value)
-}
-
-fn significant(value: Decimal) -> String {
-    let size = value.abs();
-    let places = if size < Decimal::TEN {
-        2
-    } else if size < Decimal::ONE_HUNDRED {
-        1
-    } else {
-        0
-    };
-    round(value, places)
-}
-
-/// A number with so many decimals, a minus sign and groups of three.
-pub(super) fn round(value: Decimal, places: u32) -> String {
-    let value = value.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
-    let text = format!("{:.*}", usize::try_from(places).unwrap_or(0), value.abs());
-    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) && whole.len() > 4 {
-            grouped.push('\u{202f}');
+impl Language {
+    const fn decimal_separator(self) -> char {
+        match self {
+            Self::English => '.',
+            Self::German | Self::French | Self::Dutch | Self::Spanish => ',',
         }
-        grouped.push(digit);
     }
-    let sign = if value.is_sign_negative() && !value.is_zero() {
-        "−"
-    } else {
-        ""
-    };
-    let point = if rest.is_empty() { "" } else { "." };
-    format!("{sign}{grouped}{point}{rest}")
-}
 
-/// An amount of money with two decimals.
-pub(super) fn money(money: &Money) -> String {
-    cash(money.amount, &money.currency)
-}
-
-/// An amount of a currency with two decimals.
-pub(super) fn cash(amount: Decimal, currency: &str) -> String {
-    let number = round(amount, 2);
-    let (sign, number) = match number.strip_prefix('−') {
-        Some(number) => ("−", number.to_owned()),
-        None => ("", number),
-    };
-    match symbol(currency) {
-        Some(symbol) => format!("{sign}{symbol}{number}"),
-        None => format!("{sign}{number}\u{a0}{currency}"),
+    /// The per cent sign with what stands before it.
+    const fn percent(self) -> &'static str {
+        match self {
+            Self::English | Self::Dutch => "%",
+            Self::German | Self::French | Self::Spanish => "\u{a0}%",
+        }
     }
 }
 
-fn symbol(currency: &str) -> Option<&'static str> {
-    match currency {
-        "EUR" => Some("€"),
-        "GBP" => Some("£"),
-        "USD" => Some("$"),
-        _ => None,
+impl Tongue {
+    /// A power without its sign: watts below 100 W, otherwise kilowatts.
+    pub(super) fn power(&self, watts: Decimal) -> (String, &'static str) {
+        let watts = watts.abs();
+        let whole = rounded(watts, 0);
+        if whole < Decimal::ONE_HUNDRED {
+            return (self.number(whole, 0), "W");
+        }
+        (self.figures(watts / Decimal::ONE_THOUSAND), "kW")
+    }
+
+    /// An energy.
+    pub(super) fn energy(&self, kwh: Decimal) -> String {
+        format!("{}{GAP}kWh", self.figures(kwh))
+    }
+
+    /// A volume: litres of water below 10 m³, otherwise cubic metres.
+    pub(super) fn volume(&self, medium: Medium, m3: Decimal) -> (String, &'static str) {
+        let litres = rounded(m3 * Decimal::ONE_THOUSAND, 0);
+        if medium == Medium::Water && litres.abs() < Decimal::from(10_000) {
+            return (self.number(litres, 0), "L");
+        }
+        (self.figures(m3), "m³")
+    }
+
+    /// Three significant figures, at most two decimals.
+    pub(super) fn figures(&self, value: Decimal) -> String {
+        let decimals = (0..=2u32).rev().find(|decimals| {
+            let limit = match decimals {
+                2 => Decimal::TEN,
+                1 => Decimal::ONE_HUNDRED,
+                _ => return true,
+            };
+            rounded(value, *decimals).abs() < limit
+        });
+        self.number(value, decimals.unwrap_or(0))
+    }
+
+    /// A number with so many decimals and its thousands grouped.
+    pub(super) fn number(&self, value: Decimal, decimals: u32) -> String {
+        let value = rounded(value, decimals);
+        let places = usize::try_from(decimals).unwrap_or(0);
+        let text = format!("{:.places$}", value.abs());
+        let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+        let mut written = String::with_capacity(text.len() + 4);
+        if value.is_sign_negative() && !value.is_zero() {
+            written.push('−');
+        }
+        for (index, digit) in whole.chars().enumerate() {
+            if index > 0 && (whole.len() - index).is_multiple_of(3) {
+                written.push(GAP);
+            }
+            written.push(digit);
+        }
+        if !rest.is_empty() {
+            written.push(self.language.decimal_separator());
+            written.push_str(rest);
+        }
+        written
+    }
+
+    /// A number with the decimals that it has.
+    pub(super) fn plain(&self, value: Decimal) -> String {
+        let value = value.normalize();
+        self.number(value, value.scale())
+    }
+
+    /// A share of a hundred.
+    pub(super) fn percent(&self, percent: impl Into<Decimal>) -> String {
+        format!(
+            "{}{}",
+            self.number(percent.into(), 0),
+            self.language.percent()
+        )
+    }
+
+    /// An amount of money with two decimals.
+    pub(super) fn money(&self, money: &Money) -> String {
+        self.cash(money.amount, &money.currency)
+    }
+
+    /// An amount of a currency with two decimals: £2.31, 2,31 €.
+    pub(super) fn cash(&self, amount: Decimal, currency: &str) -> String {
+        let symbol = match currency {
+            "GBP" => "£",
+            "EUR" => "€",
+            "USD" | "AUD" | "CAD" | "NZD" => "$",
+            "CHF" => "Fr.",
+            "SEK" | "NOK" | "DKK" => "kr",
+            other => other,
+        };
+        let text = self.number(amount, 2);
+        match self.language {
+            Language::English if symbol.chars().count() == 1 => match text.strip_prefix('−') {
+                Some(rest) => format!("−{symbol}{rest}"),
+                None => format!("{symbol}{text}"),
+            },
+            Language::Dutch if symbol.chars().count() == 1 => format!("{symbol}{GAP}{text}"),
+            _ => format!("{text}{GAP}{symbol}"),
+        }
+    }
+
+    /// A price per kWh in the minor unit with one decimal: 26.4p, 26,4 ct.
+    pub(super) fn price(&self, per_kwh: Decimal, currency: &str) -> String {
+        let minor = match currency {
+            "GBP" => "p",
+            "EUR" => match self.language {
+                Language::French | Language::Spanish => "\u{a0}c€",
+                Language::English | Language::German | Language::Dutch => "\u{a0}ct",
+            },
+            "USD" | "AUD" | "CAD" | "NZD" => "¢",
+            "CHF" => "\u{a0}Rp.",
+            "SEK" | "NOK" | "DKK" => "\u{a0}øre",
+            other => return self.cash(per_kwh, other),
+        };
+        format!("{}{minor}", self.number(per_kwh * Decimal::ONE_HUNDRED, 1))
+    }
+
+    /// How long ago, in the one unit that says it.
+    pub(super) fn ago(&self, at: Timestamp, now: Timestamp) -> String {
+        let seconds = now.duration_since(at).max(SignedDuration::ZERO).as_secs();
+        let (template, count) = match seconds {
+            ..=15 => return self.t("just now").to_owned(),
+            16..60 => (tr("{count} s ago"), seconds / 5 * 5),
+            60..3_600 => (tr("{count} min ago"), seconds / 60),
+            3_600..172_800 => (tr("{count} h ago"), seconds / 3_600),
+            _ => (tr("{count} days ago"), seconds / 86_400),
+        };
+        self.say(template, &[("count", &self.number(count.into(), 0))])
+    }
+
+    /// How a reading's age is said beside it; nothing while it is as recent as it should be.
+    pub(super) fn age(
+        &self,
+        freshness: Freshness,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<String> {
+        let said = || self.say("as of {ago}", &[("ago", &self.ago(at, now))]);
+        (freshness != Freshness::Live).then(said)
+    }
+
+    /// When a meter was heard.
+    pub(super) fn heard(&self, at: Option<Timestamp>, now: Timestamp) -> String {
+        at.map_or_else(
+            || self.t("not heard yet").to_owned(),
+            |at| self.ago(at, now),
+        )
+    }
+
+    /// How long something takes.
+    pub(super) fn duration(&self, seconds: u32) -> String {
+        let (count, unit) = match seconds {
+            0..=89 => (seconds, "s"),
+            90..=5399 => ((seconds + 30) / 60, "min"),
+            _ => ((seconds + 1800) / 3600, self.t("h")),
+        };
+        format!("{count}{GAP}{unit}")
+    }
+
+    /// A level: its class and its word.
+    pub(super) fn level(&self, level: Level) -> (&'static str, &'static str) {
+        let (class, word) = match level {
+            Level::Low => ("low", tr("Low")),
+            Level::Medium => ("medium", tr("Medium")),
+            Level::High => ("high", tr("High")),
+            Level::Exporting => ("exporting", tr("Exporting")),
+        };
+        (class, self.t(word))
+    }
+
+    /// A band: its class and its word.
+    pub(super) fn band(&self, band: Band) -> (&'static str, String) {
+        let (class, word) = match band {
+            Band::PaidToUse => ("paid", tr("paid to use")),
+            Band::Cheap => ("cheap", tr("cheap")),
+            Band::Normal => ("normal", tr("normal")),
+            Band::Dear => ("dear", tr("dear")),
+        };
+        (class, capital(self.t(word)))
+    }
+
+    /// A medium: its class and its word.
+    pub(super) fn medium(&self, medium: Medium) -> (&'static str, &'static str) {
+        let (class, word) = match medium {
+            Medium::Electricity => ("electricity", tr("Electricity")),
+            Medium::Gas => ("gas", tr("Gas")),
+            Medium::Water => ("water", tr("Water")),
+            Medium::Heat => ("heat", tr("Heat")),
+        };
+        (class, self.t(word))
     }
 }
 
-/// A price per kWh in the minor unit with one decimal.
-pub(super) fn price(per_kwh: Decimal, currency: &str) -> String {
-    let minor = match currency {
-        "EUR" => "\u{a0}ct",
-        "GBP" => "p",
-        "USD" => "¢",
-        "DKK" | "NOK" | "SEK" => "\u{a0}øre",
-        _ => return format!("{}\u{a0}{currency}", round(per_kwh, 3)),
-    };
-    format!("{}{minor}", round(per_kwh * Decimal::ONE_HUNDRED, 1))
+/// A text with a capital at its beginning.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters.as_str().chars()).collect()
 }
 
-/// A time of day by the home's clock.
-pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%H:%M").to_string()
-}
-
-/// A date and time by the home's clock.
-pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone())
-        .strftime("%-d %b %Y, %H:%M:%S")
-        .to_string()
-}
-
-/// A day in words.
-pub(super) fn day(date: jiff::civil::Date) -> String {
-    date.strftime("%a, %-d %b %Y").to_string()
-}
-
-/// How long ago.
-pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(at).max(SignedDuration::ZERO).as_secs();
-    match seconds {
-        0..=14 => "just now".to_owned(),
-        15..=89 => format!("{seconds} s ago"),
-        90..=5399 => format!("{} min ago", (seconds + 30) / 60),
-        5400..=172_799 => format!("{} h ago", (seconds + 1800) / 3600),
-        _ => format!("{} days ago", (seconds + 43_200) / 86_400),
-    }
-}
-
-/// How a reading's age is said beside it; nothing while it is as recent as it should be.
-pub(super) fn age(freshness: Freshness, at: Timestamp, now: Timestamp) -> Option<String> {
-    (freshness != Freshness::Live).then(|| format!("as of {}", ago(at, now)))
-}
-
-/// A level: its class and its word.
-pub(super) const fn level(level: Level) -> (&'static str, &'static str) {
-    match level {
-        Level::Low => ("low", "Low"),
-        Level::Medium => ("medium", "Medium"),
-        Level::High => ("high", "High"),
-        Level::Exporting => ("exporting", "Exporting"),
-    }
-}
-
-/// A band: its class and its word.
-pub(super) const fn band(band: Band) -> (&'static str, &'static str) {
-    match band {
-        Band::PaidToUse => ("paid", "Paid to use"),
-        Band::Cheap => ("cheap", "Cheap"),
-        Band::Normal => ("normal", "Normal"),
-        Band::Dear => ("dear", "Dear"),
-    }
-}
-
-/// A medium: its class and its word.
-pub(super) const fn medium(medium: Medium) -> (&'static str, &'static str) {
-    match medium {
-        Medium::Electricity => ("electricity", "Electricity"),
-        Medium::Gas => ("gas", "Gas"),
-        Medium::Water => ("water", "Water"),
-        Medium::Heat => ("heat", "Heat"),
-    }
-}
-
-/// A name of an appliance as people write it.
-pub(super) fn appliance(name: &str) -> String {
-    let mut words = name.replace('_', " ");
-    if let Some(first) = words.get_mut(0..1) {
-        first.make_ascii_uppercase();
-    }
-    words
+fn rounded(value: Decimal, decimals: u32) -> Decimal {
+    value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZone;
+
+    fn tongue(language: Language) -> Tongue {
+        Tongue {
+            language,
+            chosen: false,
+            zone: TimeZone::UTC,
+        }
+    }
 
     fn number(text: &str) -> Decimal {
         text.parse().unwrap()
     }
 
+    /// The rows follow the display's own tests.
     #[test]
-    fn powers_have_three_figures_and_small_ones_are_watts() {
-        for (watts, want) in [
-            ("0", ("0", "W")),
-            ("99.4", ("99", "W")),
-            ("100", ("0.10", "kW")),
-            ("1419.6", ("1.42", "kW")),
-            ("-2500", ("2.50", "kW")),
-            ("23400", ("23.4", "kW")),
-        ] {
-            let (text, unit) = power(number(watts));
-            assert_eq!((text.as_str(), unit), want, "{watts}");
+    fn values_have_the_forms_of_the_display() {
+        let table = include_str!("../../../web/lang/forms.tsv");
+        let mut rows = 0;
+        for row in table.lines().filter(|row| !row.starts_with('#')) {
+            let mut cells = row.split('\t').map(|cell| cell.replace('_', "\u{a0}"));
+            let [what, value, unit] = [(); 3].map(|()| cells.next().unwrap());
+            for (language, want) in Language::ALL.into_iter().zip(cells.by_ref()) {
+                let (tongue, value) = (tongue(language), number(&value));
+                let is = match what.as_str() {
+                    "power" => tongue.power(value).0,
+                    "number" => tongue.number(value, unit.parse().unwrap()),
+                    "money" => tongue.cash(value, &unit),
+                    "price" => tongue.price(value, &unit),
+                    "energy" => tongue.energy(value),
+                    "percent" => tongue.percent(value),
+                    other => panic!("{other}"),
+                };
+                assert_eq!(is, want, "{row} in {language:?}");
+                rows += 1;
+            }
         }
+        assert!(rows > 100, "{rows}");
     }
 
     #[test]
-    fn money_and_prices() {
-        assert_eq!(cash(number("1234.565"), "EUR"), "€1234.57");
-        assert_eq!(cash(number("12345.5"), "EUR"), "€12\u{202f}345.50");
-        assert_eq!(cash(number("-0.5"), "GBP"), "−£0.50");
-        assert_eq!(cash(number("-0.001"), "GBP"), "£0.00");
-        assert_eq!(cash(number("3"), "CHF"), "3.00\u{a0}CHF");
-        assert_eq!(price(number("0.26382"), "EUR"), "26.4\u{a0}ct");
-        assert_eq!(price(number("-0.0112"), "GBP"), "−1.1p");
+    fn volumes_and_durations() {
+        let english = tongue(Language::English);
+        for (medium, m3, want) in [
+            (Medium::Water, "0.184", ("184", "L")),
+            (Medium::Water, "12.3456", ("12.3", "m³")),
+            (Medium::Gas, "1.044", ("1.04", "m³")),
+        ] {
+            let (text, unit) = english.volume(medium, number(m3));
+            assert_eq!((text.as_str(), unit), want);
+        }
+        assert_eq!(english.plain(number("0.50")), "0.5");
+        assert_eq!(tongue(Language::Dutch).plain(number("-2.5")), "−2,5");
+        assert_eq!(english.duration(150), "3\u{a0}min");
+        assert_eq!(tongue(Language::Dutch).duration(7200), "2\u{a0}u");
     }
 
     #[test]
     fn ages() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        for (seconds, want) in [
-            (-5, "just now"),
-            (20, "20 s ago"),
-            (150, "3 min ago"),
-            (7200, "2 h ago"),
-            (864_000, "10 days ago"),
+        for (seconds, english, german) in [
+            (-5, "just now", "gerade eben"),
+            (15, "just now", "gerade eben"),
+            (42, "40 s ago", "vor 40 s"),
+            (150, "2 min ago", "vor 2 min"),
+            (7200, "2 h ago", "vor 2 h"),
+            (864_000, "10 days ago", "vor 10 Tagen"),
         ] {
-            assert_eq!(ago(at(0), at(seconds)), want);
+            assert_eq!(tongue(Language::English).ago(at(0), at(seconds)), english);
+            assert_eq!(tongue(Language::German).ago(at(0), at(seconds)), german);
         }
     }
 }
