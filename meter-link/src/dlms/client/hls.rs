@@ -22,6 +22,75 @@ pub(super) struct Sides<'a> {
     pub(super) to_receiver: &'a [u8],
 }
 
+/// Titles and challenges of one association.
+#[derive(Debug, Default)]
+pub(super) struct Handshake {
+    own: Vec<u8>,
+    server: Vec<u8>,
+    of_client: Vec<u8>,
+    of_server: Vec<u8>,
+}
+
+impl Handshake {
+    /// We have sent a challenge.
+    pub(super) fn begun(challenge: Vec<u8>) -> Self {
+        Self {
+            of_client: challenge,
+            ..Self::default()
+        }
+    }
+
+    /// The meter has sent its own.
+    pub(super) fn answered(
+        &mut self,
+        challenge: Option<&[u8]>,
+        own: Vec<u8>,
+        server: Vec<u8>,
+    ) -> Result<(), ClientError> {
+        let challenge = challenge.filter(|challenge| (8..=64).contains(&challenge.len()));
+        let no_challenge = ClientError::HighLevelSecurity("the meter sends no challenge");
+        let challenge = challenge.ok_or(no_challenge)?;
+        if challenge == self.of_client {
+            return Err(ClientError::HighLevelSecurity(
+                "the meter sends our own challenge back",
+            ));
+        }
+        self.of_server = challenge.to_vec();
+        (self.own, self.server) = (own, server);
+        Ok(())
+    }
+
+    /// Our challenge to the meter.
+    pub(super) fn of_client(&self) -> &[u8] {
+        &self.of_client
+    }
+
+    /// The meter's challenge to us.
+    pub(super) fn of_server(&self) -> &[u8] {
+        &self.of_server
+    }
+
+    /// What our proof is over.
+    pub(super) fn own_side(&self) -> Sides<'_> {
+        Sides {
+            sender: &self.own,
+            receiver: &self.server,
+            to_sender: &self.of_server,
+            to_receiver: &self.of_client,
+        }
+    }
+
+    /// What the meter's proof is over.
+    pub(super) fn server_side(&self) -> Sides<'_> {
+        Sides {
+            sender: &self.server,
+            receiver: &self.own,
+            to_sender: &self.of_client,
+            to_receiver: &self.of_server,
+        }
+    }
+}
+
 /// The proof that its maker knows a secret.
 pub(super) fn proof(
     mechanism: Mechanism,

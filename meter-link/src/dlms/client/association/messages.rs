@@ -1,0 +1,107 @@
+//! Messages of an association: what comes in, and what goes out.
+
+use std::time::Instant;
+
+use super::{Client, ClientEvent, Stage};
+use crate::dlms::apdu::Apdu;
+use crate::dlms::client::error::ClientError;
+use crate::dlms::client::exchange::{Answer, Next};
+use crate::dlms::security::CipherError;
+
+impl Client {
+    /// Takes a message off the carrier.
+    pub(super) fn message(&mut self, bytes: &[u8], now: Instant) -> Result<(), ClientError> {
+        let (mut apdu, rest) = Apdu::decode(bytes)?;
+        self.stray += rest.len() as u64;
+        if let Apdu::BlockTransfer(block) = apdu {
+            let next = self.blocks.take(&block)?;
+            if let Some(answer) = next.answer {
+                self.carrier
+                    .send(&Apdu::BlockTransfer(answer).to_vec(), now);
+            }
+            let Some(whole) = next.whole else {
+                return Ok(());
+            };
+            apdu = Apdu::decode(&whole)?.0;
+        }
+        let ciphered = matches!(apdu, Apdu::Ciphered(_));
+        if let Apdu::Ciphered(message) = &apdu {
+            let protection = self.protection.as_mut();
+            let keys = protection.ok_or(CipherError::NoKey)?;
+            let opened = keys.open(message)?;
+            let (inner, rest) = Apdu::decode(&opened)?;
+            self.stray += rest.len() as u64;
+            apdu = inner;
+        }
+        let plain_allowed = matches!(
+            apdu,
+            Apdu::Aare(_)
+                | Apdu::Rlre(_)
+                | Apdu::ExceptionResponse(_)
+                | Apdu::ConfirmedServiceError(_)
+        );
+        if self.protection.is_some() && !ciphered && !plain_allowed {
+            return Err(ClientError::Unprotected(apdu.name()));
+        }
+        self.dispatch(apdu, now)
+    }
+
+    fn dispatch(&mut self, apdu: Apdu, now: Instant) -> Result<(), ClientError> {
+        match (&mut self.stage, apdu) {
+            // What a meter pushes is for a listener.
+            (_, Apdu::DataNotification(_) | Apdu::EventNotification(_)) => Ok(()),
+            (Stage::Releasing, _) => {
+                self.disconnect(now);
+                Ok(())
+            }
+            (Stage::Associating, Apdu::Aare(aare)) => self.answered(&aare, now),
+            (Stage::Closed | Stage::Connecting | Stage::Open | Stage::Disconnecting, _) => Ok(()),
+            (_, Apdu::ExceptionResponse(exception)) => self.exception(exception, now),
+            (_, Apdu::ConfirmedServiceError(error)) => Err(ClientError::Service(error)),
+            (Stage::Associating, other) => Err(ClientError::Unexpected {
+                asked: "aarq",
+                got: other.name(),
+            }),
+            (
+                Stage::ReadingCounter(exchange)
+                | Stage::Proving(exchange)
+                | Stage::Asking(exchange),
+                apdu,
+            ) => match exchange.take(apdu)? {
+                Next::Send(request) => self.send(&request, now),
+                Next::Stale => Ok(()),
+                Next::Done(answer) => {
+                    self.stray += exchange.trailing as u64;
+                    self.done(answer, now)
+                }
+            },
+        }
+    }
+
+    /// Sends a message of the association, ciphered where it is to be.
+    pub(super) fn send(&mut self, apdu: &Apdu, now: Instant) -> Result<(), ClientError> {
+        let bytes = match &self.protection {
+            Some(protection) => protection.seal(apdu, self.counter.take()?)?,
+            None => apdu.to_vec(),
+        };
+        self.carrier.send(&bytes, now);
+        Ok(())
+    }
+
+    /// A service has ended.
+    pub(super) fn done(&mut self, answer: Answer, now: Instant) -> Result<(), ClientError> {
+        match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::ReadingCounter(_) => self.counter_read(&answer, now),
+            Stage::Proving(_) => {
+                self.proof_came(&answer)?;
+                self.opened();
+                Ok(())
+            }
+            _ => {
+                self.attempts = 0;
+                self.events.push_back(ClientEvent::Answer(answer));
+                Ok(())
+            }
+        }
+    }
+}
