@@ -305,7 +305,7 @@ fn bytes_come_one_by_one() {
         return;
     };
     // Bytes that are far apart must not look like a silence.
-    meter.usual_times = true;
+    meter.real_time = true;
     let ran = run(&meter, [profile()]);
     check(&rows_of(ran.events), rows.parse().unwrap());
     println!(
