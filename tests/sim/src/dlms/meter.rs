@@ -513,7 +513,6 @@ impl Meter {
             return GetResult::Error(DataAccessResult::ReadWriteDenied);
         }
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
-        let energy = self.config.load.energy(now);
         let wh = |value: u64| Data::Uint32(u32::try_from(value % (1 << 32)).unwrap_or(0));
         let octets = |text: &str| Data::OctetString(text.as_bytes().to_vec());
         let data = match (one.class, one.instance, one.attribute) {
@@ -528,8 +527,8 @@ impl Meter {
                 let ahead = SignedDuration::from_secs(lock(&self.state).ahead_s);
                 Data::OctetString(time(Timestamp::now() + ahead).0.to_vec())
             }
-            (3, IMPORT, 2) => wh(energy.import_in(3_600)),
-            (3, EXPORT, 2) => wh(energy.export_in(3_600)),
+            (3, IMPORT, 2) => wh(self.config.load.energy(now).import_in(3_600)),
+            (3, EXPORT, 2) => wh(self.config.load.energy(now).export_in(3_600)),
             (3, POWER, 2) => Data::Int32(i32::try_from(self.config.load.power_w(now)).unwrap_or(0)),
             (3, IMPORT | EXPORT, 3) => Data::Structure(vec![Data::Int8(0), Data::Enum(30)]),
             (3, POWER, 3) => Data::Structure(vec![Data::Int8(0), Data::Enum(27)]),

@@ -1,5 +1,6 @@
 //! Load profiles (IEC 62056-6-2, 4.3.6: class 7, profile generic): only the rows that are missing.
 
+mod cell;
 mod rows;
 
 use jiff::civil;
@@ -9,8 +10,9 @@ use super::registers::scale_attribute;
 use super::{Job, JobError, Outcome, Scale, Scene, Step, attribute, get, results};
 use crate::dlms::apdu::{GetResult, Selected, SelectiveAccess};
 use crate::dlms::axdr;
+use crate::dlms::client::elements::{each_element, whole_elements};
 use crate::dlms::client::error::ClientError;
-use crate::dlms::client::exchange::{Answer, Request, each_element, whole_elements};
+use crate::dlms::client::exchange::{Answer, Request};
 use crate::dlms::data::{Data, DateTime};
 use crate::model::ObisCode;
 
@@ -294,7 +296,7 @@ impl ProfileJob {
     /// Reads the rows of an encoded answer.
     fn read(&self, octets: &[u8]) -> Result<Vec<ProfileRow>, JobError> {
         let mut rows = rows::Builder::new(&self.columns, self.period_s, &self.query.instants);
-        each_element(octets, |element| rows.add(element)).map_err(|error| match error {
+        each_element(octets, |reader| rows.read(reader)).map_err(|error| match error {
             RowError::Rule(rule) => self.content(BUFFER, rule),
             RowError::Message(error) => ClientError::Message(error).into(),
         })?;

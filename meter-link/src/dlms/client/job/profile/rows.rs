@@ -3,10 +3,15 @@
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, civil};
 
-use super::super::value;
+use super::cell::Cell;
 use super::{Column, RowError};
-use crate::dlms::data::{Data, DateTime};
+use crate::dlms::axdr::Reader;
+use crate::dlms::data::DateTime;
 use crate::model::{ObisCode, Value};
+
+/// Tags of what holds other values.
+const ARRAY: u8 = 1;
+const STRUCTURE: u8 = 2;
 
 /// How the times of rows become instants.
 #[derive(Clone, Debug, Default)]
@@ -179,18 +184,20 @@ impl<'a> Builder<'a> {
         self.rows
     }
 
-    pub(super) fn add(&mut self, element: &Data) -> Result<(), RowError> {
-        let cells = element.elements().unwrap_or_default();
-        if cells.len() != self.columns.len() {
-            let rule = "rows with as many values as there are captured objects";
-            return Err(RowError::Rule(rule));
+    /// Reads a row where it lies.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+        const RULE: RowError =
+            RowError::Rule("rows with as many values as there are captured objects");
+        if !matches!(reader.u8()?, ARRAY | STRUCTURE) || reader.length()? != self.columns.len() {
+            return Err(RULE);
         }
         let before = self.rows.last();
         let mut at = None;
         let mut status = None;
         let mut values = Vec::with_capacity(self.columns.len());
-        for (index, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
-            let unchanged = *cell == Data::Null;
+        for (index, column) in self.columns.iter().enumerate() {
+            let cell = Cell::read(reader)?;
+            let unchanged = cell == Cell::Null;
             if column.is_clock() && column.index == 0 {
                 at = match unchanged {
                     true => before.and_then(|row| later(row.at, self.period_s)),
@@ -200,13 +207,13 @@ impl<'a> Builder<'a> {
             } else if column.is_status() {
                 status = match unchanged {
                     true => before.and_then(|row| row.status),
-                    false => number(cell),
+                    false => cell.status(),
                 };
                 values.push(None);
             } else if unchanged {
                 values.push(before.and_then(|row| row.values.get(index).cloned().flatten()));
             } else {
-                values.push(value(cell, column.scale));
+                values.push(cell.value(column.scale));
             }
         }
         let at = at.ok_or(RowError::Rule("rows with their time"))?;
@@ -226,14 +233,4 @@ fn later(at: DateTime, period_s: u32) -> Option<DateTime> {
     let civil: civil::DateTime = at.civil()?;
     let later = civil.checked_add(SignedDuration::from_secs(period_s.into()));
     Some(DateTime::new(later.ok()?, at.deviation(), at.status()))
-}
-
-fn number(cell: &Data) -> Option<u64> {
-    match cell {
-        Data::BitString(bits) => bits.octets().iter().take(8).try_fold(0u64, |sum, octet| {
-            Some(sum.checked_mul(256)? + u64::from(*octet))
-        }),
-        Data::Enum(code) => Some(u64::from(*code)),
-        cell => u64::try_from(cell.integer()?).ok(),
-    }
 }
