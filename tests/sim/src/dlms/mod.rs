@@ -198,16 +198,15 @@ impl DlmsMeter {
     pub fn at_tcp(config: Config) -> io::Result<Self> {
         let mut new = Self::new(config.clone());
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
         new.address = Some(listener.local_addr()?);
         let (state, stop) = (Arc::clone(&new.state), Arc::clone(&new.stop));
         lock(&state).relay = true;
         let serve = move || {
-            while !stop.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((stream, _)) => serve(stream, &config, &state, &stop),
-                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            while let Ok((stream, _)) = listener.accept() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
                 }
+                serve(stream, &config, &state, &stop);
             }
         };
         let thread = std::thread::Builder::new().name("dlms".to_owned());
@@ -257,6 +256,10 @@ impl DlmsMeter {
 impl Drop for DlmsMeter {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        if let Some(address) = self.address {
+            // It waits for a connection: this is its last.
+            let _ = TcpStream::connect(address);
+        }
         if let Some(thread) = self.thread.take() {
             // A meter that panicked has said so on standard error.
             let _ = thread.join();
@@ -292,8 +295,7 @@ fn serve(mut stream: TcpStream, config: &Config, state: &Shared, stop: &AtomicBo
     let mut opening = Opening::new(config);
     let mut buffer = [0; 4096];
     let ready = stream
-        .set_nonblocking(false)
-        .and_then(|()| stream.set_nodelay(true))
+        .set_nodelay(true)
         .and_then(|()| stream.set_read_timeout(Some(Duration::from_millis(20))));
     if ready.is_err() {
         return;
