@@ -153,6 +153,11 @@ impl Exchange {
         split
     }
 
+    /// What has come so far of a value that is given as it was encoded.
+    pub(super) fn so_far(&self) -> Option<&[u8]> {
+        matches!(self.request, Request::GetEncoded(_)).then_some(self.incoming.as_slice())
+    }
+
     /// What had come of a single value.
     pub(super) fn interrupt(self, error: ClientError) -> Answer {
         let octets = match self.asked {

@@ -16,7 +16,6 @@ mod blocks;
 mod carrier;
 mod config;
 mod counter;
-mod elements;
 mod error;
 mod exchange;
 mod hls;
@@ -33,7 +32,6 @@ pub use config::{
     INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, WrapperConfig, default_conformance,
 };
 pub use counter::{CounterError, CounterStore, MemoryCounters};
-pub use elements::whole_elements;
 pub use error::ClientError;
 pub use exchange::{Answer, MAX_VALUE, Request};
 pub use once::{JobMaker, Once};

@@ -115,8 +115,17 @@ impl Runner {
     }
 
     /// The next thing to do: bytes to send or a change of the line.
+    ///
+    /// Once there is nothing more to send, the job under way looks at what has come, at a time when
+    /// the meter works as well.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.client.poll_action()
+        let action = self.client.poll_action();
+        if action.is_none()
+            && let (Some(job), Some(octets)) = (self.jobs.front_mut(), self.client.so_far())
+        {
+            job.look_ahead(octets);
+        }
+        action
     }
 
     /// The next event.

@@ -188,6 +188,14 @@ impl Client {
         self.stray
     }
 
+    /// What has come so far of a value that comes in blocks.
+    pub(super) fn so_far(&self) -> Option<&[u8]> {
+        match &self.stage {
+            Stage::Asking(exchange) => exchange.so_far(),
+            _ => None,
+        }
+    }
+
     /// Forgets the conversation: the port was opened anew.
     pub fn restart(&mut self) {
         self.carrier.restart();

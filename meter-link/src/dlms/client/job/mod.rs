@@ -121,6 +121,10 @@ pub trait Job: Send {
     /// Takes the answer to the last request, `None` at first and after a [`Step::Yield`], and
     /// says what comes next.
     fn step(&mut self, answer: Option<Answer>, scene: &Scene) -> Step;
+
+    /// Looks at what has come so far of a [`Request::GetEncoded`], while the meter gets the rest
+    /// ready. Fewer octets than before mean that the meter has begun anew.
+    fn look_ahead(&mut self, _octets: &[u8]) {}
 }
 
 /// The attribute of an object.

@@ -9,14 +9,14 @@ use jiff::{SignedDuration, ToSpan};
 use super::registers::scale_attribute;
 use super::{Job, JobError, Outcome, Scale, Scene, Step, attribute, get, results};
 use crate::dlms::apdu::{GetResult, Selected, SelectiveAccess};
-use crate::dlms::axdr;
-use crate::dlms::client::elements::{each_element, whole_elements};
+use crate::dlms::axdr::{self, Reader};
 use crate::dlms::client::error::ClientError;
 use crate::dlms::client::exchange::{Answer, Request};
 use crate::dlms::data::{Data, DateTime};
 use crate::model::ObisCode;
 
 pub use rows::{Gap, ProfileRow, ProfileRows, RowInstants};
+use rows::{Layout, Reading};
 
 const PROFILE: u16 = 7;
 const CLOCK_CLASS: u16 = 8;
@@ -36,6 +36,8 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 const PATIENCE: u8 = 5;
 /// Columns of a profile that are read.
 const MAX_COLUMNS: usize = 64;
+/// Tag of a compact array.
+const COMPACT_ARRAY: u8 = 19;
 
 /// What is wanted of a profile.
 #[derive(Clone, Debug)]
@@ -132,6 +134,8 @@ pub struct ProfileJob {
     asked_until: Option<civil::DateTime>,
     in_vain: u8,
     by_entry: bool,
+    /// The rows of the answer that is coming.
+    reading: Reading,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +162,7 @@ impl ProfileJob {
             asked_until: None,
             in_vain: 0,
             by_entry: false,
+            reading: Reading::default(),
         }
     }
 
@@ -236,6 +241,7 @@ impl ProfileJob {
 
     /// Asks for the rows behind the last one that is known.
     fn ask(&mut self, scene: &Scene) -> Step {
+        self.reading = Reading::default();
         let descriptor = attribute(PROFILE, self.query.profile, BUFFER);
         let known = self
             .last
@@ -293,14 +299,33 @@ impl ProfileJob {
         }
     }
 
-    /// Reads the rows of an encoded answer.
-    fn read(&self, octets: &[u8]) -> Result<Vec<ProfileRow>, JobError> {
-        let mut rows = rows::Builder::new(&self.columns, self.period_s, &self.query.instants);
-        each_element(octets, |reader| rows.read(reader)).map_err(|error| match error {
+    /// Reads on in the octets of an answer, whole or not.
+    fn read_on(&mut self, octets: &[u8]) -> Result<(), RowError> {
+        let layout = Layout {
+            columns: &self.columns,
+            period_s: self.period_s,
+            instants: &self.query.instants,
+        };
+        self.reading.read(&layout, octets)
+    }
+
+    /// Reads the rows of a whole answer.
+    fn read(&mut self, octets: &[u8]) -> Result<Vec<ProfileRow>, JobError> {
+        let read = match octets.first() {
+            // A compact array holds its rows in another form.
+            Some(&COMPACT_ARRAY) => Data::read(&mut Reader::new(octets))
+                .map_err(RowError::Message)
+                .and_then(|whole| {
+                    let rows = whole.elements().unwrap_or_default();
+                    self.read_on(&Data::Array(rows.to_vec()).to_vec())
+                }),
+            _ => self.read_on(octets),
+        };
+        read.map_err(|error| match error {
             RowError::Rule(rule) => self.content(BUFFER, rule),
             RowError::Message(error) => ClientError::Message(error).into(),
         })?;
-        Ok(rows.finish())
+        Ok(std::mem::take(&mut self.reading).finish())
     }
 
     /// Takes the rows of an answer; false when there was nothing new in it.
@@ -326,8 +351,9 @@ impl ProfileJob {
     fn rows(&mut self, answer: Option<Answer>, scene: &Scene) -> Result<Step, JobError> {
         match answer {
             Some(Answer::Interrupted { octets, error }) => {
-                let begun = Data::Array(whole_elements(&octets)).to_vec();
-                let rows = self.read(&begun)?;
+                // It breaks off within a row; those before are whole.
+                let _ = self.read_on(&octets);
+                let rows = std::mem::take(&mut self.reading).finish();
                 let (rows, new) = self.take(rows);
                 // What a single request cannot hold is asked for in stretches.
                 let passing = error.is_passing() || matches!(error, ClientError::TooLong(_));
@@ -403,6 +429,13 @@ impl ProfileJob {
 impl Job for ProfileJob {
     fn step(&mut self, answer: Option<Answer>, scene: &Scene) -> Step {
         self.advance(answer, scene).unwrap_or_else(Step::Failed)
+    }
+
+    fn look_ahead(&mut self, octets: &[u8]) {
+        if self.state == State::Reading {
+            // What is wrong with it is told when the answer is whole.
+            let _ = self.read_on(octets);
+        }
     }
 }
 

@@ -12,6 +12,10 @@ use crate::model::{ObisCode, Value};
 /// Tags of what holds other values.
 const ARRAY: u8 = 1;
 const STRUCTURE: u8 = 2;
+/// Values of one answer that are taken: years of quarter-hours with ten columns.
+const MAX_VALUES: usize = 2_000_000;
+/// Rows for which there is room before the first has come.
+const FEW: usize = 8_192;
 
 /// How the times of rows become instants.
 #[derive(Clone, Debug, Default)]
@@ -157,50 +161,92 @@ fn gap(before: &ProfileRow, row: &ProfileRow, period: i64) -> Option<Gap> {
     })
 }
 
-/// Makes rows. What a meter leaves out (null-data) is the value of the row before, and a time one
-/// period later.
-pub(super) struct Builder<'a> {
-    columns: &'a [Column],
-    period_s: u32,
-    instants: &'a RowInstants,
-    rows: Vec<ProfileRow>,
+/// What is needed to read rows.
+pub(super) struct Layout<'a> {
+    pub(super) columns: &'a [Column],
+    pub(super) period_s: u32,
+    pub(super) instants: &'a RowInstants,
 }
 
-impl<'a> Builder<'a> {
-    pub(super) const fn new(
-        columns: &'a [Column],
-        period_s: u32,
-        instants: &'a RowInstants,
-    ) -> Self {
-        Self {
-            columns,
-            period_s,
-            instants,
-            rows: Vec::new(),
+/// Reads the rows of an encoded array, while it comes or when it has. What a meter leaves out
+/// (null-data) is the value of the row before, and a time one period later.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    rows: Vec<ProfileRow>,
+    /// How far the octets are read.
+    at: usize,
+    /// Rows that are still to come, once that is known.
+    left: Option<usize>,
+    day: Option<Day>,
+}
+
+/// A day whose midnight is known: the next rows are of the same.
+#[derive(Debug)]
+struct Day {
+    /// Date and deviation as sent.
+    sent: ([u8; 4], [u8; 2]),
+    midnight: Timestamp,
+}
+
+impl Reading {
+    /// Reads on in what has come so far; fewer octets than before are a new beginning. Rows that
+    /// were whole are kept when the rest is an error.
+    pub(super) fn read(&mut self, layout: &Layout<'_>, octets: &[u8]) -> Result<(), RowError> {
+        if octets.len() < self.at {
+            *self = Self::default();
         }
+        let mut reader = Reader::new(octets);
+        reader.take(self.at)?;
+        let left = match self.left {
+            Some(left) => left,
+            None => self.begin(layout, &mut reader)?,
+        };
+        for left in (0..left).rev() {
+            self.row(layout, &mut reader)?;
+            self.at = reader.at();
+            self.left = Some(left);
+        }
+        Ok(())
     }
 
+    /// The rows that were read.
     pub(super) fn finish(self) -> Vec<ProfileRow> {
         self.rows
     }
 
-    /// Reads a row where it lies.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), RowError> {
+    /// Reads how many rows there are.
+    fn begin(&mut self, layout: &Layout<'_>, reader: &mut Reader<'_>) -> Result<usize, RowError> {
+        if reader.u8()? != ARRAY {
+            return Err(RowError::Rule("rows"));
+        }
+        let count = reader.length()?;
+        // A row holds its time, instant and status beside its values.
+        if count.saturating_mul(layout.columns.len() + 3) > MAX_VALUES {
+            return Err(RowError::Rule("at most two million values at once"));
+        }
+        self.rows.reserve(count.min(FEW));
+        self.at = reader.at();
+        self.left = Some(count);
+        Ok(count)
+    }
+
+    fn row(&mut self, layout: &Layout<'_>, reader: &mut Reader<'_>) -> Result<(), RowError> {
         const RULE: RowError =
             RowError::Rule("rows with as many values as there are captured objects");
-        if !matches!(reader.u8()?, ARRAY | STRUCTURE) || reader.length()? != self.columns.len() {
+        let columns = layout.columns;
+        if !matches!(reader.u8()?, ARRAY | STRUCTURE) || reader.length()? != columns.len() {
             return Err(RULE);
         }
         let before = self.rows.last();
         let mut at = None;
         let mut status = None;
-        let mut values = Vec::with_capacity(self.columns.len());
-        for (index, column) in self.columns.iter().enumerate() {
+        let mut values = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
             let cell = Cell::read(reader)?;
             let unchanged = cell == Cell::Null;
             if column.is_clock() && column.index == 0 {
                 at = match unchanged {
-                    true => before.and_then(|row| later(row.at, self.period_s)),
+                    true => before.and_then(|row| later(row.at, layout.period_s)),
                     false => cell.date_time(),
                 };
                 values.push(None);
@@ -217,7 +263,7 @@ impl<'a> Builder<'a> {
             }
         }
         let at = at.ok_or(RowError::Rule("rows with their time"))?;
-        let instant = self.instants.of(at);
+        let instant = self.instant(at, layout.instants);
         self.rows.push(ProfileRow {
             at,
             instant,
@@ -227,10 +273,119 @@ impl<'a> Builder<'a> {
         });
         Ok(())
     }
+
+    /// As [`RowInstants::of`], with a look at the calendar once a day.
+    fn instant(&mut self, at: DateTime, instants: &RowInstants) -> Option<Timestamp> {
+        let DateTime([y1, y0, month, day, _, hour, minute, second, _, d1, d0, _]) = at;
+        let sent = ([y1, y0, month, day], [d1, d0]);
+        if at.deviation().is_none() || hour > 23 || minute > 59 || second > 59 {
+            return instants.of(at);
+        }
+        let known = self.day.take().filter(|day| day.sent == sent);
+        let day = known.or_else(|| {
+            let mut midnight = at;
+            let [_, _, _, _, _, hour, minute, second, ..] = &mut midnight.0;
+            (*hour, *minute, *second) = (0, 0, 0);
+            let midnight = instants.of(midnight)?;
+            Some(Day { sent, midnight })
+        });
+        self.day = day;
+        let seconds = 3_600 * i64::from(hour) + 60 * i64::from(minute) + i64::from(second);
+        let midnight = self.day.as_ref()?.midnight;
+        Timestamp::from_second(midnight.as_second() + seconds).ok()
+    }
 }
 
 fn later(at: DateTime, period_s: u32) -> Option<DateTime> {
     let civil: civil::DateTime = at.civil()?;
     let later = civil.checked_add(SignedDuration::from_secs(period_s.into()));
     Some(DateTime::new(later.ok()?, at.deviation(), at.status()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dlms::data::{ClockStatus, Data};
+    use crate::model::ObisCode;
+
+    #[test]
+    fn a_known_day_gives_the_same_instants() {
+        let instants = RowInstants::default();
+        let mut reading = Reading::default();
+        let status = ClockStatus(0);
+        for (civil, deviation) in [
+            ("2026-03-29T01:45:00", Some(-60)),
+            ("2026-03-29T03:00:00", Some(-120)),
+            ("2026-03-29T23:59:59", Some(-120)),
+            ("2026-03-30T00:00:00", Some(-120)),
+            ("2026-03-29T03:00:00", Some(-60)),
+            ("2026-03-30T00:00:00", None),
+            ("2026-03-30T00:15:00", Some(720)),
+        ] {
+            let at = DateTime::new(civil.parse().unwrap(), deviation, status);
+            assert_eq!(reading.instant(at, &instants), instants.of(at), "{civil}");
+            let mut odd = at;
+            odd.0[5] = 24;
+            assert_eq!(reading.instant(odd, &instants), None);
+        }
+    }
+
+    fn columns() -> [Column; 2] {
+        let column = |class, register| Column {
+            class,
+            register,
+            attribute: 2,
+            index: 0,
+            scale: crate::dlms::client::job::Scale::default(),
+        };
+        let clock = column(8, ObisCode([0, 0, 1, 0, 0, 255]));
+        [clock, column(3, ObisCode::ACTIVE_ENERGY_IMPORT)]
+    }
+
+    /// Read piece by piece, with a new beginning in between, rows are those of the whole.
+    #[test]
+    fn rows_while_they_come() {
+        let columns = columns();
+        let layout = Layout {
+            columns: &columns,
+            period_s: 900,
+            instants: &RowInstants::default(),
+        };
+        let midnight: civil::DateTime = "2026-11-01T00:00:00".parse().unwrap();
+        let rows = (0..100u8).map(|row| {
+            let at = midnight + SignedDuration::from_mins(15 * i64::from(row));
+            let at = DateTime::new(at, Some(-60), ClockStatus(0));
+            let time = match row % 3 {
+                1 => Data::Null,
+                _ => Data::OctetString(at.0.to_vec()),
+            };
+            Data::Structure(vec![time, Data::Uint8(row)])
+        });
+        let octets = Data::Array(rows.collect()).to_vec();
+        let mut whole = Reading::default();
+        assert!(whole.read(&layout, &octets).is_ok());
+        let whole = whole.finish();
+        assert_eq!(whole.len(), 100);
+        let mut reading = Reading::default();
+        for length in (0..700).chain(0..octets.len()) {
+            assert!(reading.read(&layout, &octets[..length]).is_err());
+        }
+        assert!(reading.read(&layout, &octets).is_ok());
+        assert_eq!(reading.finish(), whole);
+    }
+
+    #[test]
+    fn announced_rows_are_bounded() {
+        let columns = columns();
+        let layout = Layout {
+            columns: &columns,
+            period_s: 900,
+            instants: &RowInstants::default(),
+        };
+        let mut reading = Reading::default();
+        let announced = [1, 0x84, 0x7F, 0xFF, 0xFF, 0xFF, 2];
+        let error = reading.read(&layout, &announced);
+        assert!(matches!(error, Err(RowError::Rule(_))));
+        assert_eq!(reading.rows.capacity(), 0);
+    }
 }
