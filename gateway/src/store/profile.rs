@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use meter_link::dlms::client::job::{Column, ProfileRow, ProfileRows};
+use meter_link::dlms::client::job::{Column, ProfileRows};
 use meter_link::dlms::data::DateTime;
 use meter_link::model::{ObisCode, Value};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -64,13 +64,13 @@ impl Profiles {
             let mut insert = step.prepare_cached(
                 "INSERT OR IGNORE INTO profile_row VALUES (NULL, ?1, ?2, ?3, ?4, ?5)",
             )?;
-            for row in &rows.rows {
+            for (row, row_values) in rows.iter() {
                 new += insert.execute(params![
                     id,
                     row.at.0,
                     row.instant.map(jiff::Timestamp::as_second),
                     row.status.map(u64::cast_signed),
-                    values(row)
+                    values(row_values)
                 ])?;
             }
         }
@@ -88,8 +88,8 @@ fn column(column: &Column) -> serde_json::Value {
 }
 
 /// The values as a JSON array: numbers as texts, so that they stay exact.
-fn values(row: &ProfileRow) -> String {
-    let values = row.values.iter().map(|value| match value {
+fn values(values: &[Option<Value>]) -> String {
+    let values = values.iter().map(|value| match value {
         None => serde_json::Value::Null,
         Some(Value::Number(number)) => number.to_string().into(),
         Some(Value::Text(text)) => text.as_str().into(),

@@ -141,8 +141,8 @@ fn ours(address: &str) -> usize {
         while let Some(event) = runner.poll_event() {
             match event {
                 RunnerEvent::Outcome(Outcome::Profile(profile)) => {
-                    for row in &profile.rows {
-                        let last = row.values.last().and_then(Option::as_ref);
+                    for (_, values) in profile.iter() {
+                        let last = values.last().and_then(Option::as_ref);
                         assert!(last.and_then(Value::number).is_some());
                     }
                     rows += profile.rows.len();

@@ -146,9 +146,9 @@ fn everything(meter: &DlmsMeter, client: ClientConfig) {
     };
     assert_eq!(read.values[1].value, Value::Number(700.into()));
     assert_eq!(profile.rows.len(), 192);
-    for (quarter, row) in ROWS.zip(&profile.rows) {
+    for (quarter, (row, values)) in ROWS.zip(profile.iter()) {
         let want = Value::Number(DlmsMeter::import_wh(quarter).into());
-        assert_eq!(row.values[2], Some(want));
+        assert_eq!(values[2], Some(want));
         assert_eq!(row.instant.unwrap().as_second(), quarter * 900);
     }
     assert!(clock.set && (-101..=-99).contains(&clock.ahead_s));

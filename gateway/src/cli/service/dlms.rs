@@ -226,7 +226,7 @@ fn table(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
             }
         );
     }
-    for row in &rows.rows {
+    for (row, values) in rows.iter() {
         let status = row.status.map(|status| status.to_string());
         write!(
             out,
@@ -234,7 +234,7 @@ fn table(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
             row.at.iso().unwrap_or_default(),
             status.unwrap_or_default()
         )?;
-        for (column, value) in rows.columns.iter().zip(&row.values) {
+        for (column, value) in rows.columns.iter().zip(values) {
             if column.is_clock() || column.is_status() {
                 continue;
             }

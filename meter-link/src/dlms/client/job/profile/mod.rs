@@ -310,7 +310,7 @@ impl ProfileJob {
     }
 
     /// Reads the rows of a whole answer.
-    fn read(&mut self, octets: &[u8]) -> Result<Vec<ProfileRow>, JobError> {
+    fn read(&mut self, octets: &[u8]) -> Result<(), JobError> {
         let read = match octets.first() {
             // A compact array holds its rows in another form.
             Some(&COMPACT_ARRAY) => Data::read(&mut Reader::new(octets))
@@ -324,17 +324,18 @@ impl ProfileJob {
         read.map_err(|error| match error {
             RowError::Rule(rule) => self.content(BUFFER, rule),
             RowError::Message(error) => ClientError::Message(error).into(),
-        })?;
-        Ok(std::mem::take(&mut self.reading).finish())
+        })
     }
 
-    /// Takes the rows of an answer; false when there was nothing new in it.
-    fn take(&mut self, rows: Vec<ProfileRow>) -> (ProfileRows, bool) {
+    /// Takes the rows that were read; false when there was nothing new in them.
+    fn take(&mut self) -> (ProfileRows, bool) {
+        let (rows, values) = std::mem::take(&mut self.reading).finish();
         let mut rows = ProfileRows {
             profile: self.query.profile,
             columns: self.columns.clone(),
             period_s: self.period_s,
             rows,
+            values,
             gaps: Vec::new(),
         };
         if let Some(last) = &self.last {
@@ -353,8 +354,7 @@ impl ProfileJob {
             Some(Answer::Interrupted { octets, error }) => {
                 // It breaks off within a row; those before are whole.
                 let _ = self.read_on(&octets);
-                let rows = std::mem::take(&mut self.reading).finish();
-                let (rows, new) = self.take(rows);
+                let (rows, new) = self.take();
                 // What a single request cannot hold is asked for in stretches.
                 let passing = error.is_passing() || matches!(error, ClientError::TooLong(_));
                 if new && passing {
@@ -370,8 +370,8 @@ impl ProfileJob {
                 Ok(self.ask(scene))
             }
             Some(Answer::Encoded(octets)) => {
-                let rows = self.read(&octets)?;
-                let (rows, _) = self.take(rows);
+                self.read(&octets)?;
+                let (rows, _) = self.take();
                 if self.asked_until.is_none() {
                     self.state = State::Finished;
                     return Ok(Step::Done(Outcome::Profile(rows)));

@@ -64,8 +64,6 @@ pub struct ProfileRow {
     pub instant: Option<Timestamp>,
     /// The status of the row, bits by the meter's maker; often the EDIS status of DIN 43863.
     pub status: Option<u64>,
-    /// The value of each column, scaled; `None` for the clock, the status and what is not there.
-    pub values: Vec<Option<Value>>,
     seconds: Option<i64>,
 }
 
@@ -76,7 +74,6 @@ impl ProfileRow {
             at,
             instant: None,
             status: None,
-            values: Vec::new(),
             seconds: seconds(at, RowInstants::default().of(at)),
         }
     }
@@ -110,19 +107,36 @@ pub struct ProfileRows {
     pub period_s: u32,
     /// The rows in the order of the meter.
     pub rows: Vec<ProfileRow>,
+    /// Their values, row after row: those of thousands of rows are one piece of memory.
+    pub(super) values: Vec<Option<Value>>,
     /// Where rows do not follow each other by one period.
     pub gaps: Vec<Gap>,
 }
 
 impl ProfileRows {
+    /// Each row with the values of its columns, scaled; `None` for the clock, the status and what
+    /// is not there.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProfileRow, &[Option<Value>])> {
+        let values = self.values.chunks(self.columns.len().max(1));
+        self.rows.iter().zip(values)
+    }
+
     /// Drops what is known: up to and with the last row that is, or everything before its time
     /// when the meter has it no more.
     pub(super) fn skip_known(&mut self, last: &ProfileRow) {
         let same = |row: &ProfileRow| row.at.0 == last.at.0;
         if let Some(place) = self.rows.iter().position(same) {
             self.rows.drain(..=place);
+            self.values.drain(..(place + 1) * self.columns.len());
         } else if let Some(known) = last.seconds {
             let later = |row: &ProfileRow| row.seconds.is_some_and(|seconds| seconds > known);
+            let kept: Vec<bool> = self.rows.iter().map(later).collect();
+            let width = self.columns.len();
+            let of_row = kept
+                .iter()
+                .flat_map(|kept| std::iter::repeat_n(*kept, width));
+            let mut of_row = of_row.collect::<Vec<_>>().into_iter();
+            self.values.retain(|_| of_row.next().unwrap_or(false));
             self.rows.retain(later);
         }
     }
@@ -173,6 +187,8 @@ pub(super) struct Layout<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     rows: Vec<ProfileRow>,
+    /// Of all rows, one after the other.
+    values: Vec<Option<Value>>,
     /// How far the octets are read.
     at: usize,
     /// Rows that are still to come, once that is known.
@@ -202,16 +218,18 @@ impl Reading {
             None => self.begin(layout, &mut reader)?,
         };
         for left in (0..left).rev() {
-            self.row(layout, &mut reader)?;
+            let values = self.values.len();
+            self.row(layout, &mut reader)
+                .inspect_err(|_| self.values.truncate(values))?;
             self.at = reader.at();
             self.left = Some(left);
         }
         Ok(())
     }
 
-    /// The rows that were read.
-    pub(super) fn finish(self) -> Vec<ProfileRow> {
-        self.rows
+    /// The rows that were read, and their values.
+    pub(super) fn finish(self) -> (Vec<ProfileRow>, Vec<Option<Value>>) {
+        (self.rows, self.values)
     }
 
     /// Reads how many rows there are.
@@ -224,7 +242,9 @@ impl Reading {
         if count.saturating_mul(layout.columns.len() + 3) > MAX_VALUES {
             return Err(RowError::Rule("at most two million values at once"));
         }
-        self.rows.reserve(count.min(FEW));
+        let few = count.min(FEW);
+        self.rows.reserve(few);
+        self.values.reserve(few * layout.columns.len());
         self.at = reader.at();
         self.left = Some(count);
         Ok(count)
@@ -240,26 +260,27 @@ impl Reading {
         let before = self.rows.last();
         let mut at = None;
         let mut status = None;
-        let mut values = Vec::with_capacity(columns.len());
-        for (index, column) in columns.iter().enumerate() {
+        for column in columns {
             let cell = Cell::read(reader)?;
+            let above = || self.values.len().checked_sub(columns.len());
             let unchanged = cell == Cell::Null;
             if column.is_clock() && column.index == 0 {
                 at = match unchanged {
                     true => before.and_then(|row| later(row.at, layout.period_s)),
                     false => cell.date_time(),
                 };
-                values.push(None);
+                self.values.push(None);
             } else if column.is_status() {
                 status = match unchanged {
                     true => before.and_then(|row| row.status),
                     false => cell.status(),
                 };
-                values.push(None);
+                self.values.push(None);
             } else if unchanged {
-                values.push(before.and_then(|row| row.values.get(index).cloned().flatten()));
+                let above = above().and_then(|above| self.values.get(above));
+                self.values.push(above.cloned().flatten());
             } else {
-                values.push(cell.value(column.scale));
+                self.values.push(cell.value(column.scale));
             }
         }
         let at = at.ok_or(RowError::Rule("rows with their time"))?;
@@ -268,7 +289,6 @@ impl Reading {
             at,
             instant,
             status,
-            values,
             seconds: seconds(at, instant),
         });
         Ok(())
@@ -365,7 +385,7 @@ mod tests {
         let mut whole = Reading::default();
         assert!(whole.read(&layout, &octets).is_ok());
         let whole = whole.finish();
-        assert_eq!(whole.len(), 100);
+        assert_eq!((whole.0.len(), whole.1.len()), (100, 200));
         let mut reading = Reading::default();
         for length in (0..700).chain(0..octets.len()) {
             assert!(reading.read(&layout, &octets[..length]).is_err());
