@@ -123,7 +123,8 @@ impl Runner {
         if action.is_none()
             && let (Some(job), Some(octets)) = (self.jobs.front_mut(), self.client.so_far())
         {
-            job.look_ahead(octets);
+            let outcome = job.look_ahead(octets);
+            self.events.extend(outcome.map(RunnerEvent::Outcome));
         }
         action
     }

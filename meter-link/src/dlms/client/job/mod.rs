@@ -123,8 +123,10 @@ pub trait Job: Send {
     fn step(&mut self, answer: Option<Answer>, scene: &Scene) -> Step;
 
     /// Looks at what has come so far of a [`Request::GetEncoded`], while the meter gets the rest
-    /// ready. Fewer octets than before mean that the meter has begun anew.
-    fn look_ahead(&mut self, _octets: &[u8]) {}
+    /// ready, and says what has come out. Fewer octets than before mean that the meter has begun anew.
+    fn look_ahead(&mut self, _octets: &[u8]) -> Option<Outcome> {
+        None
+    }
 }
 
 /// The attribute of an object.

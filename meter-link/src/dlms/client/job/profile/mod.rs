@@ -36,6 +36,9 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 const PATIENCE: u8 = 5;
 /// Columns of a profile that are read.
 const MAX_COLUMNS: usize = 64;
+/// So many rows are handed over at once while the rest still comes: what was read is not lost with
+/// the process, and a long profile takes no more memory than a short one.
+const PORTION: usize = 512;
 /// Tag of a compact array.
 const COMPACT_ARRAY: u8 = 19;
 
@@ -136,6 +139,8 @@ pub struct ProfileJob {
     by_entry: bool,
     /// The rows of the answer that is coming.
     reading: Reading,
+    /// Rows that are known are passed: what comes now is new.
+    caught_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +168,7 @@ impl ProfileJob {
             in_vain: 0,
             by_entry: false,
             reading: Reading::default(),
+            caught_up: false,
         }
     }
 
@@ -241,7 +247,7 @@ impl ProfileJob {
 
     /// Asks for the rows behind the last one that is known.
     fn ask(&mut self, scene: &Scene) -> Step {
-        self.reading = Reading::default();
+        self.begin();
         let descriptor = attribute(PROFILE, self.query.profile, BUFFER);
         let known = self
             .last
@@ -299,8 +305,17 @@ impl ProfileJob {
         }
     }
 
+    /// An answer begins.
+    fn begin(&mut self) {
+        self.reading = Reading::default();
+        self.caught_up = self.last.is_none();
+    }
+
     /// Reads on in the octets of an answer, whole or not.
     fn read_on(&mut self, octets: &[u8]) -> Result<(), RowError> {
+        if octets.len() < self.reading.at() {
+            self.begin();
+        }
         let layout = Layout {
             columns: &self.columns,
             period_s: self.period_s,
@@ -329,7 +344,7 @@ impl ProfileJob {
 
     /// Takes the rows that were read; false when there was nothing new in them.
     fn take(&mut self) -> (ProfileRows, bool) {
-        let (rows, values) = std::mem::take(&mut self.reading).finish();
+        let (rows, values) = self.reading.take();
         let mut rows = ProfileRows {
             profile: self.query.profile,
             columns: self.columns.clone(),
@@ -338,9 +353,10 @@ impl ProfileJob {
             values,
             gaps: Vec::new(),
         };
-        if let Some(last) = &self.last {
+        if let Some(last) = self.last.as_ref().filter(|_| !self.caught_up) {
             rows.skip_known(last);
         }
+        self.caught_up = true;
         rows.find_gaps(self.last.as_ref());
         let new = !rows.rows.is_empty();
         if let Some(row) = rows.rows.last() {
@@ -431,11 +447,20 @@ impl Job for ProfileJob {
         self.advance(answer, scene).unwrap_or_else(Step::Failed)
     }
 
-    fn look_ahead(&mut self, octets: &[u8]) {
-        if self.state == State::Reading {
-            // What is wrong with it is told when the answer is whole.
-            let _ = self.read_on(octets);
+    fn look_ahead(&mut self, octets: &[u8]) -> Option<Outcome> {
+        if self.state != State::Reading {
+            return None;
         }
+        // What is wrong with it is told when the answer is whole.
+        let _ = self.read_on(octets);
+        let rows = self.reading.rows();
+        let passed = |row: &ProfileRow| self.last.as_ref().is_some_and(|last| last.at == row.at);
+        if rows.len() < PORTION || !self.caught_up && !rows.iter().any(passed) {
+            return None;
+        }
+        let (rows, new) = self.take();
+        self.in_vain = 0;
+        new.then_some(Outcome::Profile(rows))
     }
 }
 

@@ -15,7 +15,7 @@ const STRUCTURE: u8 = 2;
 /// Values of one answer that are taken: years of quarter-hours with ten columns.
 const MAX_VALUES: usize = 2_000_000;
 /// Rows for which there is room before the first has come.
-const FEW: usize = 8_192;
+const FEW: usize = 1_024;
 
 /// How the times of rows become instants.
 #[derive(Clone, Debug, Default)]
@@ -193,6 +193,8 @@ pub(super) struct Reading {
     at: usize,
     /// Rows that are still to come, once that is known.
     left: Option<usize>,
+    /// The last row that was taken away, and its values.
+    above: Option<(ProfileRow, Vec<Option<Value>>)>,
     day: Option<Day>,
 }
 
@@ -205,12 +207,18 @@ struct Day {
 }
 
 impl Reading {
-    /// Reads on in what has come so far; fewer octets than before are a new beginning. Rows that
-    /// were whole are kept when the rest is an error.
+    /// How far the octets are read.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Rows that were read and not taken away.
+    pub(super) fn rows(&self) -> &[ProfileRow] {
+        &self.rows
+    }
+
+    /// Reads on in what has come so far. Rows that were whole are kept when the rest is an error.
     pub(super) fn read(&mut self, layout: &Layout<'_>, octets: &[u8]) -> Result<(), RowError> {
-        if octets.len() < self.at {
-            *self = Self::default();
-        }
         let mut reader = Reader::new(octets);
         reader.take(self.at)?;
         let left = match self.left {
@@ -227,9 +235,17 @@ impl Reading {
         Ok(())
     }
 
-    /// The rows that were read, and their values.
-    pub(super) fn finish(self) -> (Vec<ProfileRow>, Vec<Option<Value>>) {
-        (self.rows, self.values)
+    /// Takes the rows that were read away, and their values.
+    pub(super) fn take(&mut self) -> (Vec<ProfileRow>, Vec<Option<Value>>) {
+        if let Some(row) = self.rows.last() {
+            let start = self.values.len() - self.values.len() / self.rows.len();
+            let values = self.values.get(start..).unwrap_or_default();
+            self.above = Some((row.clone(), values.to_vec()));
+        }
+        (
+            std::mem::take(&mut self.rows),
+            std::mem::take(&mut self.values),
+        )
     }
 
     /// Reads how many rows there are.
@@ -257,12 +273,12 @@ impl Reading {
         if !matches!(reader.u8()?, ARRAY | STRUCTURE) || reader.length()? != columns.len() {
             return Err(RULE);
         }
-        let before = self.rows.last();
+        let above = self.above.as_ref();
+        let before = self.rows.last().or(above.map(|(row, _)| row));
         let mut at = None;
         let mut status = None;
-        for column in columns {
+        for (index, column) in columns.iter().enumerate() {
             let cell = Cell::read(reader)?;
-            let above = || self.values.len().checked_sub(columns.len());
             let unchanged = cell == Cell::Null;
             if column.is_clock() && column.index == 0 {
                 at = match unchanged {
@@ -277,8 +293,11 @@ impl Reading {
                 };
                 self.values.push(None);
             } else if unchanged {
-                let above = above().and_then(|above| self.values.get(above));
-                self.values.push(above.cloned().flatten());
+                let before = match self.values.len().checked_sub(columns.len()) {
+                    Some(place) => self.values.get(place),
+                    None => above.and_then(|(_, values)| values.get(index)),
+                };
+                self.values.push(before.cloned().flatten());
             } else {
                 self.values.push(cell.value(column.scale));
             }
@@ -362,7 +381,7 @@ mod tests {
         [clock, column(3, ObisCode::ACTIVE_ENERGY_IMPORT)]
     }
 
-    /// Read piece by piece, with a new beginning in between, rows are those of the whole.
+    /// Read piece by piece, and taken away in portions, rows are those of the whole.
     #[test]
     fn rows_while_they_come() {
         let columns = columns();
@@ -384,14 +403,20 @@ mod tests {
         let octets = Data::Array(rows.collect()).to_vec();
         let mut whole = Reading::default();
         assert!(whole.read(&layout, &octets).is_ok());
-        let whole = whole.finish();
+        let whole = whole.take();
         assert_eq!((whole.0.len(), whole.1.len()), (100, 200));
         let mut reading = Reading::default();
-        for length in (0..700).chain(0..octets.len()) {
-            assert!(reading.read(&layout, &octets[..length]).is_err());
+        let mut taken = (Vec::new(), Vec::new());
+        for length in 0..=octets.len() {
+            let read = reading.read(&layout, &octets[..length]);
+            assert_eq!(read.is_ok(), length == octets.len());
+            if length % 17 == 0 || read.is_ok() {
+                let (rows, values) = reading.take();
+                taken.0.extend(rows);
+                taken.1.extend(values);
+            }
         }
-        assert!(reading.read(&layout, &octets).is_ok());
-        assert_eq!(reading.finish(), whole);
+        assert_eq!(taken, whole);
     }
 
     #[test]
