@@ -3,7 +3,7 @@
 use super::config::CipheringConfig;
 use super::error::ClientError;
 use crate::dlms::apdu::{Apdu, Ciphered, Ciphering};
-use crate::dlms::security::{Cipher, CipherError, Protected, SystemTitle, hls};
+use crate::dlms::security::{Cipher, CipherError, PreparedKey, Protected, SystemTitle, hls};
 use crate::key::Key;
 
 /// Octets by which ciphering lengthens a message: tag, lengths, title, security control, counter
@@ -16,28 +16,37 @@ pub(super) struct Protection {
     /// The meter's title, once it was told.
     pub(super) server: Option<SystemTitle>,
     /// The key of this association alone.
-    pub(super) dedicated: Option<Key>,
+    dedicated: Option<PreparedKey>,
+    global: PreparedKey,
     /// The counter of the last message taken from the meter.
     last: Option<u32>,
 }
 
 impl Protection {
-    pub(super) fn new(config: &CipheringConfig) -> Self {
-        Self {
+    pub(super) fn new(config: &CipheringConfig) -> Result<Self, ClientError> {
+        Ok(Self {
+            global: PreparedKey::new(config.control.suite(), &config.encryption)?,
             config: config.clone(),
             server: None,
             dedicated: None,
             last: None,
-        }
+        })
+    }
+
+    /// Agrees on a key for this association alone.
+    pub(super) fn dedicate(&mut self, key: &Key) -> Result<(), ClientError> {
+        let prepared = PreparedKey::new(self.config.control.suite(), key)?;
+        self.dedicated = Some(prepared);
+        Ok(())
     }
 
     pub(super) const fn config(&self) -> &CipheringConfig {
         &self.config
     }
 
-    const fn cipher<'a>(&'a self, encryption: &'a Key) -> Cipher<'a> {
+    const fn cipher(&self) -> Cipher<'_> {
         Cipher {
-            encryption,
+            encryption: &self.config.encryption,
             authentication: &self.config.authentication,
         }
     }
@@ -60,11 +69,10 @@ impl Protection {
             Some(_) => Ciphering::GeneralDed,
             None => Ciphering::GeneralGlo,
         });
-        let key = dedicated.unwrap_or(&self.config.encryption);
+        let key = dedicated.unwrap_or(&self.global);
         let title = self.config.title;
-        let sealed = self
-            .cipher(key)
-            .seal(self.config.control, title, counter, &bytes)?;
+        let (control, authentication) = (self.config.control, &self.config.authentication);
+        let sealed = key.seal(authentication, control, title, counter, &bytes)?;
         let system_title = match ciphering {
             Ciphering::GeneralGlo | Ciphering::GeneralDed => title.to_vec(),
             Ciphering::Glo(_) | Ciphering::Ded(_) => Vec::new(),
@@ -94,10 +102,10 @@ impl Protection {
         let key = match (dedicated, &self.dedicated) {
             (true, Some(key)) => key,
             (true, None) => return Err(CipherError::NoKey.into()),
-            (false, _) => &self.config.encryption,
+            (false, _) => &self.global,
         };
-        let opened = self.cipher(key).open(server, &protected)?;
         let counter = protected.invocation_counter;
+        let opened = key.open(&self.config.authentication, server, protected)?;
         if let Some(last) = self.last.filter(|last| counter <= *last) {
             return Err(ClientError::Replay { counter, last });
         }
@@ -107,7 +115,7 @@ impl Protection {
 
     /// The proof over a challenge (mechanism 5), made by ourselves.
     pub(super) fn gmac(&self, counter: u32, challenge: &[u8]) -> Result<Vec<u8>, ClientError> {
-        let cipher = self.cipher(&self.config.encryption);
+        let cipher = self.cipher();
         let suite = self.config.control.suite();
         let title = self.config.title;
         Ok(hls::gmac(&cipher, suite, title, counter, challenge)?)
@@ -116,7 +124,7 @@ impl Protection {
     /// Whether a token of the meter proves that it has the keys.
     pub(super) fn proves(&self, token: &[u8], challenge: &[u8]) -> Result<bool, ClientError> {
         let server = self.server.ok_or(ClientError::NoServerTitle)?;
-        let cipher = self.cipher(&self.config.encryption);
+        let cipher = self.cipher();
         Ok(hls::verify_gmac(&cipher, server, token, challenge))
     }
 }
@@ -137,9 +145,12 @@ mod tests {
                 key("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"),
             )
         };
-        let mut protection = Protection::new(&config);
+        let mut protection = Protection::new(&config).unwrap();
         protection.server = Some(*b"MMM\0\0\xBCaN");
-        protection.dedicated = dedicated.then(|| key("0F0E0D0C0B0A09080706050403020100"));
+        if dedicated {
+            let key = key("0F0E0D0C0B0A09080706050403020100");
+            protection.dedicate(&key).unwrap();
+        }
         protection
     }
 

@@ -185,15 +185,51 @@ impl Cipher<'_> {
         counter: u32,
         plaintext: &[u8],
     ) -> Result<Protected, CipherError> {
+        let prepared = PreparedKey::new(control.suite(), self.encryption)?;
+        prepared.seal(self.authentication, control, title, counter, plaintext)
+    }
+
+    /// Opens an authenticated message of `title`.
+    ///
+    /// # Errors
+    /// It has no tag or a wrong one, is compressed, or the key does not fit its suite.
+    pub fn open(&self, title: SystemTitle, message: &Protected) -> Result<Vec<u8>, CipherError> {
+        let prepared = PreparedKey::new(message.control.suite(), self.encryption)?;
+        prepared.open(self.authentication, title, message.clone())
+    }
+}
+
+/// An encryption key that is ready for many messages of one suite. Its rounds are wiped when it is
+/// dropped.
+pub(crate) struct PreparedKey {
+    suite: u8,
+    gcm: Gcm,
+}
+
+impl PreparedKey {
+    pub(crate) fn new(suite: u8, key: &Key) -> Result<Self, CipherError> {
+        let gcm = Gcm::new(suite, key)?;
+        Ok(Self { suite, gcm })
+    }
+
+    /// As [`Cipher::seal`].
+    pub(crate) fn seal(
+        &self,
+        authentication: &Key,
+        control: SecurityControl,
+        title: SystemTitle,
+        counter: u32,
+        plaintext: &[u8],
+    ) -> Result<Protected, CipherError> {
+        self.fits(control)?;
         let mut content = plaintext.to_vec();
         let nonce = nonce(title, counter);
-        let gcm = Gcm::new(control.suite(), self.encryption)?;
         let tag = if control.is_encrypted() {
-            let aad = additional(control, self.authentication, &[]);
-            gcm.encrypt(&nonce, &aad, &mut content)?
+            let aad = additional(control, authentication, &[]);
+            self.gcm.encrypt(&nonce, &aad, &mut content)?
         } else {
-            let aad = additional(control, self.authentication, plaintext);
-            gcm.encrypt(&nonce, &aad, &mut [])?
+            let aad = additional(control, authentication, plaintext);
+            self.gcm.encrypt(&nonce, &aad, &mut [])?
         };
         Ok(Protected {
             control,
@@ -203,29 +239,40 @@ impl Cipher<'_> {
         })
     }
 
-    /// Opens an authenticated message of `title`.
-    ///
-    /// # Errors
-    /// It has no tag or a wrong one, is compressed, or the key does not fit its suite.
-    pub fn open(&self, title: SystemTitle, message: &Protected) -> Result<Vec<u8>, CipherError> {
+    /// As [`Cipher::open`], in the place where the message lies.
+    pub(crate) fn open(
+        &self,
+        authentication: &Key,
+        title: SystemTitle,
+        message: Protected,
+    ) -> Result<Vec<u8>, CipherError> {
         let control = message.control;
         if control.is_compressed() {
             return Err(CipherError::Unsupported("compression"));
         }
+        self.fits(control)?;
         let tag = message.tag.ok_or(CipherError::Unauthenticated)?;
         let nonce = nonce(title, message.invocation_counter);
-        let gcm = Gcm::new(control.suite(), self.encryption)?;
-        let mut text = message.content.clone();
+        let mut text = message.content;
         let right = if control.is_encrypted() {
-            let aad = additional(control, self.authentication, &[]);
-            gcm.decrypt(&nonce, &aad, &mut text, tag)
+            let aad = additional(control, authentication, &[]);
+            self.gcm.decrypt(&nonce, &aad, &mut text, tag)
         } else {
-            let aad = additional(control, self.authentication, &message.content);
-            gcm.decrypt(&nonce, &aad, &mut [], tag)
+            let aad = additional(control, authentication, &text);
+            self.gcm.decrypt(&nonce, &aad, &mut [], tag)
         };
         match right {
             true => Ok(text),
             false => Err(CipherError::WrongKey("the tag does not verify")),
+        }
+    }
+
+    fn fits(&self, control: SecurityControl) -> Result<(), CipherError> {
+        match control.suite() == self.suite {
+            true => Ok(()),
+            false => Err(CipherError::Unsupported(
+                "another security suite than agreed on",
+            )),
         }
     }
 }

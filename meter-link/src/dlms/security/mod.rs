@@ -14,6 +14,7 @@ pub mod key_wrap;
 mod keys;
 mod replay;
 
+pub(crate) use gcm::PreparedKey;
 pub use gcm::{Cipher, CipherError, Protected, SecurityControl, TAG_LENGTH};
 pub use keys::{KeyChain, Keys, Opened, Verdict};
 pub use replay::ReplayWindow;

@@ -78,14 +78,16 @@ impl Client {
         if self.role == Role::Own {
             aarq.authentication = self.shown();
             if let Some(config) = &self.config.ciphering {
-                let mut protection = Protection::new(config);
+                let mut protection = Protection::new(config)?;
                 if config.general {
                     request.conformance = request.conformance | Conformance::GENERAL_PROTECTION;
                 }
                 if config.dedicated {
                     let key = random_key(&mut self.random, config.encryption.octets().len());
-                    request.dedicated_key.clone_from(&key);
-                    protection.dedicated = key;
+                    if let Some(key) = &key {
+                        protection.dedicate(key)?;
+                    }
+                    request.dedicated_key = key;
                 }
                 aarq.context = Context::LogicalNameCiphered;
                 aarq.title = Some(config.title.to_vec());

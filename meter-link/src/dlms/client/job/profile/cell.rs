@@ -1,5 +1,7 @@
 //! One value of a row of a profile.
 
+use rust_decimal::Decimal;
+
 use crate::dlms::axdr::{Error, Reader};
 use crate::dlms::client::job::{Scale, value};
 use crate::dlms::data::{Data, DateTime};
@@ -11,8 +13,8 @@ use crate::model::Value;
 pub(super) enum Cell<'a> {
     /// Null-data: as in the row before.
     Null,
-    /// A whole number of any width.
-    Number(i128),
+    /// A whole number.
+    Number(i64),
     /// An octet-string.
     Octets(&'a [u8]),
     /// Anything else.
@@ -36,8 +38,12 @@ impl<'a> Cell<'a> {
             16 => Self::Number(i16::from_be_bytes(reader.array()?).into()),
             17 => Self::Number(reader.u8()?.into()),
             18 => Self::Number(reader.u16()?.into()),
-            20 => Self::Number(i64::from_be_bytes(reader.array()?).into()),
-            21 => Self::Number(u64::from_be_bytes(reader.array()?).into()),
+            20 => Self::Number(i64::from_be_bytes(reader.array()?)),
+            21 => {
+                let number = u64::from_be_bytes(reader.array()?);
+                let large = |_| Self::Other(Data::Uint64(number));
+                i64::try_from(number).map_or_else(large, Self::Number)
+            }
             _ => Self::Octets(reader.octets()?),
         })
     }
@@ -71,7 +77,17 @@ impl<'a> Cell<'a> {
     pub(super) fn value(&self, scale: Scale) -> Option<Value> {
         match self {
             Self::Null => None,
-            Self::Number(number) => scale.apply(*number).ok().map(Value::Number),
+            Self::Number(number) => match scale.scaler {
+                // What nearly all meters have.
+                scaler @ -28..=0 => {
+                    let places = scaler.unsigned_abs().into();
+                    Some(Value::Number(Decimal::new(*number, places)))
+                }
+                _ => {
+                    let scaled = scale.apply(i128::from(*number));
+                    scaled.ok().map(Value::Number)
+                }
+            },
             Self::Octets(octets) => Some(Value::Octets(octets.to_vec())),
             Self::Other(data) => value(data, scale),
         }
@@ -85,10 +101,6 @@ mod tests {
     /// What is read here without a tree is the same as with one.
     #[test]
     fn as_the_tree_has_it() {
-        let scale = Scale {
-            scaler: -1,
-            unit: None,
-        };
         let octets = b"\x07\xE6\x0B\x0C\x06\x10\x36\x00\x00\xFF\xC4\x00";
         for data in [
             Data::Null,
@@ -113,7 +125,10 @@ mod tests {
             let mut reader = Reader::new(&encoded);
             let cell = Cell::read(&mut reader).unwrap();
             assert!(reader.is_empty(), "{data:?}");
-            assert_eq!(cell.value(scale), value(&data, scale), "{data:?}");
+            for scaler in [-29, -28, -1, 0, 1, 9, 27] {
+                let scale = Scale { scaler, unit: None };
+                assert_eq!(cell.value(scale), value(&data, scale), "{data:?} {scaler}");
+            }
             assert_eq!(cell.date_time(), data.date_time(), "{data:?}");
             for cut in 0..encoded.len() {
                 assert!(Cell::read(&mut Reader::new(&encoded[..cut])).is_err());
