@@ -19,8 +19,8 @@ const done = (what) => { passed += 1; console.log(`ok   ${what}`); };
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 
-async function visitor(width, height, colorScheme, storageState, javaScriptEnabled = true) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: false, viewport: { width, height }, colorScheme, storageState, javaScriptEnabled });
+async function visitor(width, height, colorScheme, storageState, javaScriptEnabled = true, locale = 'en-GB') {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: false, viewport: { width, height }, colorScheme, storageState, javaScriptEnabled, locale });
   const page = await context.newPage();
   page.on('console', (message) => { if (message.type() === 'error' && !/401|status of 4/.test(message.text())) faults.push(`${width} ${message.text()}`); });
   page.on('pageerror', (error) => faults.push(`${width} ${error}`));
@@ -44,6 +44,9 @@ async function look(page, name) {
   }
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (over > 0) faults.push(`${name} is ${over} px too wide`);
+  const cut = await page.evaluate(() => [...document.querySelectorAll('h1, h2, a, button, label, .pill, .value, .hero, .level-word, .segments a, .nav span')]
+    .filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent.trim().slice(0, 40)));
+  for (const text of cut) faults.push(`${name} cuts ${JSON.stringify(text)}`);
   await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
 }
 
@@ -151,6 +154,32 @@ await bare.page.goto(`${base}/privacy`);
 await bare.page.getByRole('switch', { name: 'Price servers' }).click();
 assert.equal(await bare.page.getByRole('switch', { name: 'Price servers' }).getAttribute('aria-checked'), 'false');
 done('the page shows and switches without JavaScript');
+
+// The display's other languages, by what the browser asks for; long words on a phone.
+for (const [locale, said] of [['de-AT', 'Einstellungen'], ['fr-CA', 'Réglages'], ['nl-BE', 'Instellingen'], ['es-MX', 'Ajustes']]) {
+  const language = locale.slice(0, 2);
+  const { context, page } = await visitor(390, 844, 'dark', state, true, locale);
+  for (const path of PAGES) {
+    await page.goto(base + path);
+    assert.equal(await page.getAttribute('html', 'lang'), language);
+    await look(page, `${language}-${path.replace(/[^a-z]+/g, '-').replace(/^-|-$/g, '') || 'now'}-390-dark`);
+  }
+  assert.equal(await page.textContent('h1'), said);
+  await context.close();
+}
+done('the pages in German, French, Dutch and Spanish on a phone, looked at by axe-core');
+
+// The user's own choice, before the log-in and without JavaScript.
+const stranger = await visitor(390, 844, 'light', undefined, false, 'de-DE');
+await stranger.page.goto(`${base}/login`);
+assert.equal(await stranger.page.textContent('h1'), 'Anmelden');
+await stranger.page.selectOption('select[name=lang]', 'fr');
+await stranger.page.click('form[action="/language"] button');
+assert.equal(await stranger.page.textContent('h1'), 'Se connecter');
+await stranger.page.selectOption('select[name=lang]', '');
+await stranger.page.click('form[action="/language"] button');
+assert.equal(await stranger.page.textContent('h1'), 'Anmelden');
+done('a language is chosen at the door and given back to the browser');
 
 await browser.close();
 for (const fault of faults) console.log(`FAULT ${fault}`);

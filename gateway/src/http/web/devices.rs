@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 use wattle_api::{
-    AdoptMeter, AdoptedMeter, Caller, HeardMeter, KeyCheck, Medium, Meter, Receiver, SecretText,
+    AdoptMeter, AdoptedMeter, Caller, HeardMeter, KeyCheck, Meter, Receiver, SecretText,
 };
 
 use super::super::{Api, Problem};
@@ -160,7 +160,7 @@ fn card(tongue: &Tongue, meter: &Meter, now: Timestamp) -> Markup {
                     summary { (tongue.count("{count} register", "{count} registers", meter.registers.len())) }
                     (frame::table(tongue, None, &html! { tbody {
                         @for register in &meter.registers {
-                            tr { td class="mono" { (register.obis) } td class="num" { (register.value) " " (register.unit) } }
+                            tr { td class="mono" { (register.obis) } td class="num" { (tongue.exact(register.value)) "\u{a0}" (register.unit) } }
                         }
                     } }))
                 }
@@ -216,24 +216,23 @@ fn heard(tongue: &Tongue, meters: &[HeardMeter], number: &str, now: Timestamp) -
 
 fn stranger(tongue: &Tongue, meter: &HeardMeter, now: Timestamp) -> Markup {
     let t = |text| tongue.t(text);
-    let medium = medium(tongue, meter);
     html! {
         li {
             div class="row between" {
-                span class="row" { strong { (meter.id) } span class="quiet" { (meter.manufacturer) " · " (medium) } }
+                span class="row" { strong { (meter.id) } span class="quiet" { (meter.manufacturer) " · " (tongue.word(&meter.medium)) } }
                 span class="row" {
-                    @if meter.encrypted { span class="pill" { "encrypted" } }
+                    @if meter.encrypted { span class="pill" { (t("encrypted")) } }
                     @if let Some(rssi) = meter.rssi_dbm { span class="pill" { (rssi) " dBm" } }
                     span class="quiet small" { (tongue.ago(meter.last_heard, now)) }
                 }
             }
-            @if let (Some(value), Some(unit)) = (&meter.value, &meter.unit) { p { (value) " " (unit) } }
+            @if let (Some(value), Some(unit)) = (meter.value, &meter.unit) { p { (tongue.exact(value)) "\u{a0}" (unit) } }
             @if let Some(reason) = &meter.reason { p class="quiet small" { (english(&frame::sentence(reason))) } }
             details {
                 summary { (if meter.name.is_some() { t("Give it a key") } else { t("This is mine") }) }
                 form method="post" action="/devices/adopt" autocomplete="off" {
                     input type="hidden" name="id" value=(meter.id);
-                    label { (t("A name for it")) input name="name" required maxlength="40" value=(meter.name.as_deref().unwrap_or_default()) placeholder=(medium); }
+                    label { (t("A name for it")) input name="name" required maxlength="40" value=(meter.name.as_deref().unwrap_or_default()); }
                     @if meter.encrypted {
                         label {
                             (t("Its key, 32 hex digits from the supplier"))
@@ -245,22 +244,6 @@ fn stranger(tongue: &Tongue, meter: &HeardMeter, now: Timestamp) -> Markup {
             }
         }
     }
-}
-
-/// The medium by its word where it is one of the common ones.
-fn medium(tongue: &Tongue, meter: &HeardMeter) -> String {
-    let all = [
-        Medium::Electricity,
-        Medium::Gas,
-        Medium::Water,
-        Medium::Heat,
-    ];
-    let of = |medium: &Medium| tongue.medium(*medium).0 == meter.medium;
-    let known = all.into_iter().find(of);
-    known.map_or_else(
-        || meter.medium.to_string(),
-        |medium| tongue.medium(medium).1.to_owned(),
-    )
 }
 
 fn receivers(tongue: &Tongue, receivers: &[Receiver], now: Timestamp) -> Markup {

@@ -88,7 +88,7 @@ pub(super) fn form(tongue: &Tongue, back: &str) -> Markup {
         form method="post" action="/language" class="row" {
             input type="hidden" name="back" value=(back);
             label { (tongue.t("Language")) select name="lang" {
-                option value="" selected[chosen.is_none()] { (tongue.t("as the browser asks")) }
+                option value="" selected[chosen.is_none()] { (tongue.t("Automatic")) }
                 @for language in Language::ALL {
                     option value=(language.code()) lang=(language.code()) selected[chosen == Some(language)] { (language.name()) }
                 }

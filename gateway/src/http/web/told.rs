@@ -1,5 +1,5 @@
-//! What the daemon says in English and a household meets on its pages: faults of forms, and words
-//! of the ledger. What stands in no list here is shown as it is, marked as English.
+//! What the daemon says in English and a household meets on its pages: faults of forms, words of the
+//! ledger, and what wireless meters measure. What stands in no list here is shown as it is, marked as English.
 
 use super::tongue::tr;
 
@@ -58,10 +58,40 @@ pub(super) static TEXTS: &[&str] = &[
     tr("all registers of {meter}"),
     tr("nothing measured; that somebody here asks for prices"),
     tr("what became of a control, and whether the home takes part"),
+    tr("everything"),
+    tr("everything, as a backup"),
+    tr("history of registers"),
+    tr("home network"),
+    tr("prepayment account"),
+    tr("quarter-hours, exported"),
+    tr("radio meters in reach"),
+    tr("registers, for monitoring"),
+    tr("requests of the utility"),
+    tr("stream {name}, sealed"),
+    tr("whether the home takes part in an event"),
+    tr("energy used in an event"),
     tr("as asked for"),
+    tr("each choice"),
+    tr("as the event asks, 15 min at the finest"),
     tr("every telegram"),
     tr("each time prices are fetched"),
     tr("each step of a control"),
+    // Device types of wireless meters.
+    tr("other"),
+    tr("oil"),
+    tr("electricity"),
+    tr("gas"),
+    tr("heat"),
+    tr("steam"),
+    tr("warm water"),
+    tr("water"),
+    tr("heat cost allocation"),
+    tr("heat/cooling load"),
+    tr("hot water"),
+    tr("cold water"),
+    tr("smoke detector"),
+    tr("room sensor"),
+    tr("unknown"),
     // What an erasure leaves.
     tr("the configuration and an uploaded tariff"),
     tr("users and their tokens"),

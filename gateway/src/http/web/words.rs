@@ -92,10 +92,14 @@ impl Tongue {
         written
     }
 
-    /// A number with the decimals that it has.
-    pub(super) fn plain(&self, value: Decimal) -> String {
-        let value = value.normalize();
+    /// What a register or a meter says, digit by digit.
+    pub(super) fn exact(&self, value: Decimal) -> String {
         self.number(value, value.scale())
+    }
+
+    /// A number with no more decimals than it needs.
+    pub(super) fn plain(&self, value: Decimal) -> String {
+        self.exact(value.normalize())
     }
 
     /// A share of a hundred.
@@ -291,6 +295,7 @@ mod tests {
             assert_eq!((text.as_str(), unit), want);
         }
         assert_eq!(english.plain(number("0.50")), "0.5");
+        assert_eq!(tongue(Language::German).exact(number("4.50")), "4,50");
         assert_eq!(tongue(Language::Dutch).plain(number("-2.5")), "−2,5");
         assert_eq!(english.duration(150), "3\u{a0}min");
         assert_eq!(tongue(Language::Dutch).duration(7200), "2\u{a0}u");
