@@ -6,7 +6,8 @@
 //! - [`coordinator`]: the network; [`devices`]: what is in it and what it measures.
 //! - [`key_establishment`]: keys from certificates, for Smart Energy.
 //! - [`services`]: prices, load control, messages and the time for devices of Smart Energy.
-//! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files.
+//! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files;
+//!   [`upgrade`]: giving them to devices.
 //!
 //! Left out: the radio's own layers (IEEE 802.15.4, NWK, APS), which the coprocessor does.
 
@@ -19,6 +20,7 @@ pub mod key_establishment;
 mod mmo;
 pub mod ota;
 pub mod services;
+pub mod upgrade;
 pub mod zcl;
 pub mod zdo;
 pub mod znp;

@@ -400,6 +400,89 @@ fn r20_a_scan_tells_the_quietest_channel() {
     assert_eq!((scan.len(), advise(&scan)), (16, Some(20)));
 }
 
+/// A firmware file for the simulated plug: header and image.
+fn firmware(octets: usize) -> Vec<u8> {
+    let mut file = vec![0x1E, 0xF1, 0xEE, 0x0B, 0x00, 0x01, 56, 0, 0, 0];
+    file.extend([0x34, 0x12, 0x01, 0x00]);
+    file.extend(2_u32.to_le_bytes());
+    file.extend([2, 0]);
+    file.extend([b'w'; 32]);
+    let size = u32::try_from(octets).unwrap_or(0);
+    file.extend(size.to_le_bytes());
+    file.extend((0_u8..=250).cycle().take(octets - file.len()));
+    file
+}
+
+#[test]
+fn r16_firmware_arrives_whole_with_a_tenth_lost_after_a_restart_and_a_pause() {
+    let mut device = kinds::upgradable_plug(PLUG, 0x1A01, Curve::Constant(10));
+    if let Some(upgrade) = device.upgrade.as_mut() {
+        (upgrade.asks, upgrade.lose_every) = (true, 10);
+    }
+    let file = firmware(6000);
+    let mut house = House::new(13, vec![device]);
+    // A vendor's wrapping stands before it.
+    let wrapped = [&[0xAA; 616][..], &file, &[0xBB; 100]].concat();
+    house.home.upgrades.offer(&wrapped).expect("it is a file");
+    assert!(house.home.upgrades.offer(&file[..3000]).is_err());
+    house.up();
+    house.permit();
+    let upgrade = |house: &mut House| house.device().upgrade.clone().expect("it fetches");
+    while upgrade(&mut house).image.len() < 2000 {
+        house.run(1);
+    }
+    // While loads are shed devices wait.
+    house.home.upgrades.pause(true);
+    house.run(5);
+    let before = upgrade(&mut house).image.len();
+    house.run(120);
+    let paused = upgrade(&mut house);
+    assert_eq!(paused.image.len(), before);
+    assert!((1..=3).contains(&paused.waited), "{}", paused.waited);
+    house.home.upgrades.pause(false);
+    house.ncp.watchdog(house.now);
+    house.wait(30, |event| {
+        matches!(event, Event::Network(coordinator::Event::Lost(_)))
+    });
+    house.home.start(house.now);
+    house.up();
+    house.run(600);
+    let fetched = upgrade(&mut house);
+    assert!(fetched.complete);
+    assert_eq!(fetched.image, file);
+    let progress: Vec<_> = house.home.upgrades.progress().cloned().collect();
+    assert_eq!((progress[0].offset, progress[0].ended), (6000, Some(0)));
+}
+
+#[test]
+fn r20_the_neighbours_of_all_routers_are_told_with_their_quality() {
+    let mut devices = kinds::home();
+    // One is heard only through another.
+    devices[1].parent = 0x1A01;
+    devices[1].lqi = 77;
+    let mut house = House::new(14, devices);
+    house.up();
+    house.permit();
+    house.run(30);
+    // Routers let in too, once they are there.
+    house.permit();
+    house.run(150);
+    house.home.look_around(house.now);
+    let found = house.wait(60, |event| matches!(event, Event::Topology(_)));
+    let Some(Event::Topology(links)) = found else {
+        panic!("nobody answers");
+    };
+    let near: Vec<u16> = links
+        .iter()
+        .filter(|link| link.at == 0)
+        .map(|link| link.nwk)
+        .collect();
+    assert_eq!(near.len(), 7, "{links:?}");
+    let far = links.iter().find(|link| link.at == 0x1A02);
+    let far = far.expect("a router behind a router is asked too");
+    assert_eq!((far.nwk, far.lqi), (0x1A01, 77));
+}
+
 #[test]
 fn a_device_out_of_reach_is_asked_again_for_ever() {
     let mut device = plug(100);

@@ -44,7 +44,62 @@ pub struct Register {
     doubtful: Option<(u64, Instant, u8)>,
 }
 
+/// What of a register outlives the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Multiplier and divisor.
+    pub scale: (u32, u32),
+    /// Its last value that was counted.
+    pub last: u64,
+    /// Units counted since the first value, and that value.
+    pub total: u128,
+    /// How often it has begun anew.
+    pub epochs: u32,
+}
+
+impl Kept {
+    /// The same after it has counted up to so many kWh, as is known from elsewhere; it never has
+    /// counted less.
+    #[must_use]
+    pub fn counted_to(mut self, kwh: Decimal) -> Self {
+        let (multiplier, divisor) = self.scale;
+        let units = kwh
+            .checked_mul(Decimal::from(divisor))
+            .and_then(|units| units.checked_div(Decimal::from(multiplier)))
+            .and_then(|units| u128::try_from(units.round()).ok());
+        if let Some(more) = units.and_then(|units| units.checked_sub(self.total)) {
+            self.total += more;
+            let last = (u128::from(self.last) + more) % u128::from(MODULUS);
+            self.last = u64::try_from(last).unwrap_or(self.last);
+        }
+        self
+    }
+}
+
 impl Register {
+    /// What is to be kept; `None` before the first value.
+    #[must_use]
+    pub fn kept(&self) -> Option<Kept> {
+        Some(Kept {
+            scale: self.scale?,
+            last: self.last?.0,
+            total: self.total,
+            epochs: self.epochs,
+        })
+    }
+
+    /// Goes on from what was kept at an instant: what has passed since is counted with the next
+    /// value.
+    pub fn restore(&mut self, kept: Kept, at: Instant) {
+        *self = Self {
+            scale: Some(kept.scale),
+            last: Some((kept.last, at)),
+            total: kept.total,
+            epochs: kept.epochs,
+            doubtful: None,
+        };
+    }
+
     /// Takes what the device says of its scale: kWh are the register times the multiplier divided
     /// by the divisor.
     pub fn set_scale(&mut self, multiplier: Option<u32>, divisor: Option<u32>) {
@@ -193,6 +248,26 @@ mod tests {
             assert_eq!(register.take(5, Instant::now()), Verdict::Quarantined);
             assert_eq!(register.energy_kwh(), None);
         }
+    }
+
+    #[test]
+    fn what_passes_while_nobody_looks_is_counted_afterwards() {
+        let now = Instant::now();
+        let mut register = scaled(1, 1000);
+        register.take(10_000, now);
+        register.take(100, now + MINUTE);
+        assert_eq!(register.epochs(), 1);
+        let kept = register.kept().unwrap();
+        let mut again = Register::default();
+        again.restore(kept, now + MINUTE);
+        assert_eq!(again.energy_kwh(), kwh("10.1"));
+        again.set_scale(Some(1), Some(1000));
+        assert_eq!(again.take(1100, now + MINUTE * 60), Verdict::Counted);
+        assert_eq!(again.energy_kwh(), kwh("11.1"));
+        // What was counted after it was kept stands elsewhere.
+        let later = kept.counted_to("10.5".parse().unwrap());
+        assert_eq!((later.total, later.last), (10_500, 500));
+        assert_eq!(kept.counted_to(Decimal::ONE), kept);
     }
 
     #[test]

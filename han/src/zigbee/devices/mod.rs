@@ -10,6 +10,7 @@
 mod device;
 pub mod energy;
 mod interview;
+mod topology;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -18,14 +19,19 @@ use rust_decimal::Decimal;
 
 pub use device::{Device, Names};
 pub use interview::Endpoint;
+pub use topology::Link;
+use topology::Survey;
 
 use super::coordinator::{Aps, Coordinator, Event as NetworkEvent, Incoming, Join, Tag};
 use super::services::{self, Services};
+use super::upgrade::Upgrades;
 use super::zcl::write::{Attribute, attributes, cluster, read_attributes_response};
 use super::zcl::{Direction, FrameType, Message};
 use super::zdo;
 use crate::{Record, Value};
 
+/// The cluster of firmware.
+const UPGRADE: u16 = 0x0019;
 /// Devices that are kept at most: more than a stick has room for.
 const DEVICES: usize = 250;
 
@@ -78,6 +84,8 @@ pub enum Event {
     },
     /// What a device of the Smart Energy profile has said.
     Service(services::Event),
+    /// Who hears whom, after [`Home::look_around`].
+    Topology(Vec<Link>),
     /// A message that nothing here understands.
     Message {
         /// Who sent it: the address for life.
@@ -94,6 +102,9 @@ pub struct Home {
     pub coordinator: Coordinator,
     /// What devices of the Smart Energy profile get; nothing before [`Home::set_clock`].
     pub services: Services,
+    /// Firmware for devices; nothing before [`Home::set_clock`].
+    pub upgrades: Upgrades,
+    survey: Option<Survey>,
     /// An instant, and the seconds since 2000 UTC at it.
     clock: Option<(Instant, u32)>,
     passed: Option<u32>,
@@ -112,6 +123,8 @@ impl Home {
         Self {
             coordinator,
             services: Services::default(),
+            upgrades: Upgrades::default(),
+            survey: None,
             clock: None,
             passed: None,
             devices: known.iter().take(DEVICES).map(device).collect(),
@@ -143,6 +156,13 @@ impl Home {
         let (at, utc) = self.clock?;
         let passed = now.saturating_duration_since(at).as_secs();
         Some(utc.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX)))
+    }
+
+    /// Goes on counting a known device's energy from what was kept at an instant.
+    pub fn restore_energy(&mut self, ieee: u64, kept: energy::Kept, at: Instant) {
+        if let Some(device) = self.devices.get_mut(&ieee) {
+            device.energy.restore(kept, at);
+        }
     }
 
     /// Begins anew, after the port was opened.
@@ -178,6 +198,30 @@ impl Home {
             self.go_on(ieee, now);
         }
         is_sent
+    }
+
+    /// Asks the coordinator and every router whom they hear; [`Event::Topology`] tells.
+    pub fn look_around(&mut self, now: Instant) {
+        let mains = |device: &&Device| device.nwk != 0xFFFF && !device.names.battery;
+        let routers = self.devices.values().filter(mains);
+        self.survey = Some(Survey::begin(routers.map(|device| device.nwk)));
+        self.survey(now);
+    }
+
+    fn survey(&mut self, now: Instant) {
+        if !self.coordinator.is_up() {
+            return;
+        }
+        let tsn = self.next_tsn();
+        let Some(survey) = self.survey.as_mut() else {
+            return;
+        };
+        if let Some((nwk, aps, payload)) = survey.next(tsn, now) {
+            self.coordinator.send(nwk, aps, payload, now);
+        } else if let Some(links) = survey.done() {
+            self.events.push_back(Event::Topology(links.to_vec()));
+            self.survey = None;
+        }
     }
 
     /// Sets the temperature to which a thermostat heats, °C; false when it cannot be sent.
@@ -226,6 +270,7 @@ impl Home {
         for ieee in all {
             self.go_on(ieee, now);
         }
+        self.survey(now);
         self.serve(now);
     }
 
@@ -252,7 +297,8 @@ impl Home {
         let services = (is_up && self.services.is_used())
             .then(|| self.next_second())
             .flatten();
-        [self.coordinator.poll_timeout(), devices, services]
+        let survey = self.survey.as_ref().filter(|_| is_up).and_then(Survey::due);
+        [self.coordinator.poll_timeout(), devices, services, survey]
             .into_iter()
             .flatten()
             .min()
@@ -410,6 +456,16 @@ impl Home {
             self.take_announcement(&incoming, now);
             return;
         }
+        let is_survey = (aps.profile, aps.cluster) == (0, 0x8031);
+        if is_survey
+            && self
+                .survey
+                .as_mut()
+                .is_some_and(|survey| survey.take(incoming.nwk, &incoming.payload))
+        {
+            self.survey(now);
+            return;
+        }
         let found = self
             .devices
             .values_mut()
@@ -424,6 +480,12 @@ impl Home {
             self.events.push_back(Event::Measured { ieee, measured });
         }
         let utc = self.utc(now);
+        if (aps.cluster, aps.own_endpoint) == (UPGRADE, 1)
+            && self.upgrade(ieee, &incoming, utc, now)
+        {
+            self.go_on(ieee, now);
+            return;
+        }
         let is_served =
             |home: &mut Self| utc.is_some_and(|utc| home.services.take(ieee, &incoming, utc));
         if !taken && !is_served(self) && !self.answer(ieee, &incoming, now) {
@@ -431,6 +493,21 @@ impl Home {
         }
         self.send_services(now);
         self.go_on(ieee, now);
+    }
+
+    /// Gives firmware to a device that asks for it.
+    fn upgrade(&mut self, ieee: u64, incoming: &Incoming, utc: Option<u32>, now: Instant) -> bool {
+        let message = Message::decode(UPGRADE, &incoming.payload);
+        let (Ok(message), Some(utc)) = (message, utc) else {
+            return false;
+        };
+        let answer = self.upgrades.take(ieee, &message, utc);
+        let is_answered = answer.is_some();
+        if let Some(answer) = answer {
+            self.coordinator
+                .send(incoming.nwk, incoming.aps, answer, now);
+        }
+        is_answered
     }
 
     fn take_announcement(&mut self, incoming: &Incoming, now: Instant) {

@@ -12,7 +12,7 @@ use super::{KEY_ESTABLISHMENT, METERING, TIME};
 pub struct LocalTime {
     /// Local standard time is so many seconds ahead of UTC.
     pub offset_s: i32,
-    /// When summer time begins this year, seconds since 2000 UTC; equal to the end where there is
+    /// When the present or the next summer time begins, seconds since 2000 UTC; equal to the end where there is
     /// none.
     pub summer_start: u32,
     /// When it ends.

@@ -27,6 +27,8 @@ pub struct Upgrade {
     pub complete: bool,
     /// Every n-th block is lost on its way.
     pub lose_every: u32,
+    /// How often it was told to wait.
+    pub waited: u32,
     asked_ms: Option<u64>,
     blocks: u32,
 }
@@ -41,6 +43,7 @@ impl Default for Upgrade {
             offered: 0,
             complete: false,
             lose_every: 0,
+            waited: 0,
             asked_ms: None,
             blocks: 0,
         }
@@ -114,6 +117,17 @@ impl Upgrade {
                 if number("file_offset") as usize == self.image.len() {
                     self.image.extend(data);
                 }
+            }
+            // Wait: the time, and when to ask again, follow the status (11.13.8).
+            0x05 if number("status") == 0x97 => {
+                let time = |at: usize| {
+                    let octets = message.extra.get(at..at + 4)?.try_into().ok()?;
+                    Some(u64::from(u32::from_le_bytes(octets)))
+                };
+                let seconds = time(4).zip(time(0)).map_or(60, |(later, now)| later - now);
+                self.waited += 1;
+                self.asked_ms = Some((ms + seconds * 1000).saturating_sub(PATIENCE_MS));
+                return Vec::new();
             }
             _ => return Vec::new(),
         }
