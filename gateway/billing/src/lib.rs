@@ -29,6 +29,7 @@ pub mod forecast;
 pub mod grid;
 pub mod prepay;
 pub mod price;
+pub mod quarters;
 pub mod readings;
 pub mod tariff;
 pub mod time;

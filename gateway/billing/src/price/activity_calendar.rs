@@ -2,7 +2,7 @@
 //! register activation (class 6), IEC 62056-6-2.
 //!
 //! The objects come decoded; here they become a [`SwitchingTable`]. Prices are not in them: bands
-//! are named after the scripts that the calendar runs, and a tariff file says what each costs.
+//! are named after the scripts that the calendar runs, and a tariff file says what each costs (`meter.rs`).
 
 use jiff::tz::TimeZone;
 

@@ -9,8 +9,8 @@ mod awattar;
 mod duis;
 mod entsoe;
 mod list;
+mod meter;
 mod nordpool;
-pub mod observed;
 mod octopus;
 pub mod openadr3;
 mod tibber;
@@ -47,11 +47,13 @@ pub enum Format {
     Urdb,
     /// A tariff update of the British smart metering service, DUIS 5 (XML).
     Duis,
+    /// What a meter switches: its activity calendar, or the tariffs that it told (JSON).
+    Meter,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nordpool,
         Self::Entsoe,
         Self::Octopus,
@@ -60,6 +62,7 @@ impl Format {
         Self::Openadr3,
         Self::Urdb,
         Self::Duis,
+        Self::Meter,
         Self::Wattle,
     ];
 
@@ -76,6 +79,7 @@ impl Format {
             Self::Openadr3 => "openadr3",
             Self::Urdb => "urdb",
             Self::Duis => "duis",
+            Self::Meter => "meter",
         }
     }
 
@@ -243,7 +247,9 @@ pub fn detect(text: &str) -> Option<Format> {
             .is_some_and(serde_json::Value::is_array)
     };
     let prices = |value: &serde_json::Value| value.pointer("/results/0/value_exc_vat").is_some();
-    if has("/multiAreaEntries") || has("/multiIndexEntries") {
+    if has("/activity_calendar") || has("/tariff_numbers") {
+        Some(Format::Meter)
+    } else if has("/multiAreaEntries") || has("/multiIndexEntries") {
         Some(Format::Nordpool)
     } else if json.get("objectType").and_then(serde_json::Value::as_str) == Some("EVENT") {
         Some(Format::Openadr3)
@@ -283,6 +289,7 @@ pub fn read(
         Some(Format::Openadr3) => &openadr3::Openadr3,
         Some(Format::Urdb) => &urdb::Urdb,
         Some(Format::Duis) => &duis::Duis,
+        Some(Format::Meter) => &meter::Meter,
         Some(Format::Wattle) | None => return Err(DocumentError::Unknown(Format::names())),
     };
     Ok((source.format(), source.read(text, wanted)?))

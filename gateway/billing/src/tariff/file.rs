@@ -247,7 +247,7 @@ struct Build<'a> {
 impl Build<'_> {
     fn tariff(
         &self,
-        document: Document,
+        mut document: Document,
         published: Option<(Format, Published)>,
         zone_name: String,
         zone: TimeZone,
@@ -291,7 +291,10 @@ impl Build<'_> {
             .and_then(|source| source.multiplier)
             .map_or(Decimal::ONE, |exact| exact.0);
         let mut tariff = match published {
-            Some((format, published)) => {
+            Some((format, mut published)) => {
+                if format == Format::Meter {
+                    published = self.numbered(std::mem::take(&mut document.bands), published)?;
+                }
                 if !document.bands.is_empty()
                     || !document.schedule.is_empty()
                     || !document.event.is_empty()
@@ -393,6 +396,43 @@ impl Build<'_> {
             tariff.taxes.push(tax);
         }
         Ok(tariff)
+    }
+
+    /// The file's bands in the place of the meter's numbers.
+    fn numbered(
+        &self,
+        tables: BTreeMap<String, BandTable>,
+        mut published: Published,
+    ) -> Result<Published, TariffError> {
+        let mut numbers: Vec<String> = Vec::with_capacity(tables.len());
+        for (name, table) in &tables {
+            let number = table.number.map(|number| number.to_string());
+            let number = number.filter(|number| !numbers.contains(number));
+            numbers.push(number.ok_or_else(|| {
+                self.file.whole(format!(
+                    "bands.{name}: number is missing or used twice; it is what the meter calls this tariff"
+                ))
+            })?);
+        }
+        let place = |band: &Band| {
+            let place = numbers.iter().position(|number| *number == band.name);
+            place.ok_or_else(|| {
+                self.file.whole(format!(
+                    "the meter switches to tariff {0}, and no band has number = {0}",
+                    band.name
+                ))
+            })
+        };
+        let places: Vec<usize> = published
+            .bands
+            .iter()
+            .map(place)
+            .collect::<Result<_, _>>()?;
+        published.bands = self.bands(tables)?;
+        if let Energy::Bands(switching) = published.energy {
+            published.energy = Energy::Bands(switching.renumbered(&places));
+        }
+        Ok(published)
     }
 
     fn bands(&self, tables: BTreeMap<String, BandTable>) -> Result<Vec<Band>, TariffError> {

@@ -75,6 +75,30 @@ pub struct TableDate {
 }
 
 impl Switching {
+    /// The same with other bands: `places` has the new index of each old one.
+    #[must_use]
+    pub(super) fn renumbered(mut self, places: &[usize]) -> Self {
+        let new = |band: &mut usize| *band = places.get(*band).copied().unwrap_or(*band);
+        match &mut self {
+            Self::Rules(rules) => {
+                rules.rules.iter_mut().for_each(|(band, _)| new(band));
+                rules
+                    .events
+                    .iter_mut()
+                    .for_each(|event| new(&mut event.band));
+            }
+            Self::Hours(matrix, _) => {
+                let periods = matrix.weekday.iter_mut().chain(&mut matrix.weekend);
+                periods.flatten().for_each(new);
+            }
+            Self::Table(table) => {
+                let entries = table.days.iter_mut().flatten();
+                entries.for_each(|(_, band)| new(band));
+            }
+        }
+        self
+    }
+
     /// The band at an instant.
     #[must_use]
     pub fn band(&self, at: Timestamp) -> Option<usize> {

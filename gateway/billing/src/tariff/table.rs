@@ -91,6 +91,8 @@ pub(super) struct BandTable {
     #[serde(default)]
     pub(super) tier_period: TierPeriodName,
     pub(super) counter: Option<String>,
+    /// What a meter calls it.
+    pub(super) number: Option<u16>,
 }
 
 #[derive(Deserialize)]

@@ -63,7 +63,12 @@ pub(super) fn matching(one: &SeriesReadings, all: &[SeriesReadings]) -> Vec<Coun
         readings.dedup_by_key(|(at, ..)| *at);
         Counter { readings }
     };
-    all.iter().filter(fits).map(counter).collect()
+    // A meter with tariff registers has several counters of one direction: the one of the same code counts.
+    let same = |other: &&SeriesReadings| own.obis.is_some() && other.series.obis == own.obis;
+    match all.iter().filter(fits).find(same) {
+        Some(own) => vec![counter(own)],
+        None => all.iter().filter(fits).map(counter).collect(),
+    }
 }
 
 /// |intervals - counter| against the tolerance, wherever metered values cover the time.
