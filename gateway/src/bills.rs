@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use meter_link::model::Unit;
 use rust_decimal::Decimal;
 use wattle_api::{Bill, BillForecast, BillLine, BillToDate};
 use wattle_billing::bill::{BillError, Interval, Usage, bill};
@@ -22,11 +23,24 @@ const HISTORY_DAYS: i64 = 42;
 /// 10 % of a normal distribution lie beyond so many standard deviations.
 const TENTH: f64 = 1.2816;
 
+/// What is billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billed {
+    /// Electricity, in kWh.
+    Electricity,
+    /// Gas, in kWh: so many of a cubic metre.
+    Gas(Decimal),
+    /// Water, in cubic metres.
+    Water,
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// Configured name of the meter.
     pub meter: &'a str,
+    /// What it measures.
+    pub billed: Billed,
     /// The home's time zone.
     pub zone: &'a TimeZone,
     /// First local date.
@@ -70,7 +84,7 @@ pub fn to_date(
     let period =
         period(asked.from, asked.to, asked.zone).filter(|_| (0..MAX_DAYS).contains(&length));
     let period = period.ok_or(BillProblem::Period)?;
-    let registers = Registers::of(reader, asked.meter)?;
+    let registers = Registers::of(reader, asked.meter, asked.billed)?;
     let metered = registers.intervals(reader, &period)?;
     let until = metered
         .last()
@@ -97,7 +111,7 @@ pub fn to_date(
             length,
             until.duration_since(period.start),
         )?,
-        bill: api(tariff, &made),
+        bill: api(tariff, &made, asked.billed),
         forecast,
     })
 }
@@ -109,9 +123,9 @@ pub(crate) struct Metered<'a> {
 }
 
 impl<'a> Metered<'a> {
-    /// The registers of the meter that has this name now.
+    /// The registers of the meter that has this name now, and of those that it took the place of.
     pub(crate) fn of(reader: &'a Reader, meter: &str) -> Result<Self, StoreError> {
-        let registers = Registers::of(reader, meter)?;
+        let registers = Registers::of(reader, meter, Billed::Electricity)?;
         Ok(Self { reader, registers })
     }
 
@@ -183,7 +197,7 @@ fn before(
         return Ok(None);
     };
     // An older tariff is not known here; what this one does not price is not compared.
-    Ok(Some(api(tariff, &bill(tariff, &usage)?)).filter(|bill| bill.total.is_some()))
+    Ok(Some(api(tariff, &bill(tariff, &usage)?, asked.billed)).filter(|bill| bill.total.is_some()))
 }
 
 /// The whole period: what was metered and, for the rest, the forecast load.
@@ -286,21 +300,36 @@ fn deviation(days: &BTreeMap<Date, f64>) -> f64 {
 struct Registers {
     import: Vec<RegisterRow>,
     export: Vec<RegisterRow>,
+    /// What an amount is multiplied with to become what is billed.
+    factor: Decimal,
 }
 
 impl Registers {
-    fn of(reader: &Reader, meter: &str) -> Result<Self, StoreError> {
+    fn of(reader: &Reader, meter: &str, billed: Billed) -> Result<Self, StoreError> {
         let rows = reader.registers()?;
-        let named = rows.iter().find(|row| row.name.as_deref() == Some(meter));
-        let serial = named.map(|row| row.key.serial.clone());
-        let of = |quantity| energy_registers(&rows, serial.as_deref(), quantity);
+        let (mut import, mut export) = (Vec::new(), Vec::new());
+        for serial in reader.serials(meter)? {
+            match billed {
+                Billed::Electricity => {
+                    import.extend(energy_registers(&rows, Some(&serial), 1));
+                    export.extend(energy_registers(&rows, Some(&serial), 2));
+                }
+                Billed::Gas(_) | Billed::Water => import.extend(volume_register(&rows, &serial)),
+            }
+        }
+        let factor = match billed {
+            Billed::Electricity => Decimal::new(1, 3),
+            Billed::Gas(kwh_per_m3) => kwh_per_m3,
+            Billed::Water => Decimal::ONE,
+        };
         Ok(Self {
-            import: of(1),
-            export: of(2),
+            import,
+            export,
+            factor,
         })
     }
 
-    /// Closed quarter-hours that start in a span, in kWh.
+    /// Closed quarter-hours that start in a span, in what is billed.
     fn intervals(&self, reader: &Reader, span: &Span) -> Result<Vec<Interval>, StoreError> {
         let mut found: BTreeMap<i64, (Decimal, Decimal)> = BTreeMap::new();
         for (registers, exports) in [(&self.import, false), (&self.export, true)] {
@@ -308,7 +337,7 @@ impl Registers {
                 for row in
                     reader.intervals(register.id, span.start.as_second(), span.end.as_second())?
                 {
-                    let kwh = row.amount() / Decimal::ONE_THOUSAND;
+                    let kwh = row.amount().saturating_mul(self.factor);
                     let sums = found.entry(row.start_s).or_default();
                     let sum = if exports { &mut sums.1 } else { &mut sums.0 };
                     *sum = sum.saturating_add(kwh);
@@ -330,7 +359,19 @@ impl Registers {
     }
 }
 
-fn api(tariff: &Tariff, made: &wattle_billing::bill::Bill) -> Bill {
+/// The volume that a meter counts, the first register of it.
+fn volume_register(rows: &[RegisterRow], serial: &str) -> Option<RegisterRow> {
+    let is_volume = |row: &&RegisterRow| {
+        row.key.serial == serial && row.key.unit == Unit::CubicMetre && row.key.obis.is_cumulative()
+    };
+    rows.iter().find(is_volume).cloned()
+}
+
+fn api(tariff: &Tariff, made: &wattle_billing::bill::Bill, billed: Billed) -> Bill {
+    let unit = |unit: &str| match billed {
+        Billed::Water if unit == "kWh" => "m3".to_owned(),
+        _ => unit.to_owned(),
+    };
     let line = |line: &wattle_billing::bill::Line| BillLine {
         kind: line.kind.name().to_owned(),
         id: line.id.clone(),
@@ -339,7 +380,7 @@ fn api(tariff: &Tariff, made: &wattle_billing::bill::Bill) -> Bill {
         tier: line.tier.and_then(|tier| u32::try_from(tier).ok()),
         period: line.period.map(|month| month.to_string()),
         quantity: line.quantity.normalize(),
-        unit: line.unit.clone(),
+        unit: unit(&line.unit),
         rate: line.rate.map(|rate| rate.normalize()),
         amount: line.amount.normalize(),
     };

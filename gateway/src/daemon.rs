@@ -14,11 +14,12 @@ use wattle_api::{Gateway, RecipientKind};
 use crate::access::Access;
 use crate::anomalies;
 use crate::appliances;
+use crate::bills;
 use crate::bus::Bus;
 use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
-use crate::config::{Config, MeterConfig, Protocol};
+use crate::config::{Config, MeterConfig, Protocol, SupplyConfig};
 use crate::grid;
 use crate::http::{self, Api, Keeping};
 use crate::mdns;
@@ -32,7 +33,7 @@ use crate::sep2;
 use crate::store::{Plan, Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
-use crate::{prices, tariff, upstream, zigbee};
+use crate::{prices, tariff, upstream, vee, zigbee};
 
 /// How long the parts have to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,6 +71,7 @@ async fn run_once(
     let mut prices = prices::Settings {
         config: config.tariff.clone(),
         folder: config.gateway.state_dir.clone(),
+        grid: config.grid_meter(),
         zone: zone.clone(),
         clock: Arc::clone(&clock),
         nudge: Arc::default(),
@@ -103,15 +105,9 @@ async fn run_once(
     };
     let mut supervisor = Supervisor::default();
     let radio = start_radio(&mut supervisor, &mut config, &store, &bus, &clock, &zone)?;
-    let grid = |meter: &&crate::config::MeterConfig| {
-        meter.medium == wattle_api::Medium::Electricity && meter.role == crate::config::Role::Grid
-    };
     let home = http::Home {
-        grid: config
-            .meters
-            .iter()
-            .find(grid)
-            .map(|meter| meter.name.clone()),
+        grid: config.grid_meter(),
+        supplies: supplies(&config, &zone)?,
         zone: zone.clone(),
         tariff: tariff.clone(),
     };
@@ -168,6 +164,7 @@ async fn run_once(
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
     api.prepay = start_prepay(&mut supervisor, &config, &api, &store, &bus)?;
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
+    start_vee(&mut supervisor, &config, &api, &store);
     api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
@@ -256,6 +253,26 @@ async fn run_once(
     // The collectors are gone, so that the writer ends once it has committed what was waiting.
     tokio::task::spawn_blocking(move || store.close()).await?;
     Ok(next)
+}
+
+/// Gas and water with their tariffs, which are read once: SIGHUP reads them again.
+fn supplies(config: &Config, zone: &TimeZone) -> anyhow::Result<Vec<http::Supply>> {
+    let gas = config.gas.as_ref().and_then(|gas| {
+        let kwh_per_m3 = gas.kwh_per_m3()?;
+        Some((gas, bills::Billed::Gas(kwh_per_m3)))
+    });
+    let water = config
+        .water
+        .as_ref()
+        .map(|water| (water, bills::Billed::Water));
+    let supply = |(supply, billed): (&SupplyConfig, bills::Billed)| {
+        Ok(http::Supply {
+            billed,
+            meter: supply.meter.clone(),
+            tariff: Arc::new(tariff::load(&supply.tariff, zone)?),
+        })
+    };
+    gas.into_iter().chain(water).map(supply).collect()
 }
 
 /// Starts the receivers and what stands behind them, if there are any. Meters that were taken on
@@ -436,6 +453,24 @@ fn start_anomalies(
     };
     supervisor.start("anomalies", WITHIN, move |pulse, stop| {
         anomalies::run(settings.clone(), pulse, stop)
+    });
+}
+
+/// Starts the part that validates what the store holds and makes days of it.
+fn start_vee(supervisor: &mut Supervisor, config: &Config, api: &Api, store: &Store) {
+    let settings = vee::Settings {
+        grid: api.home.grid.clone(),
+        limits: vee::limits(config.vee.as_ref(), &api.home.zone),
+        quarter_hours_days: config.store.quarter_hours_days,
+        readers: store.readers(),
+        supplies: store.supplies(),
+        rollups: store.rollups(),
+        clock: Arc::clone(&api.clock),
+        zone: api.home.zone.clone(),
+        tariff: api.home.tariff.clone(),
+    };
+    supervisor.start("validation", WITHIN, move |pulse, stop| {
+        vee::run(settings.clone(), pulse, stop)
     });
 }
 
@@ -640,7 +675,8 @@ pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
     let prices = prices::Settings {
         config: config.tariff.clone(),
         folder: config.gateway.state_dir.clone(),
-        zone,
+        grid: config.grid_meter(),
+        zone: zone.clone(),
         clock: Arc::new(SystemClock),
         nudge: Arc::default(),
         privacy: None,
@@ -648,6 +684,7 @@ pub fn check(config: &Config, path: &Path) -> anyhow::Result<()> {
     prices
         .load()
         .with_context(|| format!("named by {}", path.display()))?;
+    supplies(config, &zone).with_context(|| format!("named by {}", path.display()))?;
     if let Some(upstream) = &config.upstream {
         upstream::rules(upstream, "", &config.gateway.state_dir)?;
     }

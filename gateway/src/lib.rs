@@ -42,5 +42,6 @@ mod tls;
 pub mod upstream;
 pub mod usage;
 mod vault;
+pub mod vee;
 pub mod view;
 pub mod zigbee;

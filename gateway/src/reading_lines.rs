@@ -2,7 +2,8 @@
 //!
 //! Each register gives two series: what its counter stood at where quarter-hours meet, and what each
 //! quarter-hour came to. A quarter-hour whose ends were not read closely holds energy of another
-//! time: its amount is `suspect`, and its counter is not told at a time at which nobody read it.
+//! time: its amount is `suspect`, and its counter is not told at a time at which nobody read it. One
+//! that was estimated or imported says so, and how.
 
 use jiff::Timestamp;
 use meter_link::model::ObisCode;
@@ -26,18 +27,49 @@ pub fn lines(
 ) -> Result<Vec<SeriesReadings>, StoreError> {
     let from_s = from.map_or(i64::MIN, Timestamp::as_second);
     let to_s = to.map_or(i64::MAX, Timestamp::as_second);
+    every(reader, meter, |row| reader.intervals(row.id, from_s, to_s))
+}
+
+/// Wholly metered quarter-hours, without estimates and imports.
+///
+/// # Errors
+/// The store cannot be read, or a value is too large for a line.
+pub fn metered(reader: &Reader, meter: Option<&str>) -> Result<Vec<SeriesReadings>, StoreError> {
+    every(reader, meter, |row| {
+        let rows = reader.metered(row.id, i64::MIN, i64::MAX)?;
+        Ok(rows.into_iter().filter(|row| row.complete).collect())
+    })
+}
+
+fn every(
+    reader: &Reader,
+    meter: Option<&str>,
+    quarters_of: impl Fn(&RegisterRow) -> Result<Vec<IntervalRow>, StoreError>,
+) -> Result<Vec<SeriesReadings>, StoreError> {
     let wanted = |row: &RegisterRow| {
         meter.is_none_or(|meter| row.key.serial == meter || row.name.as_deref() == Some(meter))
     };
     let mut all = Vec::new();
     for row in reader.registers()?.iter().filter(|row| wanted(row)) {
-        let quarters = reader.intervals(row.id, from_s, to_s)?;
+        let quarters = quarters_of(row)?;
         if !quarters.is_empty() {
             all.push(counter(row, &quarters, number(&all))?);
             all.push(amounts(row, &quarters, number(&all))?);
         }
     }
     Ok(all)
+}
+
+/// The two series of one register's wholly metered quarter-hours, and how many decimals they have.
+///
+/// # Errors
+/// A value is too large for a line.
+pub fn examined(
+    row: &RegisterRow,
+    whole: &[IntervalRow],
+) -> Result<(Vec<SeriesReadings>, u32), StoreError> {
+    let series = vec![counter(row, whole, 1)?, amounts(row, whole, 2)?];
+    Ok((series, scale_of(whole)))
 }
 
 fn number(all: &[SeriesReadings]) -> u64 {
@@ -65,8 +97,10 @@ fn series(row: &RegisterRow, kind: SeriesKind, scale: u32, number: u64) -> Serie
 }
 
 /// As many decimals as any of the values has.
-fn scale_of(quarters: &[IntervalRow]) -> u32 {
-    let values = quarters.iter().flat_map(|row| [row.opening, row.closing]);
+fn scale_of<'a>(quarters: impl IntoIterator<Item = &'a IntervalRow>) -> u32 {
+    let values = quarters
+        .into_iter()
+        .flat_map(|row| [row.opening, row.closing]);
     values.map(|value| value.scale()).max().unwrap_or(0)
 }
 
@@ -75,9 +109,10 @@ fn counter(
     quarters: &[IntervalRow],
     number: u64,
 ) -> Result<SeriesReadings, StoreError> {
-    let scale = scale_of(quarters);
+    let whole = || quarters.iter().filter(|quarter| quarter.complete);
+    let scale = scale_of(whole());
     let mut readings: Vec<Reading> = Vec::new();
-    for quarter in quarters.iter().filter(|quarter| quarter.complete) {
+    for quarter in whole() {
         let start = quarter.start_s;
         let ends = [
             (start, quarter.opening),
@@ -107,14 +142,10 @@ fn amounts(
 ) -> Result<SeriesReadings, StoreError> {
     let scale = scale_of(quarters);
     let amount = |quarter: &IntervalRow| {
-        let quality = if quarter.complete {
-            ReadingQuality::Actual
-        } else {
-            ReadingQuality::Suspect
-        };
         let (start, amount) = (time(quarter.start_s)?, raw(quarter.amount(), scale)?);
         Ok(Reading {
-            quality: Some(quality),
+            quality: Some(quarter.quality),
+            method: quarter.method.clone(),
             ..Reading::new(number, start, QUARTER_S, amount)
         })
     };

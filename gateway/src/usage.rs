@@ -10,7 +10,7 @@ use wattle_api::{Usage, UsageBar, UsageSpan};
 use wattle_billing::tariff::Tariff;
 use wattle_billing::time::{day_start, local_date};
 
-use crate::store::{QUARTER_S, Reader, StoreError};
+use crate::store::{QUARTER_S, Reader, RegisterRow, StoreError};
 use crate::view::figures::energy_registers;
 
 const HOUR_S: i64 = 3600;
@@ -49,11 +49,24 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
     let (Some(first), Some(last)) = (edges.first(), edges.last()) else {
         return Ok(None);
     };
-    let quarters = quarters(reader, asked.meter, first.as_second(), last.as_second())?;
+    let days = match asked.span {
+        UsageSpan::Day => BTreeMap::new(),
+        _ => days(reader, asked, from, to)?,
+    };
+    let made = days
+        .last_key_value()
+        .and_then(|(date, _)| date.tomorrow().ok());
+    let made = made.and_then(|date| day_start(date, asked.zone));
+    let rest = made.unwrap_or(*first).as_second();
+    let quarters = quarters(reader, asked.meter, rest, last.as_second())?;
     let bars: Vec<UsageBar> = edges
         .windows(2)
         .filter_map(|pair| match pair {
-            [start, end] => Some(bar(*start, *end, &quarters, asked.tariff)),
+            [start, end] => {
+                let dates = local_date(*start, asked.zone)..local_date(*end, asked.zone);
+                let days = days.range(dates).map(|(_, day)| day);
+                Some(bar(*start, *end, days, &quarters, asked.tariff))
+            }
             _ => None,
         })
         .collect();
@@ -63,14 +76,18 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
         .filter(|bar| bar.complete)
         .filter_map(|bar| bar.import_kwh)
         .collect();
-    let until = quarters.keys().next_back();
+    let until = quarters
+        .keys()
+        .next_back()
+        .map(|start_s| start_s + QUARTER_S);
+    let until = until.or(made.map(Timestamp::as_second));
     let any = until.is_some();
     Ok(Some(Usage {
         span: asked.span,
         back: asked.back,
         from,
         to,
-        until: until.and_then(|start| Timestamp::from_second(start + QUARTER_S).ok()),
+        until: until.and_then(|end_s| Timestamp::from_second(end_s).ok()),
         import_kwh: any.then(|| metered().filter_map(|bar| bar.import_kwh).sum()),
         average_kwh: whole
             .iter()
@@ -144,11 +161,8 @@ pub(crate) fn quarters(
     from_s: i64,
     to_s: i64,
 ) -> Result<Quarters, StoreError> {
-    let rows = reader.registers()?;
-    let named = rows.iter().find(|row| row.name.as_deref() == Some(meter));
-    let serial = named.map(|row| row.key.serial.as_str());
     let mut found = Quarters::new();
-    for register in energy_registers(&rows, serial, 1) {
+    for register in import_registers(reader, meter)? {
         for row in reader.intervals(register.id, from_s, to_s)? {
             let kwh = row.amount() / Decimal::ONE_THOUSAND;
             let quarter = found.entry(row.start_s).or_insert((Decimal::ZERO, true));
@@ -159,26 +173,112 @@ pub(crate) fn quarters(
     Ok(found)
 }
 
-fn bar(start: Timestamp, end: Timestamp, quarters: &Quarters, tariff: Option<&Tariff>) -> UsageBar {
-    let (mut kwh, mut cost) = (Decimal::ZERO, tariff.map(|_| Decimal::ZERO));
-    let (mut metered, mut whole) = (0_i64, 0_i64);
+/// The days of a stretch that were added up already. What comes after the last of them is added up
+/// from quarter-hours.
+fn days(
+    reader: &Reader,
+    asked: &Asked<'_>,
+    from: Date,
+    to: Date,
+) -> Result<BTreeMap<Date, Sum>, StoreError> {
+    let currency = asked.tariff.and_then(|tariff| tariff.currency.clone());
+    let mut found: BTreeMap<Date, Sum> = BTreeMap::new();
+    for register in import_registers(reader, asked.meter)? {
+        let mut own: BTreeMap<Date, Sum> = BTreeMap::new();
+        for band in reader.band_days(register.id, from, to)? {
+            let sum = own
+                .entry(band.date)
+                .or_insert_with(|| Sum::new(asked.tariff));
+            // A cost in another currency is no cost.
+            let cost = band.cost.filter(|_| band.currency == currency);
+            sum.add(band.amount / Decimal::ONE_THOUSAND, cost);
+            sum.known += i64::from(band.quarters);
+            sum.whole += i64::from(band.measured);
+        }
+        for (date, one) in own {
+            match found.get_mut(&date) {
+                Some(sum) => {
+                    sum.add(one.kwh, one.cost);
+                    (sum.known, sum.whole) = (sum.known.max(one.known), sum.whole.min(one.whole));
+                }
+                None => {
+                    found.insert(date, one);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What a bar is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sum {
+    kwh: Decimal,
+    /// `None` without a tariff, or when some of it has no price.
+    cost: Option<Decimal>,
+    /// Quarter-hours that are in it, and how many of them were wholly metered.
+    known: i64,
+    whole: i64,
+}
+
+impl Sum {
+    fn new(tariff: Option<&Tariff>) -> Self {
+        Self {
+            kwh: Decimal::ZERO,
+            cost: tariff.map(|_| Decimal::ZERO),
+            known: 0,
+            whole: 0,
+        }
+    }
+
+    fn add(&mut self, kwh: Decimal, cost: Option<Decimal>) {
+        self.kwh = self.kwh.saturating_add(kwh);
+        self.cost = self
+            .cost
+            .zip(cost)
+            .and_then(|(sum, more)| sum.checked_add(more));
+    }
+}
+
+/// Registers of what a meter drew from the grid, those of meters it took the place of included.
+fn import_registers(reader: &Reader, meter: &str) -> Result<Vec<RegisterRow>, StoreError> {
+    let rows = reader.registers()?;
+    let mut found = Vec::new();
+    for serial in reader.serials(meter)? {
+        found.extend(energy_registers(&rows, Some(&serial), 1));
+    }
+    Ok(found)
+}
+
+fn bar<'a>(
+    start: Timestamp,
+    end: Timestamp,
+    days: impl Iterator<Item = &'a Sum>,
+    quarters: &Quarters,
+    tariff: Option<&Tariff>,
+) -> UsageBar {
+    let mut sum = Sum::new(tariff);
+    for day in days {
+        sum.add(day.kwh, day.cost);
+        (sum.known, sum.whole) = (sum.known + day.known, sum.whole + day.whole);
+    }
     for (start_s, (amount, complete)) in quarters.range(start.as_second()..end.as_second()) {
-        metered += 1;
-        whole += i64::from(*complete);
-        kwh = kwh.saturating_add(*amount);
         let per_kwh = Timestamp::from_second(*start_s)
             .ok()
             .and_then(|at| tariff?.per_kwh(at));
-        cost = cost
-            .zip(per_kwh.and_then(|per_kwh| per_kwh.checked_mul(*amount)))
-            .and_then(|(sum, more)| sum.checked_add(more));
+        sum.add(
+            *amount,
+            per_kwh.and_then(|per_kwh| per_kwh.checked_mul(*amount)),
+        );
+        (sum.known, sum.whole) = (sum.known + 1, sum.whole + i64::from(*complete));
     }
+    let any = sum.known > 0;
     UsageBar {
         start,
         end,
-        import_kwh: (metered > 0).then(|| kwh.normalize()),
-        cost: cost.filter(|_| metered > 0).map(|cost| cost.normalize()),
-        complete: whole == (end.as_second() - start.as_second()) / QUARTER_S,
+        import_kwh: any.then(|| sum.kwh.normalize()),
+        cost: sum.cost.filter(|_| any).map(|cost| cost.normalize()),
+        complete: sum.whole == (end.as_second() - start.as_second()) / QUARTER_S,
     }
 }
 
@@ -226,14 +326,14 @@ mod tests {
             quarters.insert(quarter * QUARTER_S, (kwh("0.25"), true));
         }
         quarters.insert(HOUR_S, (kwh("0.1"), true));
-        let whole = bar(at(0), at(HOUR_S), &quarters, None);
+        let whole = bar(at(0), at(HOUR_S), [].iter(), &quarters, None);
         assert_eq!((whole.import_kwh, whole.complete), (Some(kwh("1")), true));
-        let begun = bar(at(HOUR_S), at(2 * HOUR_S), &quarters, None);
+        let begun = bar(at(HOUR_S), at(2 * HOUR_S), [].iter(), &quarters, None);
         assert_eq!(
             (begun.import_kwh, begun.complete),
             (Some(kwh("0.1")), false)
         );
-        let unknown = bar(at(2 * HOUR_S), at(3 * HOUR_S), &quarters, None);
+        let unknown = bar(at(2 * HOUR_S), at(3 * HOUR_S), [].iter(), &quarters, None);
         assert_eq!((unknown.import_kwh, unknown.complete), (None, false));
     }
 }

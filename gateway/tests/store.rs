@@ -347,6 +347,7 @@ fn a_months_bill_its_forecast_and_the_month_before() {
     let now = start + SignedDuration::from_hours(24 * 40);
     let asked = gateway::bills::Asked {
         meter: "grid",
+        billed: gateway::bills::Billed::Electricity,
         zone: &house.zone,
         from: "2026-06-01".parse().unwrap(),
         to: "2026-06-30".parse().unwrap(),

@@ -12,6 +12,7 @@
 mod access;
 mod appliances;
 mod grid_events;
+mod history;
 mod network;
 mod powerline;
 mod prepay;
@@ -42,6 +43,7 @@ pub use grid_events::{
     GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
     GridEventStep, OptState,
 };
+pub use history::{BandTotal, BandsPer, Finding, Hour, Interval, MeterExchange};
 pub use network::{FoundKind, FoundService, NETWORK_PATH, Network};
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
@@ -589,21 +591,6 @@ pub struct Register {
     pub quality: String,
     /// How its telegram was checked: `none`, `known-bytes`, `checksum`, `crc`, `mac`, `tag`.
     pub check: String,
-}
-
-/// A quarter-hour, an hour or a day of a register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Interval {
-    /// First instant.
-    pub start: Timestamp,
-    /// First instant after it.
-    pub end: Timestamp,
-    /// What the register gained, in its unit.
-    pub amount: Decimal,
-    /// True when the register was read close to both ends, so that nothing of it belongs to a
-    /// neighbour.
-    pub complete: bool,
 }
 
 /// A day total of a register.

@@ -86,6 +86,8 @@ fn anchor_paths(table: &mut Table, file: &Path) {
         ("tariff", "file"),
         ("tariff", "folder"),
         ("tariff", "ca_file"),
+        ("gas", "tariff"),
+        ("water", "tariff"),
         ("mqtt", "ca_file"),
         ("mqtt", "client_cert"),
         ("upstream", "recipient"),

@@ -16,6 +16,7 @@ mod prepay;
 mod receiver;
 mod secret;
 mod sep2;
+mod supply;
 mod upstream;
 mod wired;
 mod zigbee;
@@ -48,6 +49,7 @@ pub use prepay::PrepayConfig;
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 pub use sep2::Sep2Config;
+pub use supply::SupplyConfig;
 pub use upstream::{Taf, UpstreamConfig, UpstreamStream, wattle_link};
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 pub use zigbee::ZigbeeConfig;
@@ -76,6 +78,10 @@ pub struct Config {
     pub receivers: Vec<ReceiverConfig>,
     /// The tariff of the electricity.
     pub tariff: TariffConfig,
+    /// What gas costs.
+    pub gas: Option<SupplyConfig>,
+    /// What water costs.
+    pub water: Option<SupplyConfig>,
     /// The Zigbee stick.
     pub zigbee: ZigbeeConfig,
     /// The utility's event server.
@@ -88,6 +94,8 @@ pub struct Config {
     pub mdns: MdnsConfig,
     /// The store.
     pub store: StoreConfig,
+    /// Limits of the rules by which readings are validated.
+    pub vee: Option<wattle_billing::vee::Config>,
     /// The relay to the utility's head-end; off when left out.
     pub upstream: Option<UpstreamConfig>,
     /// Finding appliances in the power.
@@ -359,6 +367,9 @@ pub struct TariffConfig {
     pub topic: Option<String>,
     /// Prices are events of the utility's server in `[openadr]`.
     pub openadr: bool,
+    /// The electricity meter at the grid tells which tariff holds, as with DSMR; the tariff's bands
+    /// name its numbers.
+    pub meter: bool,
     /// Seconds between two looks at the addresses, 60 to 86400.
     pub every_s: u32,
     /// Value of the header `Authorization`: `file:/path` or `credential:name`.
@@ -375,6 +386,7 @@ impl Default for TariffConfig {
             folder: None,
             topic: None,
             openadr: false,
+            meter: false,
             every_s: 1800,
             authorization: None,
             ca_file: None,
@@ -386,13 +398,17 @@ impl TariffConfig {
     /// True when documents come from elsewhere than the file that the tariff names.
     #[must_use]
     pub fn is_fetched(&self) -> bool {
-        !self.urls.is_empty() || self.folder.is_some() || self.topic.is_some() || self.openadr
+        !self.urls.is_empty()
+            || self.folder.is_some()
+            || self.topic.is_some()
+            || self.openadr
+            || self.meter
     }
 
     fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
         if self.is_fetched() && self.file.is_none() {
             found.push(
-                "tariff: urls, folder, topic and openadr need file, which says what the documents are"
+                "tariff: urls, folder, topic, openadr and meter need file, which says what the documents are"
                     .to_owned(),
             );
         }
@@ -425,9 +441,11 @@ impl TariffConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Days for which every single reading is kept, 1 to 366. Quarter-hours and days are kept
-    /// for ever.
+    /// Days for which every single reading is kept, 1 to 366. Days are kept for ever.
     pub readings_days: u16,
+    /// Days for which quarter-hours are kept, 400 to 36500, for ever when left out; hours take their
+    /// place. Bills of a time need its quarter-hours.
+    pub quarter_hours_days: Option<u16>,
     /// Megabytes of raw telegrams kept for service, the oldest making room, 0 to 1024.
     pub raw_megabytes: u16,
 }
@@ -436,12 +454,24 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             readings_days: 7,
+            quarter_hours_days: None,
             raw_megabytes: 16,
         }
     }
 }
 
 impl Config {
+    /// Name of the electricity meter at the grid.
+    #[must_use]
+    pub fn grid_meter(&self) -> Option<String> {
+        let grid =
+            |meter: &&MeterConfig| meter.medium == Medium::Electricity && meter.role == Role::Grid;
+        self.meters
+            .iter()
+            .find(grid)
+            .map(|meter| meter.name.clone())
+    }
+
     /// What is wrong beyond the form: each a sentence that names the key and the rule.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
@@ -525,6 +555,18 @@ impl Config {
             366,
             &mut found,
         );
+        for (name, supply) in [("gas", &self.gas), ("water", &self.water)] {
+            if let Some(supply) = supply {
+                supply.check(name, name == "gas", &mut found);
+            }
+        }
+        if let Some(days) = self.store.quarter_hours_days {
+            let key = "store.quarter_hours_days";
+            in_range(key, u64::from(days), 400, 36_500, &mut found);
+        }
+        if let Some(Err(error)) = self.vee.as_ref().map(wattle_billing::vee::Config::zone) {
+            found.push(format!("vee.zone: {error}"));
+        }
         in_range(
             "store.raw_megabytes",
             u64::from(self.store.raw_megabytes),

@@ -16,9 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wattle_api::LogBook;
 use wattle_billing::exchange::{ar2418, csv, green_button, influx};
-use wattle_billing::readings::{
-    Flow, Reading, ReadingQuality, Series, SeriesKind, SeriesReadings, SourceTime,
-};
+use wattle_billing::readings::{Flow, Reading, Series, SeriesKind, SeriesReadings, SourceTime};
 use wattle_billing::time::day_start;
 
 use super::{Api, Problem, backup, blocking};
@@ -129,11 +127,8 @@ fn series(
             amount.rescale(decimals);
             let raw = i64::try_from(amount.mantissa()).ok()?;
             let mut reading = Reading::new(number, SourceTime::utc(at), QUARTER_S, raw);
-            reading.quality = Some(if row.complete {
-                ReadingQuality::Actual
-            } else {
-                ReadingQuality::Suspect
-            });
+            reading.quality = Some(row.quality);
+            reading.method.clone_from(&row.method);
             Some(reading)
         });
         let readings = readings.collect();
@@ -176,7 +171,7 @@ pub(super) fn write_all(api: &Api, folder: &Path, file: &Path) -> anyhow::Result
     let mut quarters = create(folder, "quarter_hours.csv")?;
     writeln!(
         quarters,
-        "meter,serial,register,unit,start_utc,amount,complete"
+        "meter,serial,register,unit,start_utc,amount,complete,quality,method"
     )?;
     let mut days = create(folder, "days.csv")?;
     writeln!(
@@ -205,7 +200,12 @@ pub(super) fn write_all(api: &Api, folder: &Path, file: &Path) -> anyhow::Result
         }
         for row in reader.intervals(register.id, i64::MIN, i64::MAX)? {
             let start = Timestamp::from_second(row.start_s)?;
-            writeln!(quarters, "{head},{start},{},{}", row.amount(), row.complete)?;
+            let (amount, complete, quality) = (row.amount(), row.complete, row.quality.name());
+            let method = row.method.as_deref().unwrap_or_default();
+            writeln!(
+                quarters,
+                "{head},{start},{amount},{complete},{quality},{method}"
+            )?;
         }
         for day in reader.days(register.id, Date::constant(1900, 1, 1), Date::MAX)? {
             let wattle_api::Day {

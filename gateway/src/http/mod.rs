@@ -104,6 +104,19 @@ pub struct Home {
     pub zone: jiff::tz::TimeZone,
     /// The tariff of the moment.
     pub tariff: crate::prices::Current,
+    /// What else is billed.
+    pub supplies: Vec<Supply>,
+}
+
+/// Gas or water and what it costs.
+#[derive(Clone, Debug)]
+pub struct Supply {
+    /// Which.
+    pub billed: crate::bills::Billed,
+    /// Configured name of its meter.
+    pub meter: String,
+    /// Its tariff.
+    pub tariff: std::sync::Arc<crate::tariff::Tariff>,
 }
 
 /// What is kept about people and their data, and how to begin again with other data.

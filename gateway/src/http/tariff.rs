@@ -12,7 +12,7 @@ use wattle_api::{
 };
 
 use super::{Api, Problem, blocking};
-use crate::bills::{self, Asked, BillProblem};
+use crate::bills::{self, Asked, BillProblem, Billed};
 use crate::tariff::Tariff;
 
 /// Longest tariff.
@@ -60,6 +60,7 @@ pub(super) async fn preview(api: &Api, text: String) -> Result<TariffPreview, Pr
             };
             let asked = Asked {
                 meter,
+                billed: Billed::Electricity,
                 zone: &api.home.zone,
                 from,
                 to,

@@ -70,6 +70,7 @@ pub(super) fn home_of(state: Option<State>) -> Home {
         consents: watch::Sender::default(),
         prices: crate::prices::Settings {
             config: crate::config::TariffConfig::default(),
+            grid: None,
             folder: folder.path().to_path_buf(),
             zone: zone.clone(),
             clock: Arc::clone(&clock),
@@ -83,6 +84,7 @@ pub(super) fn home_of(state: Option<State>) -> Home {
         grid: None,
         zone,
         tariff,
+        supplies: Vec::new(),
     };
     let (health, stop) = (supervisor.health(), supervisor.stop());
     let api = Api::new(state, store.readers(), clock, health, stop, home, keeping);

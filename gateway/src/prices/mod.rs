@@ -8,6 +8,7 @@
 
 mod cache;
 mod fetch;
+mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,8 @@ use wattle_billing::toml_file::{self, FileError};
 use crate::clock::SharedClock;
 use crate::config::TariffConfig;
 use crate::files;
-use crate::store::Ledger;
 use crate::store::ledger::Sent;
+use crate::store::{Ledger, Readers};
 use crate::supervisor::Pulse;
 use cache::Cache;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub config: TariffConfig,
     /// Folder of the database.
     pub folder: PathBuf,
+    /// Configured name of the electricity meter at the grid.
+    pub grid: Option<String>,
     /// The home's time zone.
     pub zone: TimeZone,
     /// The wall clock.
@@ -150,6 +153,7 @@ impl Settings {
         }
         let mut documents = self.cache().documents();
         documents.extend(self.folder_documents());
+        documents.extend(self.told());
         let mut tariff: Option<Tariff> = None;
         for document in documents {
             match self.with_document(file, &document) {
@@ -175,6 +179,19 @@ impl Settings {
         let open = |_: &std::path::Path| -> Result<String, FileError> { Ok(document.to_owned()) };
         let tariff = wattle_billing::tariff::parse(&toml_file::read(file)?, file, &options, &open)?;
         crate::tariff::with_currency(tariff, file)
+    }
+
+    /// What the meter tells, where the tariff follows it.
+    fn told(&self) -> Option<String> {
+        let grid = self.grid.as_ref().filter(|_| self.config.meter)?;
+        let readers = Readers::of(&self.folder);
+        match told::document(&readers, grid) {
+            Ok(document) => document,
+            Err(error) => {
+                tracing::debug!(%error, "what the meter told of its tariff cannot be read");
+                None
+            }
+        }
     }
 
     /// Documents of the folder, the one that changed last at the end.
@@ -269,6 +286,7 @@ pub async fn run(
     let mut fetcher = fetch::Fetcher::new(&settings.config)?;
     let complaints = Complaints::default();
     let mut known = settings.fingerprint();
+    let mut told = settings.told();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut look_at, mut fetch_at) = (Instant::now() + LOOK_EVERY, Instant::now());
@@ -291,8 +309,10 @@ pub async fn run(
                 if now >= look_at {
                     look_at = now + LOOK_EVERY;
                     let present = settings.fingerprint();
-                    renew = present != known;
-                    known = present;
+                    let own = settings.clone();
+                    let newer = tokio::task::spawn_blocking(move || own.told()).await?;
+                    renew = present != known || newer != told;
+                    (known, told) = (present, newer);
                 }
                 if !settings.config.urls.is_empty() && now >= fetch_at && settings.may_ask() {
                     let today = settings.clock.now().to_zoned(settings.zone.clone());
@@ -419,6 +439,7 @@ mod tests {
                 ..config
             },
             folder: folder.to_path_buf(),
+            grid: None,
             zone: TimeZone::UTC,
             clock: Arc::new(Fixed),
             nudge: Arc::default(),

@@ -37,7 +37,8 @@ const FILES: [&str; 4] = [BEFORE, "appliances.json", "mqtt.json", "grid-events.j
 /// would wait for them for ever.
 const ERASURE: &str = "PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF;
     DELETE FROM reading; DELETE FROM telegram; DELETE FROM raw_telegram; DELETE FROM interval;
-    DELETE FROM day; DELETE FROM indication; DELETE FROM field; DELETE FROM profile_row;
+    DELETE FROM day; DELETE FROM band_day; DELETE FROM hour; DELETE FROM supplied; DELETE FROM import;
+    DELETE FROM finding; DELETE FROM exchange; DELETE FROM indication; DELETE FROM field; DELETE FROM profile_row;
     DELETE FROM profile; DELETE FROM register; DELETE FROM message_counter; DELETE FROM meter;
     DELETE FROM outbox; DELETE FROM relay_shed;
     INSERT INTO relay_shed SELECT id, acked + 1, next_seq - 1 FROM relay_stream WHERE acked + 1 < next_seq;

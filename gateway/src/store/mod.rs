@@ -14,7 +14,9 @@ mod logbook;
 mod outbox;
 mod profile;
 mod reader;
+mod rollup;
 mod schema;
+mod supplied;
 mod writer;
 
 use std::path::PathBuf;
@@ -28,6 +30,8 @@ pub use logbook::Logbooks;
 pub use outbox::{Outbox, Outboxes, Plan, SHEDDING, Stream, TEXT, Waiting};
 pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
+pub use rollup::{BandDay, HourRow, Rollups};
+pub use supplied::{Brought, EXAMINED, Estimated, Exchange, FindingRow, Source, Supplies, Taken};
 pub use writer::{Incoming, Settings, Store};
 pub(crate) use writer::{check_name, quality_name};
 

@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Indications, ObisCode, Unit};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
+use wattle_billing::readings::ReadingQuality;
 
 use super::accumulate::Point;
 use super::{Field, LastField, MessageCounter, RegisterKey, StoreError, schema};
@@ -80,6 +81,10 @@ pub struct IntervalRow {
     pub closing: Decimal,
     /// Both values were received close to the ends.
     pub complete: bool,
+    /// `Suspect` when it was metered and holds energy of another time.
+    pub quality: ReadingQuality,
+    /// How it was estimated, or how it was imported; `None` for a metered one.
+    pub method: Option<String>,
 }
 
 impl IntervalRow {
@@ -88,9 +93,25 @@ impl IntervalRow {
     pub fn amount(&self) -> Decimal {
         self.closing - self.opening
     }
+
+    /// True for an amount that was imported: it has no counter.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.method
+            .as_deref()
+            .is_some_and(|method| method.starts_with("import"))
+    }
 }
 
 impl Reader {
+    pub(super) fn on(db: Connection) -> Self {
+        Self(db)
+    }
+
+    pub(super) fn db(&self) -> &Connection {
+        &self.0
+    }
+
     /// A value of the gateway's own, such as its identity.
     ///
     /// # Errors
@@ -244,6 +265,41 @@ impl Reader {
         .collect()
     }
 
+    /// Since when which tariff number held, as a meter told it, oldest first; `None` while it told none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn tariff_numbers(&self, name: &str) -> Result<Vec<(Timestamp, Option<u8>)>, StoreError> {
+        let mut select = self.0.prepare_cached(
+            "SELECT at_us, body FROM meter JOIN indication ON meter_id = meter.id WHERE name = ?1 ORDER BY at_us",
+        )?;
+        let mut rows = select.query(params![name])?;
+        let mut found: Vec<(Timestamp, Option<u8>)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let told = indications(&row.get::<_, String>(1)?)?;
+            let number = told.tariff.and_then(|tariff| tariff.number);
+            if found.last().is_none_or(|(_, before)| *before != number) {
+                found.push((point("0", row.get(0)?)?.at, number));
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the last telegram of a meter came.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_telegram(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        let sql =
+            "SELECT at_us FROM telegram WHERE meter_id = (SELECT id FROM meter WHERE name = ?1)
+                   ORDER BY at_us DESC LIMIT 1";
+        let at_us = self
+            .0
+            .query_row(sql, params![name], |row| row.get(0))
+            .optional()?;
+        at_us.map(|at_us| Ok(point("0", at_us)?.at)).transpose()
+    }
+
     /// Readings of a register from `from` on (exclusive), oldest first, at most `limit`.
     ///
     /// # Errors
@@ -272,11 +328,26 @@ impl Reader {
         Ok(found)
     }
 
-    /// Closed quarter-hours of a register that start in `[from_s, to_s)`, oldest first.
+    /// Quarter-hours of a register that start in `[from_s, to_s)`, oldest first: metered, estimated
+    /// where they were missed, imported before the first.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn intervals(
+        &self,
+        register_id: i64,
+        from_s: i64,
+        to_s: i64,
+    ) -> Result<Vec<IntervalRow>, StoreError> {
+        let metered = self.metered(register_id, from_s, to_s)?;
+        self.with_supplied(register_id, (from_s, to_s), metered)
+    }
+
+    /// Closed quarter-hours of a register that start in `[from_s, to_s)`, as they were metered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn metered(
         &self,
         register_id: i64,
         from_s: i64,
@@ -308,6 +379,12 @@ impl Reader {
                 opening_at,
                 closing: decimal(&closing)?,
                 complete,
+                quality: if complete {
+                    ReadingQuality::Actual
+                } else {
+                    ReadingQuality::Suspect
+                },
+                method: None,
             });
         }
         Ok(found)
@@ -470,7 +547,7 @@ pub(super) fn point(value: &str, at_us: i64) -> Result<Point, StoreError> {
     })
 }
 
-fn decimal(text: &str) -> Result<Decimal, StoreError> {
+pub(super) fn decimal(text: &str) -> Result<Decimal, StoreError> {
     meter_link::model::plain(text).ok_or_else(|| StoreError::Content {
         what: "value",
         text: text.to_owned(),

@@ -9,7 +9,7 @@ use super::StoreError;
 
 /// Every migration, oldest first; `PRAGMA user_version` counts those applied. A migration that
 /// has been released is never changed.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_first_light.sql"),
     include_str!("migrations/0002_indications.sql"),
     include_str!("migrations/0003_load_profile.sql"),
@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_message_counters.sql"),
     include_str!("migrations/0006_records.sql"),
     include_str!("migrations/0007_relay.sql"),
+    include_str!("migrations/0008_supplied.sql"),
 ];
 
 /// The newest schema.

@@ -16,7 +16,7 @@ use super::accumulate::{Accumulator, Closed, Point};
 use super::outbox::{Fact, Feed};
 use super::{
     Field, Ledger, Logbooks, MessageCounter, Outboxes, Plan, Profiles, Readers, RegisterKey,
-    StoreError, StoredTelegram, StoredValue, quarters_of, schema,
+    Rollups, StoreError, StoredTelegram, StoredValue, Supplies, quarters_of, schema,
 };
 use crate::bus::{Bus, Event};
 
@@ -29,6 +29,8 @@ const BATCH: usize = 128;
 const RAW_BATCH: usize = 32;
 /// How often old rows are removed, in time of the telegrams.
 const PRUNE_EVERY_US: i64 = 600 * 1_000_000;
+/// How long indications are kept at least: they say which tariff held, and bills reach back a year.
+const INDICATIONS_US: i64 = 400 * 86_400 * 1_000_000;
 /// How many rows one removal takes at most, so that the writer is never busy for long.
 const PRUNE_ROWS: u32 = 20_000;
 
@@ -144,6 +146,18 @@ impl Store {
     #[must_use]
     pub fn profiles(&self) -> Profiles {
         Profiles(self.path.clone())
+    }
+
+    /// What was not read here: estimates and imports.
+    #[must_use]
+    pub fn supplies(&self) -> Supplies {
+        Supplies(self.path.clone())
+    }
+
+    /// What is made of quarter-hours.
+    #[must_use]
+    pub fn rollups(&self) -> Rollups {
+        Rollups(self.path.clone())
     }
 
     /// The privacy ledger.
@@ -348,7 +362,7 @@ impl Writer {
         step.execute(
             "DELETE FROM indication WHERE at_us < ?1
              AND at_us < (SELECT max(at_us) FROM indication AS newer WHERE newer.meter_id = indication.meter_id)",
-            params![before_us],
+            params![before_us.min(self.last_us - INDICATIONS_US)],
         )?;
         let limit = i64::from(self.settings.raw_megabytes) * 1_000_000;
         let newest_kept = "SELECT at_us FROM (SELECT at_us, sum(length(bytes) + 64)
@@ -619,6 +633,14 @@ impl Step<'_> {
             return Ok(*id);
         }
         let named = params![incoming.name, incoming.serial];
+        self.db.execute(
+            "INSERT OR IGNORE INTO exchange SELECT name, ?3, serial, ?2 FROM meter WHERE name = ?1 AND serial <> ?2",
+            params![
+                incoming.name,
+                incoming.serial,
+                incoming.received_at.as_microsecond()
+            ],
+        )?;
         self.db.execute(
             "UPDATE meter SET name = NULL WHERE name = ?1 AND serial <> ?2",
             named,

@@ -67,7 +67,8 @@ pub(super) fn load(
             continue;
         };
         let today = reader.intervals(row.id, times.midnight, i64::MAX)?;
-        let opening = match today.first() {
+        // Imported amounts have no counter.
+        let opening = match today.iter().find(|row| !row.is_imported()) {
             Some(first) => Some(first.opening),
             None => reader.open_since(row.id)?.map(|(value, _)| value),
         };

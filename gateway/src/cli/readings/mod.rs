@@ -3,6 +3,7 @@
 pub(super) mod bill;
 pub(super) mod export;
 pub(super) mod import;
+mod keep;
 pub(super) mod vee;
 
 use std::io::Read;

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use wattle_billing::exact::scaled;
-use wattle_billing::readings::line;
+use wattle_billing::readings::{SeriesReadings, line};
 use wattle_billing::toml_file;
 use wattle_billing::vee::{Config, check};
 
 use super::{answer, readings_of};
+use crate::config;
+use crate::reading_lines::metered;
+use crate::store::Readers;
 
 /// Validate readings and estimate what is missing
 #[derive(Debug, Args)]
@@ -20,6 +23,7 @@ use super::{answer, readings_of};
         one JSON object per line. Limits are set in a TOML file with --config.",
     after_help = "Examples:\n  \
         wattle vee check usage.jsonl\n  \
+        wattle vee check --store --meter house\n  \
         wattle import ar2418 gateway.xml | wattle vee check - --config limits.toml"
 )]
 pub(in crate::cli) struct VeeArgs {
@@ -36,8 +40,21 @@ enum Action {
 #[derive(Debug, Args)]
 struct CheckArgs {
     /// Lines, or the XML of a smart meter gateway; '-' is standard input
-    #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    #[arg(
+        value_name = "FILE|-",
+        required_unless_present = "store",
+        conflicts_with = "store"
+    )]
+    file: Option<PathBuf>,
+    /// Check what the gateway has metered itself; whatever it did not meter wholly is missing
+    #[arg(long)]
+    store: bool,
+    /// Only this meter of the store: its serial number or its name
+    #[arg(long, value_name = "ID", requires = "store")]
+    meter: Option<String>,
+    /// The gateway's configuration, which says where the store is
+    #[arg(long, default_value = config::DEFAULT_PATH, value_name = "FILE")]
+    gateway: PathBuf,
     /// Limits of the rules
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,22 +66,25 @@ pub(in crate::cli) fn run(args: &VeeArgs) -> ExitCode {
 }
 
 fn lines(args: &CheckArgs) -> anyhow::Result<String> {
-    let config = match &args.config {
+    let limits = match &args.config {
         Some(path) => {
             let text = toml_file::read(path)?;
             toml_file::parse::<Config>(&text, &path.display().to_string())?
         }
         None => Config::default(),
     };
-    config.zone().context("zone")?;
-    let all = readings_of(&args.file)?;
+    limits.zone().context("zone")?;
+    let all = match &args.file {
+        Some(file) => readings_of(file)?,
+        None => stored(args)?,
+    };
     let scaler_of = |id: u64| {
         all.iter()
             .find(|one| one.series.series == id)
             .map_or(0, |one| one.series.scaler)
     };
     let mut out = String::new();
-    for report in check(&all, &config) {
+    for report in check(&all, &limits) {
         for finding in &report.findings {
             line(&mut out, "finding", finding);
         }
@@ -77,4 +97,13 @@ fn lines(args: &CheckArgs) -> anyhow::Result<String> {
         }
     }
     Ok(out)
+}
+
+/// What the gateway metered itself.
+fn stored(args: &CheckArgs) -> anyhow::Result<Vec<SeriesReadings>> {
+    let config = config::load(&args.gateway, std::env::vars())?;
+    let folder = &config.gateway.state_dir;
+    let reader = Readers::of(folder).open();
+    let reader = reader.with_context(|| folder.display().to_string())?;
+    Ok(metered(&reader, args.meter.as_deref())?)
 }
