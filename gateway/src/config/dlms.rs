@@ -7,7 +7,7 @@ use meter_link::dlms::apdu::Mechanism;
 use meter_link::dlms::client::job::{ClockPolicy, ProfileQuery, RegisterSpec, RowInstants};
 use meter_link::dlms::client::{
     CarrierConfig, CipheringConfig, ClientAuthentication, ClientConfig, HdlcConfig,
-    INVOCATION_COUNTER, Opening, Password, WrapperConfig,
+    INVOCATION_COUNTER, Opening, Password, Referencing, WrapperConfig,
 };
 use meter_link::dlms::hdlc::{Address, Parameters};
 use meter_link::dlms::security::{SecurityControl, parse_title};
@@ -37,6 +37,8 @@ pub struct DlmsConfig {
     pub frame: Option<u16>,
     /// HDLC: frames sent and taken without an answer, 1 to 7; 1 when left out.
     pub window: Option<u8>,
+    /// The meter knows its objects by short names (Read and Write) in place of logical ones.
+    pub short_names: bool,
     /// What is proven.
     pub authentication: DlmsAuthentication,
     /// Password of `low`, secret of `md5`, `sha1` and `sha256`.
@@ -137,6 +139,9 @@ impl DlmsConfig {
         let mut config = ClientConfig::new(self.carrier(meter)?, client);
         config.ciphering = self.ciphering(&meter.name)?;
         config.authentication = self.authentication()?;
+        if self.short_names {
+            config.referencing = Referencing::ShortNames;
+        }
         Ok(config)
     }
 

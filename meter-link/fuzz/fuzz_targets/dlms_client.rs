@@ -1,4 +1,4 @@
-//! A client that hears anything at all, as APDUs behind the wrapper: in no association, in a plain
+//! A client that hears anything at all, as APDUs behind the wrapper, by logical or short names: in no association, in a plain
 //! one and in a ciphered one. It neither panics nor keeps an answer waiting for ever.
 #![no_main]
 
@@ -11,7 +11,7 @@ use meter_link::dlms::client::job::{
 };
 use meter_link::dlms::client::{
     CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, MemoryCounters,
-    Runner, WrapperConfig,
+    Referencing, Runner, WrapperConfig,
 };
 use meter_link::dlms::wrapper::Datagram;
 use meter_link::key::Key;
@@ -33,6 +33,9 @@ fuzz_target!(|bytes: &[u8]| {
     {
         config.authentication = ClientAuthentication::Gmac;
         config.ciphering = Some(CipheringConfig::new([7; 8], key.clone(), key));
+    }
+    if kind & 0x40 != 0 {
+        config.referencing = Referencing::ShortNames;
     }
     let random = Box::new(|octets: &mut [u8]| octets.fill(7));
     let client = Client::new(config, Box::new(MemoryCounters::default()), random);

@@ -25,6 +25,8 @@ pub struct ClientConfig {
     pub carrier: CarrierConfig,
     /// The client's number, 1 to 127; 16 is the public client.
     pub client: u8,
+    /// How objects are named.
+    pub referencing: Referencing,
     /// What the client proves.
     pub authentication: ClientAuthentication,
     /// How messages are ciphered; plain when `None`.
@@ -44,6 +46,7 @@ impl ClientConfig {
         Self {
             carrier,
             client,
+            referencing: Referencing::LogicalNames,
             authentication: ClientAuthentication::None,
             ciphering: None,
             conformance: default_conformance(),
@@ -53,7 +56,26 @@ impl ClientConfig {
     }
 }
 
-/// The services that this client uses.
+/// How objects are named in messages (IEC 62056-5-3, 4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Referencing {
+    /// By logical name: GET, SET and ACTION.
+    #[default]
+    LogicalNames,
+    /// By short name: Read and Write. The names are read from the meter at the start of each
+    /// association; lists are read item by item.
+    ShortNames,
+}
+
+/// The services that this client uses with short names.
+pub(super) fn short_name_conformance() -> Conformance {
+    Conformance::READ
+        | Conformance::WRITE
+        | Conformance::PARAMETERIZED_ACCESS
+        | Conformance::BLOCK_TRANSFER_WITH_GET
+}
+
+/// The services that this client uses with logical names.
 #[must_use]
 pub fn default_conformance() -> Conformance {
     Conformance::GET

@@ -20,6 +20,7 @@ mod error;
 mod exchange;
 mod hls;
 pub mod job;
+mod names;
 mod once;
 mod protection;
 mod reader;
@@ -29,7 +30,8 @@ mod sign_on;
 pub use association::{Busy, Client, ClientEvent, Random};
 pub use config::{
     CarrierConfig, CipheringConfig, ClientAuthentication, ClientConfig, HdlcConfig,
-    INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, WrapperConfig, default_conformance,
+    INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, Referencing, WrapperConfig,
+    default_conformance,
 };
 pub use counter::{CounterError, CounterStore, MemoryCounters};
 pub use error::ClientError;

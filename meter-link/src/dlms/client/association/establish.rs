@@ -9,10 +9,13 @@ use crate::dlms::apdu::{
     GetResult, InitiateRequest, Mechanism,
 };
 use crate::dlms::client::blocks::Blocks;
-use crate::dlms::client::config::{ClientAuthentication, INVOCATION_COUNTER, PUBLIC_CLIENT};
+use crate::dlms::client::config::{
+    ClientAuthentication, INVOCATION_COUNTER, PUBLIC_CLIENT, Referencing, short_name_conformance,
+};
 use crate::dlms::client::error::ClientError;
 use crate::dlms::client::exchange::{Answer, Exchange, Limits, Next, Request};
 use crate::dlms::client::hls::Handshake;
+use crate::dlms::client::names::{OBJECT_LIST, ShortNames};
 use crate::dlms::client::protection::{OVERHEAD, Protection};
 use crate::dlms::data::AttributeDescriptor;
 use crate::key::Key;
@@ -59,19 +62,26 @@ impl Client {
             response_allowed: true,
             quality_of_service: None,
             version: VERSION,
-            conformance: self.config.conformance,
+            conformance: self.proposed(),
             max_pdu_size: self.config.max_pdu_size,
         };
         let mut aarq = Aarq {
-            context: Context::LogicalName,
+            context: match self.config.referencing {
+                Referencing::LogicalNames => Context::LogicalName,
+                Referencing::ShortNames => Context::ShortName,
+            },
             title: None,
             certificate: None,
             user: None,
             authentication: None,
             information: None,
         };
+        self.names = match self.config.referencing {
+            Referencing::LogicalNames => None,
+            Referencing::ShortNames => Some(ShortNames::default()),
+        };
         self.limits = Limits {
-            conformance: self.config.conformance,
+            conformance: self.proposed(),
             send: usize::from(u16::MAX),
         };
         let mut initiate = None;
@@ -89,7 +99,10 @@ impl Client {
                     }
                     request.dedicated_key = key;
                 }
-                aarq.context = Context::LogicalNameCiphered;
+                aarq.context = match self.config.referencing {
+                    Referencing::LogicalNames => Context::LogicalNameCiphered,
+                    Referencing::ShortNames => Context::ShortNameCiphered,
+                };
                 aarq.title = Some(config.title.to_vec());
                 let counter = self.counter.take()?;
                 let sealed = protection.seal(&Apdu::InitiateRequest(request.clone()), counter)?;
@@ -140,7 +153,7 @@ impl Client {
         }
         let initiate = self.initiated(aare.information.as_deref())?;
         if let Some(Apdu::InitiateResponse(response)) = initiate {
-            let own = self.config.conformance | Conformance::GENERAL_PROTECTION;
+            let own = self.proposed() | Conformance::GENERAL_PROTECTION;
             self.limits.conformance = own & response.conformance;
             let overhead = self.protection.as_ref().map_or(0, |_| OVERHEAD);
             self.limits.send = match response.max_pdu_size {
@@ -149,7 +162,7 @@ impl Client {
             };
         }
         match self.role {
-            Role::Public => self.read_counter(now),
+            Role::Public => self.accepted(now),
             Role::Own => {
                 let high = match &self.config.authentication {
                     ClientAuthentication::None | ClientAuthentication::Low(_) => false,
@@ -163,10 +176,7 @@ impl Client {
                     (false, true) => Err(ClientError::HighLevelSecurity(
                         "the meter asks for it, and it is not configured",
                     )),
-                    (false, false) => {
-                        self.opened();
-                        Ok(())
-                    }
+                    (false, false) => self.accepted(now),
                 }
             }
         }
@@ -206,6 +216,53 @@ impl Client {
         match next {
             Next::Send(apdu) => self.send(&apdu, now),
             _ => Ok(()),
+        }
+    }
+
+    /// Services proposed to the meter.
+    fn proposed(&self) -> Conformance {
+        match self.config.referencing {
+            Referencing::LogicalNames => self.config.conformance,
+            Referencing::ShortNames => short_name_conformance(),
+        }
+    }
+
+    /// The meter has accepted us; where objects have short names, these are read first.
+    pub(super) fn accepted(&mut self, now: Instant) -> Result<(), ClientError> {
+        if self.names.is_none() {
+            return self.named(now);
+        }
+        let invoke = self.invoke_byte();
+        let request = Request::GetEncoded(OBJECT_LIST.into());
+        let mut exchange = Exchange::new(request, self.limits, invoke);
+        let next = exchange.ask(invoke)?;
+        self.stage = Stage::Listing(Box::new(exchange));
+        match next {
+            Next::Send(apdu) => self.send(&apdu, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// The object list has come.
+    pub(super) fn listed(&mut self, answer: &Answer, now: Instant) -> Result<(), ClientError> {
+        let (Answer::Encoded(list), Some(names)) = (answer, &mut self.names) else {
+            return Err(ClientError::Unexpected {
+                asked: "the list of objects",
+                got: "a refusal",
+            });
+        };
+        names.learn(list)?;
+        self.named(now)
+    }
+
+    /// Objects can be named.
+    fn named(&mut self, now: Instant) -> Result<(), ClientError> {
+        match self.role {
+            Role::Public => self.read_counter(now),
+            Role::Own => {
+                self.opened();
+                Ok(())
+            }
         }
     }
 

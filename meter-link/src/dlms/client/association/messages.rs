@@ -6,6 +6,7 @@ use super::{Client, ClientEvent, Stage};
 use crate::dlms::apdu::Apdu;
 use crate::dlms::client::error::ClientError;
 use crate::dlms::client::exchange::{Answer, Next};
+use crate::dlms::client::names::Translated;
 use crate::dlms::security::CipherError;
 
 impl Client {
@@ -43,13 +44,19 @@ impl Client {
         if self.protection.is_some() && !ciphered && !plain_allowed {
             return Err(ClientError::Unprotected(apdu.name()));
         }
+        if let Some(names) = &self.names {
+            apdu = names.response(apdu)?;
+        }
         self.dispatch(apdu, now)
     }
 
     fn dispatch(&mut self, apdu: Apdu, now: Instant) -> Result<(), ClientError> {
         match (&mut self.stage, apdu) {
             // What a meter pushes is for a listener.
-            (_, Apdu::DataNotification(_) | Apdu::EventNotification(_)) => Ok(()),
+            (
+                _,
+                Apdu::DataNotification(_) | Apdu::EventNotification(_) | Apdu::InformationReport(_),
+            ) => Ok(()),
             (Stage::Releasing, _) => {
                 self.disconnect(now);
                 Ok(())
@@ -63,7 +70,8 @@ impl Client {
                 got: other.name(),
             }),
             (
-                Stage::ReadingCounter(exchange)
+                Stage::Listing(exchange)
+                | Stage::ReadingCounter(exchange)
                 | Stage::Proving(exchange)
                 | Stage::Asking(exchange),
                 apdu,
@@ -80,6 +88,13 @@ impl Client {
 
     /// Sends a message of the association, ciphered where it is to be.
     pub(super) fn send(&mut self, apdu: &Apdu, now: Instant) -> Result<(), ClientError> {
+        let translated = self.names.as_mut().map(|names| names.request(apdu));
+        let asked = match translated.transpose()? {
+            None => None,
+            Some(Translated::Ask(asked)) => Some(asked),
+            Some(Translated::Answer(answer)) => return self.dispatch(answer, now),
+        };
+        let apdu = asked.as_ref().unwrap_or(apdu);
         let bytes = match &self.protection {
             Some(protection) => protection.seal(apdu, self.counter.take()?)?,
             None => apdu.to_vec(),
@@ -91,11 +106,11 @@ impl Client {
     /// A service has ended.
     pub(super) fn done(&mut self, answer: Answer, now: Instant) -> Result<(), ClientError> {
         match std::mem::replace(&mut self.stage, Stage::Open) {
+            Stage::Listing(_) => self.listed(&answer, now),
             Stage::ReadingCounter(_) => self.counter_read(&answer, now),
             Stage::Proving(_) => {
                 self.proof_came(&answer)?;
-                self.opened();
-                Ok(())
+                self.accepted(now)
             }
             _ => {
                 self.attempts = 0;

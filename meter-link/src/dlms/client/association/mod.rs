@@ -16,6 +16,7 @@ use super::counter::{Counter, CounterStore};
 use super::error::ClientError;
 use super::exchange::{Answer, Exchange, Limits, Request};
 use super::hls::Handshake;
+use super::names::ShortNames;
 use super::protection::Protection;
 use crate::dlms::apdu::Conformance;
 use crate::dlms::hdlc::LinkCounts;
@@ -58,6 +59,8 @@ enum Stage {
     Connecting,
     /// AARQ was sent.
     Associating,
+    /// The request for the object list was sent, which tells short names.
+    Listing(Box<Exchange>),
     /// The request for the invocation counter was sent.
     ReadingCounter(Box<Exchange>),
     /// The proof was sent.
@@ -81,6 +84,8 @@ pub struct Client {
     limits: Limits,
     handshake: Handshake,
     blocks: Blocks,
+    /// With short names: those of this association.
+    names: Option<ShortNames>,
     /// The meter has told its view of our counter.
     counter_known: bool,
     corrections: u8,
@@ -108,6 +113,7 @@ impl Client {
             },
             handshake: Handshake::default(),
             blocks: Blocks::default(),
+            names: None,
             counter_known: false,
             corrections: 0,
             attempts: 0,

@@ -95,6 +95,7 @@ impl Client {
             }
             Stage::Connecting
             | Stage::Associating
+            | Stage::Listing(_)
             | Stage::ReadingCounter(_)
             | Stage::Proving(_) => {
                 self.attempts += 1;
