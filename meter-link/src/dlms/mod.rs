@@ -11,7 +11,7 @@
 //! - [`class`] names what attributes of interface classes hold;
 //! - [`security`] protects messages: suites 0, 1 and 2;
 //! - [`receive`] opens and reads a message, [`interpret`] finds registers in what it says;
-//! - [`listener`] is the session that listens to a meter that pushes.
+//! - [`listener`] is the session that listens to a meter that pushes, [`server`] lets others read.
 
 pub mod apdu;
 pub mod axdr;
@@ -28,4 +28,5 @@ pub mod listener;
 pub mod mbus;
 pub mod receive;
 pub mod security;
+pub mod server;
 pub mod wrapper;
