@@ -20,6 +20,7 @@ use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol, SupplyConfig};
+use crate::dlms_server;
 use crate::grid;
 use crate::http::{self, Api, Keeping};
 use crate::mdns;
@@ -166,6 +167,11 @@ async fn run_once(
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
     start_vee(&mut supervisor, &config, &api, &store);
     api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
+    let reach = upstream::Reach {
+        prices: prices.clone(),
+        board: board.clone(),
+        logbooks: store.logbooks(),
+    };
     let pushed = start_prices(&mut supervisor, prices, tariff_out);
     let prices = config.tariff.openadr.then(|| pushed.clone());
     let utility = consents.clone();
@@ -210,6 +216,7 @@ async fn run_once(
             gateway: gateway.id.clone(),
             state_dir: config.gateway.state_dir.clone(),
             outboxes: store.outboxes(),
+            reach,
             ledger: store.ledger(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
@@ -497,6 +504,22 @@ fn start_utilities(
         supervisor.start("sep2", WITHIN, move |pulse, stop| {
             let settings = settings.clone();
             let part = move |pulse, stop| sep2::run(settings.clone(), pulse, stop);
+            records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
+        });
+    }
+    if let Some(config_of) = config.dlms_server.clone() {
+        let settings = dlms_server::Settings {
+            config: config_of,
+            gateway: gateway.id.clone(),
+            state_dir: config.gateway.state_dir.clone(),
+            readers: api.readers.clone(),
+            ledger: api.keeping.ledger.clone(),
+            clock: Arc::clone(&api.clock),
+        };
+        let consents = consents.clone();
+        supervisor.start("dlms server", WITHIN, move |pulse, stop| {
+            let settings = settings.clone();
+            let part = move |pulse, stop| dlms_server::run(settings.clone(), pulse, stop);
             records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
         });
     }

@@ -106,7 +106,8 @@ fn counter_file(state_dir: &Path, name: &str, title: [u8; 8]) -> PathBuf {
     clippy::expect_used,
     reason = "without random numbers there is no security, and Linux always has some"
 )]
-fn random() -> Random {
+/// Random numbers of the system.
+pub(crate) fn random() -> Random {
     Box::new(|octets| getrandom::fill(octets).expect("the system gives random numbers"))
 }
 

@@ -1,4 +1,4 @@
-//! Requests over HTTP and HTTPS, one connection for each.
+//! Requests over HTTP and HTTPS.
 //!
 //! Redirects are not followed: the configuration names the place. Whoever asks sets a limit to
 //! how long it waits.
@@ -8,6 +8,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -42,7 +44,7 @@ impl Client {
         Self(TlsConnector::from(Arc::new(tls)))
     }
 
-    /// Sends a request and takes the whole answer.
+    /// Sends a request on a connection of its own and takes the whole answer.
     ///
     /// # Errors
     /// There is no connection, the other side is not who it should be, or the answer is none.
@@ -53,6 +55,16 @@ impl Client {
         headers: HeaderMap,
         body: Bytes,
     ) -> anyhow::Result<Answer> {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut connection = self.connect(uri).await?;
+        connection.send(method, path, headers, body).await
+    }
+
+    /// A connection to the server of an address.
+    ///
+    /// # Errors
+    /// There is none, or the other side is not who it should be.
+    pub(crate) async fn connect(&self, uri: &Uri) -> anyhow::Result<Connection> {
         let host = host_of(uri)?;
         let secure = is_secure(uri);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -62,23 +74,48 @@ impl Client {
         let authority = uri.authority().context("the address names no host")?;
         let authority = authority.as_str();
         let authority = authority.rsplit('@').next().unwrap_or(authority);
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let sender = if secure {
+            let name = rustls::pki_types::ServerName::try_from(host).context("the host's name")?;
+            let stream = self.0.connect(name, stream).await.context("TLS")?;
+            handshake(stream).await?
+        } else {
+            handshake(stream).await?
+        };
+        Ok(Connection {
+            sender,
+            authority: authority.parse()?,
+        })
+    }
+}
+
+/// A connection, for one request after another.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    authority: HeaderValue,
+}
+
+impl Connection {
+    /// Sends a request and takes the whole answer. After an error the connection is of no use.
+    ///
+    /// # Errors
+    /// The connection is lost, or the answer is none.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = path.parse()?;
         *request.headers_mut() = headers;
         let known = request.headers_mut();
-        known.insert(header::HOST, authority.parse()?);
+        known.insert(header::HOST, self.authority.clone());
         let agent = concat!("wattle/", env!("CARGO_PKG_VERSION"));
         known.insert(header::USER_AGENT, agent.parse()?);
-        let answer = if secure {
-            let name = rustls::pki_types::ServerName::try_from(host).context("the host's name")?;
-            let stream = self.0.connect(name, stream).await.context("TLS")?;
-            exchange(stream, request).await?
-        } else {
-            exchange(stream, request).await?
-        };
-        let (head, body) = answer.into_parts();
+        self.sender.ready().await?;
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
         let body = Limited::new(body, MAX_BYTES).collect().await;
         let body = body
             .map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?
@@ -110,17 +147,12 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(loopback)
 }
 
-/// One request on one connection.
-async fn exchange<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-) -> anyhow::Result<hyper::Response<hyper::body::Incoming>>
+async fn handshake<S>(stream: S) -> anyhow::Result<SendRequest<Full<Bytes>>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer's body, or when the sender is dropped.
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // It ends with the last answer's body, or when the sender is dropped.
     tokio::spawn(connection);
-    Ok(sender.send_request(request).await?)
+    Ok(sender)
 }

@@ -17,6 +17,7 @@ pub mod collect;
 pub mod config;
 pub mod daemon;
 pub mod dlms;
+pub mod dlms_server;
 pub mod drivers;
 mod files;
 pub mod grid;

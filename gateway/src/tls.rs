@@ -1,5 +1,7 @@
 //! TLS towards others: rustls with ring, authorities from a file or the system's list.
 
+pub(crate) mod reason;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +21,17 @@ const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// `ca_file` cannot be read or holds no usable certificate.
 pub(crate) fn client(ca_file: Option<&Path>) -> anyhow::Result<rustls::ClientConfig> {
     Ok(trusting(ca_file)?.with_no_client_auth())
+}
+
+/// The same, and it notes when a server asks for a certificate.
+///
+/// # Errors
+/// As above.
+pub(crate) fn client_that_watches(
+    ca_file: Option<&Path>,
+    asked: &reason::Asked,
+) -> anyhow::Result<rustls::ClientConfig> {
+    Ok(asked.watching(trusting(ca_file)?))
 }
 
 /// The same, and it shows who it is: a certificate, with those between it and its authority, and

@@ -5,6 +5,7 @@
 
 mod c12;
 mod dlms;
+mod dlms_server;
 mod framing;
 mod http;
 mod load;
@@ -18,6 +19,7 @@ mod secret;
 mod sep2;
 mod supply;
 mod upstream;
+mod upstream_link;
 mod wired;
 mod zigbee;
 
@@ -39,6 +41,7 @@ use wattle_api::Medium;
 use crate::channel;
 pub use c12::{C12Config, SourceConfig};
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
+pub use dlms_server::DlmsServerConfig;
 pub use framing::Framing;
 pub use http::HttpConfig;
 pub use load::{ConfigError, load};
@@ -50,7 +53,8 @@ pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 pub use sep2::Sep2Config;
 pub use supply::SupplyConfig;
-pub use upstream::{Taf, UpstreamConfig, UpstreamStream, wattle_link};
+pub use upstream::{Taf, UpstreamConfig, UpstreamStream};
+pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 pub use zigbee::ZigbeeConfig;
 
@@ -88,6 +92,8 @@ pub struct Config {
     pub openadr: OpenadrConfig,
     /// The utility's server of IEEE 2030.5.
     pub sep2: Sep2Config,
+    /// `[dlms_server]`: somebody reads this gateway over DLMS; nobody when left out.
+    pub dlms_server: Option<DlmsServerConfig>,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
     /// Being found in the network.
@@ -370,6 +376,8 @@ pub struct TariffConfig {
     /// The electricity meter at the grid tells which tariff holds, as with DSMR; the tariff's bands
     /// name its numbers.
     pub meter: bool,
+    /// Prices are commands that come down the relay, `[upstream]`.
+    pub relay: bool,
     /// Seconds between two looks at the addresses, 60 to 86400.
     pub every_s: u32,
     /// Value of the header `Authorization`: `file:/path` or `credential:name`.
@@ -387,6 +395,7 @@ impl Default for TariffConfig {
             topic: None,
             openadr: false,
             meter: false,
+            relay: false,
             every_s: 1800,
             authorization: None,
             ca_file: None,
@@ -403,12 +412,13 @@ impl TariffConfig {
             || self.topic.is_some()
             || self.openadr
             || self.meter
+            || self.relay
     }
 
     fn check(&self, mqtt: &MqttConfig, found: &mut Vec<String>) {
         if self.is_fetched() && self.file.is_none() {
             found.push(
-                "tariff: urls, folder, topic, openadr and meter need file, which says what the documents are"
+                "tariff: urls, folder, topic, openadr, meter and relay need file, which says what the documents are"
                     .to_owned(),
             );
         }
@@ -581,7 +591,14 @@ impl Config {
         self.mqtt.check(&mut found);
         self.openadr.check(&mut found);
         self.sep2.check(&mut found);
+        if let Some(server) = &self.dlms_server {
+            server.check(&self.meters, &mut found);
+        }
         self.zigbee.check(&mut found);
+        let commands = |upstream: &UpstreamConfig| upstream.commanders.is_some();
+        if self.tariff.relay && !self.upstream.as_ref().is_some_and(commands) {
+            found.push("tariff.relay: has no effect without upstream.commanders".to_owned());
+        }
         if self.tariff.openadr && !self.openadr.is_on() {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use meter_link::model::ObisCode;
 use serde::Deserialize;
 
-use super::{MeterConfig, Secret, in_range};
+use super::{MeterConfig, Secret, UpstreamLink, in_range};
 
 /// `[upstream]`
 #[derive(Clone, Debug, Deserialize)]
@@ -19,7 +19,7 @@ pub struct UpstreamConfig {
     pub trust: PathBuf,
     /// Certificates of those who may command; nobody when left out.
     pub commanders: Option<PathBuf>,
-    /// `mqtts://host:port` or `mqtt://host:port`.
+    /// [`UpstreamLink`].
     pub link: String,
     /// PEM file of the authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
@@ -27,7 +27,8 @@ pub struct UpstreamConfig {
     pub certificate: Option<PathBuf>,
     /// Its private key: `file:/path` or `credential:name`.
     pub key: Option<Secret>,
-    /// First levels of the topics: `PREFIX/up/DEVICE` and `PREFIX/down/DEVICE`.
+    /// First levels of MQTT's topics, `PREFIX/up/DEVICE` and `PREFIX/down/DEVICE`, and of NATS's
+    /// subjects.
     #[serde(default = "prefix")]
     pub topic_prefix: String,
     /// Seconds that rows wait for others at most, 1 to 86400.
@@ -185,11 +186,8 @@ impl UpstreamStream {
 impl UpstreamConfig {
     pub(super) fn check(&self, meters: &[MeterConfig], found: &mut Vec<String>) {
         let at = "upstream";
-        if wattle_link(&self.link).is_none() {
-            found.push(format!(
-                "{at}.link: {:?} is no mqtts://host:port, mqtt://host:port",
-                self.link
-            ));
+        if let Err(wrong) = self.link.parse::<UpstreamLink>() {
+            found.push(format!("{at}.link: {wrong}"));
         }
         if self.certificate.is_some() != self.key.is_some() {
             found.push(format!("{at}: certificate and key go together"));
@@ -232,13 +230,4 @@ impl UpstreamConfig {
             }
         }
     }
-}
-
-/// Scheme, host and port of a link.
-#[must_use]
-pub fn wattle_link(link: &str) -> Option<(&str, &str, u16)> {
-    let (scheme, rest) = link.split_once("://")?;
-    let (host, port) = rest.rsplit_once(':')?;
-    let known = matches!(scheme, "mqtt" | "mqtts");
-    (known && !host.is_empty()).then_some((scheme, host, port.parse().ok()?))
 }

@@ -22,7 +22,7 @@ pub(super) fn has_prices(intervals: &[Interval]) -> bool {
 
 /// The intervals; "now" is when the event was made, so that it is the same at each look. Where a
 /// spread of starts is asked for, this gateway's part of it is added, likewise always the same.
-pub(super) fn intervals(
+pub(crate) fn intervals(
     event: &Event,
     gateway: &str,
     now: Timestamp,
@@ -49,7 +49,7 @@ pub(super) fn intervals(
 }
 
 /// What the home is asked for; `None` for an event that asks for nothing, such as one of prices.
-pub(super) fn grid_event(event: &Event, intervals: &[Interval]) -> Option<GridEvent> {
+pub(crate) fn grid_event(event: &Event, intervals: &[Interval]) -> Option<GridEvent> {
     let (kind, wanted) = intervals
         .iter()
         .flat_map(|interval| &interval.payloads)

@@ -6,7 +6,7 @@
 //! callbacks and MQTT, resources, and finding the VTN by mDNS: whoever answers there first would be
 //! handed the client secret.
 
-mod events;
+pub(crate) mod events;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,32 @@ impl Settings {
         Ok(())
     }
 
+    /// Takes a price document of the tariff's form; true when it changed something.
+    ///
+    /// # Errors
+    /// In words: there is no tariff for such documents, it is none, or it could not be kept.
+    pub fn take_document(&self, document: &str) -> Result<bool, String> {
+        if !self.config.is_fetched() {
+            return Err("no tariff here is made of price documents that come".to_owned());
+        }
+        let changed = self.cache_document(document)?;
+        if changed {
+            self.nudge.notify_one();
+        }
+        Ok(changed)
+    }
+
+    /// Puts a document into the cache if it is one of the tariff's form; true when it was not there.
+    fn cache_document(&self, document: &str) -> Result<bool, String> {
+        let file = self.file().ok_or("there is no tariff")?;
+        let tariff = self
+            .with_document(&file, document)
+            .map_err(|error| error.to_string())?;
+        let start = tariff.published_from().map(|(start, _)| start);
+        let kept = self.cache().keep(start, document, self.clock.now());
+        kept.map_err(|error| format!("it could not be kept: {error}"))
+    }
+
     /// Goes back to the configured tariff.
     ///
     /// # Errors
@@ -371,30 +397,14 @@ async fn keep(
     complaints: &Complaints,
     document: String,
 ) -> anyhow::Result<bool> {
-    let (settings, now) = (settings.clone(), settings.clock.now());
-    let complaints = complaints.clone();
-    let work = move || {
-        let Some(file) = settings.file() else {
-            return false;
-        };
-        let tariff = match settings.with_document(&file, &document) {
-            Ok(tariff) => tariff,
-            Err(error) => {
-                if let Some(unsaid) = complaints.may(Instant::now()) {
-                    tracing::warn!(%error, unsaid, "a price document is passed over");
-                }
-                return false;
+    let (settings, complaints) = (settings.clone(), complaints.clone());
+    let work = move || match settings.cache_document(&document) {
+        Ok(changed) => changed,
+        Err(error) => {
+            if let Some(unsaid) = complaints.may(Instant::now()) {
+                tracing::warn!(error, unsaid, "a price document is passed over");
             }
-        };
-        let start = tariff.published_from().map(|(start, _)| start);
-        match settings.cache().keep(start, &document, now) {
-            Ok(changed) => changed,
-            Err(error) => {
-                if let Some(unsaid) = complaints.may(Instant::now()) {
-                    tracing::warn!(%error, unsaid, "a price document could not be kept");
-                }
-                false
-            }
+            false
         }
     };
     Ok(tokio::task::spawn_blocking(work).await?)

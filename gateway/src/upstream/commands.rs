@@ -15,21 +15,25 @@ use wattle_relay::command::{Command, Kind, Signed};
 use wattle_relay::disconnect;
 
 use super::engine::Engine;
+use super::services::Services;
+use super::time::ClockState;
+use super::tuning::Tuning;
 use crate::config::{Taf, UpstreamStream};
 use crate::files;
 
 /// The stream of results.
-pub const RESULTS: &str = "result";
+const RESULTS: &str = "result";
 const COUNTER: &str = "command counter";
 /// Commands that may wait for their time.
 const WAITING: usize = 32;
 
 /// Where commands are taken.
-#[derive(Debug)]
-pub struct Desk {
+pub(super) struct Desk {
     streams: Vec<UpstreamStream>,
+    folder: PathBuf,
     path: PathBuf,
     waiting: Vec<Later>,
+    services: Services,
 }
 
 /// A command that waits for its time.
@@ -71,10 +75,14 @@ impl Later {
 }
 
 /// What came out of a command.
-enum Outcome {
+pub(super) enum Outcome {
+    /// It was done.
     Done(String),
+    /// It waits for its time.
     Accepted,
+    /// It was not done, and why.
     Refused(String),
+    /// It cannot be done here.
     NotSupported(&'static str),
 }
 
@@ -83,7 +91,11 @@ impl Desk {
     ///
     /// # Errors
     /// What waits cannot be read.
-    pub fn open(folder: &Path, streams: Vec<UpstreamStream>) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        folder: &Path,
+        streams: Vec<UpstreamStream>,
+        services: Services,
+    ) -> anyhow::Result<Self> {
         let path = folder.join("upstream").join("commands.json");
         let waiting = match fs::read_to_string(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -92,8 +104,10 @@ impl Desk {
         };
         Ok(Self {
             streams,
+            folder: folder.to_path_buf(),
             path,
             waiting,
+            services,
         })
     }
 
@@ -101,7 +115,7 @@ impl Desk {
     ///
     /// # Errors
     /// It was taken before, or the store failed.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         engine: &mut Engine,
         signed: &Signed,
@@ -131,6 +145,13 @@ impl Desk {
         if command.execute_at_s <= wall.as_second() {
             return self.execute(engine, command, wall);
         }
+        // Where nobody says how the clock is, the head-end has the result's own time to compare.
+        if let Some(clock) = ClockState::ask().filter(|clock| !clock.is_trusted()) {
+            return Ok(Outcome::Refused(format!(
+                "this clock is not to be trusted with a time: {}",
+                clock.words()
+            )));
+        }
         if self.waiting.len() >= WAITING {
             return Ok(Outcome::Refused(
                 "too many commands wait for their time".to_owned(),
@@ -141,11 +162,16 @@ impl Desk {
         Ok(Outcome::Accepted)
     }
 
-    /// Does what has come due.
+    /// Does what has come due, and tells what the household has said.
     ///
     /// # Errors
     /// The store failed.
-    pub fn tick(&mut self, engine: &mut Engine, wall: Timestamp) -> anyhow::Result<()> {
+    pub(super) fn tick(&mut self, engine: &mut Engine, wall: Timestamp) -> anyhow::Result<()> {
+        for said in self.services.said(wall)? {
+            engine
+                .outbox()
+                .append_text(RESULTS, wall.as_second(), &said)?;
+        }
         let due = |later: &Later| later.execute_at_s <= wall.as_second();
         if !self.waiting.iter().any(due) {
             return Ok(());
@@ -165,7 +191,7 @@ impl Desk {
     }
 
     fn execute(
-        &self,
+        &mut self,
         engine: &mut Engine,
         command: &Command,
         wall: Timestamp,
@@ -179,7 +205,12 @@ impl Desk {
             Kind::Time => match serde_json::from_str::<TimeBody>(&command.body) {
                 Ok(body) => {
                     let ahead = wall.as_second().saturating_sub(body.now_s);
-                    Outcome::Done(format!("this clock is {ahead} s ahead; it was not set"))
+                    let chrony = ClockState::ask();
+                    let chrony =
+                        chrony.map_or("there is no chrony".to_owned(), |clock| clock.words());
+                    Outcome::Done(format!(
+                        "this clock is {ahead} s ahead; it was not set; {chrony}"
+                    ))
                 }
                 Err(_) => {
                     Outcome::Refused("its body is {\"now_s\": seconds since 1970}".to_owned())
@@ -188,9 +219,18 @@ impl Desk {
             Kind::Disconnect | Kind::Arm | Kind::Reconnect | Kind::LoadLimit => {
                 Outcome::NotSupported("no relay is in this gateway's hands")
             }
-            Kind::Price | Kind::Tariff | Kind::DrEvent | Kind::Config | Kind::Firmware => {
-                Outcome::NotSupported("it is known and not served")
-            }
+            Kind::Price => self.services.price(&command.body),
+            Kind::Tariff => self.services.tariff(&command.id, &command.body, wall)?,
+            Kind::DrEvent => self.services.event(&command.body, wall)?,
+            Kind::Firmware => self.services.firmware(&command.body, wall)?,
+            Kind::Config => match Tuning::read(&command.body) {
+                Ok(tuning) => {
+                    tuning.keep(&self.folder)?;
+                    engine.tune(&tuning);
+                    Outcome::Done("it holds from the next batch on".to_owned())
+                }
+                Err(why) => Outcome::Refused(why),
+            },
         })
     }
 

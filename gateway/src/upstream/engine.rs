@@ -15,6 +15,7 @@ use wattle_relay::{PublicKey, Refusal, epoch};
 
 use super::counter::IvCounter;
 use super::keys::Keys;
+use super::tuning::Tuning;
 use crate::store::{Outbox, Stream, TEXT, Waiting};
 
 /// Content format of the news that rows were given up.
@@ -87,6 +88,9 @@ struct Progress {
 /// The relay's state.
 #[derive(Debug)]
 pub struct Engine {
+    /// Those of the configuration.
+    base: Rules,
+    /// Those in force.
     rules: Rules,
     keys: Keys,
     counter: IvCounter,
@@ -104,6 +108,7 @@ impl Engine {
     pub fn new(rules: Rules, keys: Keys, outbox: Outbox) -> anyhow::Result<Self> {
         let counter = IvCounter::open(&rules.folder, keys.epoch())?;
         Ok(Self {
+            base: rules.clone(),
             rules,
             keys,
             counter,
@@ -116,6 +121,11 @@ impl Engine {
     /// The outbox, for results and the like.
     pub const fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
+    }
+
+    /// Takes what was changed from afar.
+    pub(super) fn tune(&mut self, tuning: &Tuning) {
+        self.rules = tuning.applied(&self.base);
     }
 
     /// A new link: what was under way on the old one may be lost.

@@ -5,14 +5,18 @@
 //! makes sealed batches of them and keeps each row until the head-end's signed acknowledgement; a
 //! [`link`] carries octets and is not trusted.
 
-pub mod commands;
+mod commands;
 pub mod counter;
 pub mod engine;
 pub mod keys;
 pub mod link;
 mod relay;
+mod services;
+mod time;
+mod tuning;
 
 pub use relay::{Settings, run};
+pub use services::Reach;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,10 +24,10 @@ use std::time::Duration;
 use anyhow::Context;
 use wattle_relay::{Certificate, PublicKey};
 
-use crate::config::{UpstreamConfig, wattle_link};
-use crate::tls;
+use crate::config::{UpstreamConfig, UpstreamLink};
+use crate::tls::{self, reason::Asked};
 use engine::Rules;
-use link::{Link, Mqtt};
+use link::{Https, Link, Mqtt, Nats, Route};
 
 /// The device's name at the head-end.
 #[must_use]
@@ -72,21 +76,29 @@ fn keys(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
 /// # Errors
 /// Its certificates cannot be used.
 fn link(config: &UpstreamConfig, device: &str) -> anyhow::Result<Box<dyn Link>> {
-    let (scheme, host, port) = wattle_link(&config.link).context("upstream.link")?;
-    let tls = match (scheme, &config.certificate, &config.key) {
-        ("mqtts", Some(certificate), Some(key)) => Some(tls::client_with_certificate(
-            config.ca_file.as_deref(),
-            certificate,
-            key,
-        )?),
-        ("mqtts", ..) => Some(tls::client(config.ca_file.as_deref())?),
-        _ => None,
+    let address: UpstreamLink = config
+        .link
+        .parse()
+        .map_err(anyhow::Error::msg)
+        .context("upstream.link")?;
+    let asked = Asked::default();
+    let ca_file = config.ca_file.as_deref();
+    let tls = match (&config.certificate, &config.key) {
+        _ if !address.is_tls() => None,
+        (Some(certificate), Some(key)) => {
+            Some(tls::client_with_certificate(ca_file, certificate, key)?)
+        }
+        _ => Some(tls::client_that_watches(ca_file, &asked)?),
     };
-    Ok(Box::new(Mqtt {
-        host: host.to_owned(),
-        port,
+    let route = Route {
         device: device.to_owned(),
         prefix: config.topic_prefix.clone(),
         tls,
-    }))
+        asked,
+    };
+    Ok(match address {
+        UpstreamLink::Mqtt { host, port, .. } => Box::new(Mqtt { host, port, route }),
+        UpstreamLink::Https(base) => Box::new(Https { base, route }),
+        UpstreamLink::Nats { servers, .. } => Box::new(Nats { servers, route }),
+    })
 }

@@ -10,6 +10,8 @@ use super::commands::Desk;
 use super::engine::{Down, Engine};
 use super::keys::Keys;
 use super::link::LinkEvent;
+use super::services::{Reach, Services};
+use super::tuning::Tuning;
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::{Taf, UpstreamConfig};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub state_dir: std::path::PathBuf,
     /// Into the outbox.
     pub outboxes: Outboxes,
+    /// What commands reach.
+    pub reach: Reach,
     /// Who was told what.
     pub ledger: Ledger,
     /// Says that something was stored.
@@ -100,8 +104,19 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
 fn open(settings: &Settings) -> anyhow::Result<(Engine, Desk)> {
     let rules = super::rules(&settings.config, &settings.gateway, &settings.state_dir)?;
     let keys = Keys::open(&settings.state_dir, &rules.device, settings.clock.now())?;
-    let engine = Engine::new(rules, keys, settings.outboxes.open()?)?;
-    let desk = Desk::open(&settings.state_dir, settings.config.streams.clone())?;
+    let mut engine = Engine::new(rules, keys, settings.outboxes.open()?)?;
+    engine.tune(&Tuning::open(&settings.state_dir)?);
+    let services = Services::open(
+        &settings.state_dir,
+        &settings.gateway,
+        settings.reach.clone(),
+        settings.clock.now(),
+    )?;
+    let desk = Desk::open(
+        &settings.state_dir,
+        settings.config.streams.clone(),
+        services,
+    )?;
     Ok((engine, desk))
 }
 

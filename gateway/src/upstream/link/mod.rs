@@ -3,14 +3,29 @@
 //! A link is not trusted and promises nothing: what it loses is sent again until the head-end's own
 //! acknowledgement has come.
 
+mod https;
 mod mqtt;
+mod nats;
+#[cfg(test)]
+mod tests;
 
-pub use mqtt::Mqtt;
+pub(super) use https::Https;
+pub(super) use mqtt::Mqtt;
+pub(super) use nats::Nats;
 
+use std::error::Error;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::tls::reason::{Asked, reason};
+
+/// Octets of a message at most, either way.
+const LARGEST: usize = 256 * 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What happens on a link.
 #[derive(Debug)]
@@ -35,4 +50,56 @@ pub trait Link: Send {
         events: mpsc::Sender<LinkEvent>,
         stop: CancellationToken,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// What every link has.
+pub(super) struct Route {
+    /// The device, which is also the client's name.
+    pub(super) device: String,
+    /// First part of topics or subjects.
+    pub(super) prefix: String,
+    /// TLS, if the link has it.
+    pub(super) tls: Option<rustls::ClientConfig>,
+    /// Whether a certificate was asked for that is not there.
+    pub(super) asked: Asked,
+}
+
+impl Route {
+    /// Why it is down, in words.
+    fn reason(&self, error: &(dyn Error + 'static)) -> String {
+        reason(error, &self.asked).unwrap_or_else(|| {
+            let causes = std::iter::successors(Some(error), |error| (*error).source());
+            let mut words = Vec::new();
+            for said in causes.map(ToString::to_string) {
+                // Many errors repeat what is behind them.
+                if !words.iter().any(|before: &String| before.contains(&said)) {
+                    words.push(said);
+                }
+            }
+            words.join(": ")
+        })
+    }
+}
+
+/// Pauses between attempts, which grow.
+struct Pauses(Duration);
+
+impl Pauses {
+    const fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    const fn reset(&mut self) {
+        self.0 = FIRST_PAUSE;
+    }
+
+    /// Waits; false when told to stop meanwhile.
+    async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        let pause = self.0;
+        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
 }

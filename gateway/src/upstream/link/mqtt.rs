@@ -13,36 +13,28 @@ use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Link, LinkEvent};
+use super::{LARGEST, Link, LinkEvent, Pauses, Route};
 
 /// Requests between us and the connection.
 const QUEUE: usize = 16;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Seconds for which the broker keeps what came for us.
 const SESSION_S: u32 = 86_400;
-/// Octets of a message at most, either way.
-const LARGEST: u32 = 256 * 1024;
 
-/// A broker, and the topics of a device.
-pub struct Mqtt {
+/// A broker.
+pub(in super::super) struct Mqtt {
     /// Its host.
-    pub host: String,
+    pub(in super::super) host: String,
     /// Its port.
-    pub port: u16,
-    /// The device, which is also the client's name.
-    pub device: String,
-    /// First levels of the topics.
-    pub prefix: String,
-    /// TLS, if the link has it.
-    pub tls: Option<rustls::ClientConfig>,
+    pub(in super::super) port: u16,
+    /// What every link has.
+    pub(in super::super) route: Route,
 }
 
 impl Mqtt {
     fn options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(
-            format!("relay-{}", self.device),
+            format!("relay-{}", self.route.device),
             self.host.clone(),
             self.port,
         );
@@ -50,10 +42,10 @@ impl Mqtt {
         options.set_clean_start(false);
         options.set_connect_properties(ConnectProperties {
             session_expiry_interval: Some(SESSION_S),
-            max_packet_size: Some(LARGEST),
+            max_packet_size: u32::try_from(LARGEST).ok(),
             ..ConnectProperties::new()
         });
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = &self.route.tls {
             let tls = TlsConfiguration::from(tls.clone());
             options.set_transport(Transport::tls_with_config(tls));
         }
@@ -68,9 +60,9 @@ impl Mqtt {
     ) {
         let (client, link) = AsyncClient::new(self.options(), QUEUE);
         let (to_us, mut from_link) = mpsc::channel(QUEUE);
-        let pump = tokio::spawn(pump(link, to_us, stop.clone()));
-        let topic = format!("{}/up/{}", self.prefix, self.device);
-        let below = format!("{}/down/{}", self.prefix, self.device);
+        let topic = format!("{}/up/{}", self.route.prefix, self.route.device);
+        let below = format!("{}/down/{}", self.route.prefix, self.route.device);
+        let pump = tokio::spawn(pump(link, self.route, to_us, stop.clone()));
         let mut is_up = false;
         loop {
             tokio::select! {
@@ -122,13 +114,19 @@ impl Link for Mqtt {
 }
 
 /// Drives the connection and connects anew for ever, with growing pauses.
-async fn pump(mut link: EventLoop, out: mpsc::Sender<LinkEvent>, stop: CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+async fn pump(
+    mut link: EventLoop,
+    route: Route,
+    out: mpsc::Sender<LinkEvent>,
+    stop: CancellationToken,
+) {
+    let mut pauses = Pauses::new();
     let mut told = false;
     loop {
         let said = match link.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                (pause, told) = (FIRST_PAUSE, false);
+                pauses.reset();
+                told = false;
                 LinkEvent::Up
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -145,15 +143,16 @@ async fn pump(mut link: EventLoop, out: mpsc::Sender<LinkEvent>, stop: Cancellat
                 link.state.clean();
                 link.pending.clear();
                 if !std::mem::replace(&mut told, true)
-                    && out.send(LinkEvent::Down(error.to_string())).await.is_err()
+                    && out
+                        .send(LinkEvent::Down(route.reason(&error)))
+                        .await
+                        .is_err()
                 {
                     return;
                 }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+                if !pauses.wait(&stop).await {
+                    return;
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
         };

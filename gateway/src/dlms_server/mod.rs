@@ -1,0 +1,183 @@
+//! The gateway as a DLMS meter: a head-end that speaks DLMS reads registers and quarter-hours over
+//! the wrapper on TCP. Reading only, in an association by GMAC, for peers of private networks; off
+//! unless the configuration has `[dlms_server]`.
+
+mod objects;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use meter_link::dlms::client::{CounterError, CounterStore};
+use meter_link::dlms::server::Server;
+use meter_link::dlms::wrapper::{Datagram, Splitter};
+use meter_link::driver::FileCounters;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wattle_api::RecipientKind;
+
+use crate::clock::SharedClock;
+use crate::config::DlmsServerConfig;
+use crate::store::ledger::Sent;
+use crate::store::{Ledger, Readers};
+use crate::supervisor::Pulse;
+use objects::Face;
+
+/// Connections at a time.
+const CONNECTIONS: usize = 2;
+/// A client that says nothing for so long is hung up on.
+const IDLE: Duration = Duration::from_secs(120);
+/// How long an answer may take to be taken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the part works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: DlmsServerConfig,
+    /// The gateway's identity.
+    pub gateway: String,
+    /// State folder, for the invocation counter.
+    pub state_dir: PathBuf,
+    /// What is served.
+    pub readers: Readers,
+    /// Who was told what.
+    pub ledger: Ledger,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// The invocation counter of all connections.
+#[derive(Clone)]
+struct Counters(Arc<Mutex<FileCounters>>);
+
+impl CounterStore for Counters {
+    fn reserve(&mut self, at_least: u32, count: u32) -> Result<u32, CounterError> {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.reserve(at_least, count)
+    }
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// Keys, the counter or the address cannot be used.
+pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
+    let config = settings.config.server().context("dlms_server")?;
+    let title: String = config
+        .title
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    let path = settings.state_dir.join("counters");
+    let path = path.join(format!("server@{title}"));
+    let counters = FileCounters::open(path).context("the invocation counter")?;
+    let counters = Counters(Arc::new(Mutex::new(counters)));
+    let address = settings.config.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("dlms_server.listen {address}"))?;
+    tracing::info!(%address, "a DLMS client may read here");
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let tasks = TaskTracker::new();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick() => pulse.beat(),
+            accepted = listener.accept() => {
+                let Ok((stream, peer)) = accepted else {
+                    // Out of descriptors, most likely: those that are open must end first.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                if !crate::near::is_private(peer.ip()) {
+                    tracing::debug!(%peer, "a peer from outside was turned away");
+                    continue;
+                }
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    continue;
+                };
+                let server = Server::new(config.clone(), Box::new(counters.clone()), crate::dlms::random());
+                let (settings, stop) = (settings.clone(), stop.clone());
+                tasks.spawn(async move {
+                    let served = serve(server, settings, stream, peer.ip());
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        ended = served => if let Err(error) = ended {
+                            tracing::debug!(%peer, error = format!("{error:#}"), "a DLMS client ended");
+                        },
+                    }
+                    drop(place);
+                });
+            }
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+async fn serve(
+    mut server: Server,
+    settings: Settings,
+    mut stream: TcpStream,
+    peer: IpAddr,
+) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut splitter = Splitter::new();
+    let mut face = Face::new(&settings);
+    let mut buffer = [0; 2_048];
+    loop {
+        let length = timeout(IDLE, stream.read(&mut buffer))
+            .await
+            .context("it is silent")??;
+        if length == 0 {
+            break;
+        }
+        let mut input = buffer.get(..length).unwrap_or_default();
+        while let Some(asked) = splitter.pull(&mut input) {
+            // Reading takes from the disk.
+            let (back, apdu) = tokio::task::spawn_blocking(move || {
+                let apdu = server.hear(asked.source, asked.destination, &asked.apdu, &mut face);
+                ((server, face), apdu)
+            })
+            .await?;
+            (server, face) = back;
+            note(&settings, peer, &mut face);
+            if apdu.is_empty() {
+                return Ok(());
+            }
+            let answer = Datagram {
+                source: asked.destination,
+                destination: asked.source,
+                apdu,
+            };
+            timeout(PATIENCE, stream.write_all(&answer.to_bytes()?))
+                .await
+                .context("it does not listen")??;
+        }
+    }
+    Ok(())
+}
+
+/// Writes into the privacy ledger what was read.
+fn note(settings: &Settings, peer: IpAddr, face: &mut Face) {
+    let read: BTreeMap<String, bool> = std::mem::take(&mut face.read);
+    for (meter, profile) in read {
+        settings.ledger.note(&Sent {
+            kind: RecipientKind::Utility,
+            recipient: &format!("DLMS client at {peer}"),
+            fields: &format!("registers of {meter}"),
+            resolution: if profile { "15 min" } else { "when asked" },
+            at: settings.clock.now(),
+        });
+    }
+}
