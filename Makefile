@@ -15,7 +15,7 @@ export CARGO_DEB_VERSION := 3.8.0
 export CARGO_DENY_VERSION := 0.20.2
 export CARGO_FUZZ_VERSION := 0.13.2
 
-.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-web test-api test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream test-upstream-kills demo-upstream
+.PHONY: help run test deb test-deb test-home-assistant test-powerline test-c12 test-web test-api test-openadr bench signatures fuzz check format clean test-kills test-dribble screenshots test-upstream test-upstream-kills test-upstream-drain test-upstream-chaos test-dlms-server demo-upstream
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -85,11 +85,16 @@ test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messag
 demo-upstream: ## the relay: a broker, PostgreSQL, two head-end workers, three gateways, until Ctrl-C
 	@image/install-packages build test
 	cargo build --locked -p gateway -p wattle-headend --bins
-	cargo run --locked -p e2e --example upstream
+	cargo build --locked -p e2e --example upstream
+	@exec tests/upstream/demo
 
 test-upstream: ## pycose opens the sealed batches of the relay
 	@image/install-packages build test upstream
 	@tests/upstream/run
+
+test-dlms-server: ## gurux-dlms pulls registers and quarter-hours from the gateway's own DLMS server
+	@image/install-packages build test upstream
+	@tests/dlms-server/run
 
 test-openadr: ## a real VTN with PostgreSQL sends events, prices, takes the household's word (builds it once)
 	@image/install-packages build test openadr
@@ -100,6 +105,16 @@ test-upstream-kills: ## kill gateways, head-end workers and the broker KILLS tim
 	cargo build --locked -p gateway -p wattle-headend --bins
 	WATTLE_KILLS=$(or $(KILLS),100) cargo test --locked -p e2e --test relay kills_lose -- --nocapture
 
+test-upstream-drain: ## 30 days without a head-end, three meters, drained over 1 Mbit/s (as root; DAYS, MBIT)
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-headend --bins
+	WATTLE_OUTAGE_DAYS=$(or $(DAYS),30) WATTLE_OUTAGE_MBIT=$(or $(MBIT),1) cargo test --locked -p e2e --test relay_outage -- --nocapture
+
+test-upstream-chaos: ## ROUNDS (default 100) of kills and cuts: NATS cluster, bridged brokers, gateways, workers (as root)
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-headend --bins
+	WATTLE_CHAOS=$(or $(ROUNDS),100) cargo test --locked -p e2e --test relay_chaos -- --nocapture
+
 bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
@@ -109,6 +124,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@tests/bench/ports
 	@tests/bench/ten-years
 	@tests/bench/clients
+	@tests/bench/headend
 	cargo run --locked --release -p ui --example measure
 
 signatures: ## fit the library of appliances anew (CORPUS: a folder with nilm/*.csv.gz)

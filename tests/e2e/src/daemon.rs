@@ -16,6 +16,7 @@ use crate::{eventually, program};
 pub struct Daemon {
     child: Child,
     folder: PathBuf,
+    namespace: Option<String>,
 }
 
 impl Daemon {
@@ -25,10 +26,19 @@ impl Daemon {
     /// # Errors
     /// The daemon does not answer within ten seconds.
     pub fn start(folder: &Path, more: &str) -> anyhow::Result<Self> {
+        Self::start_in(folder, None, more)
+    }
+
+    /// The same in a network namespace (`ip netns`, as root).
+    ///
+    /// # Errors
+    /// The daemon does not answer within ten seconds.
+    pub fn start_in(folder: &Path, namespace: Option<&str>, more: &str) -> anyhow::Result<Self> {
         write_config(folder, more)?;
         let mut daemon = Self {
-            child: spawn(folder)?,
+            child: spawn(folder, namespace)?,
             folder: folder.to_path_buf(),
+            namespace: namespace.map(str::to_owned),
         };
         daemon.wait()?;
         Ok(daemon)
@@ -44,13 +54,14 @@ impl Daemon {
         watchdog: Duration,
     ) -> anyhow::Result<Self> {
         write_config(folder, "")?;
-        let child = command(folder)?
+        let child = command(folder, None)?
             .env("NOTIFY_SOCKET", socket)
             .env("WATCHDOG_USEC", watchdog.as_micros().to_string())
             .spawn()?;
         let mut daemon = Self {
             child,
             folder: folder.to_path_buf(),
+            namespace: None,
         };
         daemon.wait()?;
         Ok(daemon)
@@ -92,7 +103,7 @@ impl Daemon {
     pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        self.child = spawn(&self.folder)?;
+        self.child = spawn(&self.folder, self.namespace.as_deref())?;
         self.wait()
     }
 
@@ -186,16 +197,27 @@ fn write_config(folder: &Path, more: &str) -> anyhow::Result<()> {
     Ok(std::fs::write(folder.join("wattle.toml"), text)?)
 }
 
-fn spawn(folder: &Path) -> anyhow::Result<Child> {
-    command(folder)?.spawn().context("wattle cannot be started")
+fn spawn(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Child> {
+    command(folder, namespace)?
+        .spawn()
+        .context("wattle cannot be started")
 }
 
-fn command(folder: &Path) -> anyhow::Result<Command> {
+fn command(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Command> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("wattle.log"))?;
-    let mut command = Command::new(program("wattle")?);
+    let wattle = program("wattle")?;
+    let mut command = match namespace {
+        // It becomes the daemon: its process number is the daemon's.
+        Some(namespace) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", namespace]).arg(wattle);
+            command
+        }
+        None => Command::new(wattle),
+    };
     command
         // Nothing of a test is said in the network.
         .env("WATTLE__MDNS__ENABLED", "false")

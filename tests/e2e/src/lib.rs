@@ -7,6 +7,8 @@
 pub mod broker;
 pub mod daemon;
 pub mod display;
+pub mod nats;
+pub mod net;
 pub mod relay;
 
 use std::path::PathBuf;

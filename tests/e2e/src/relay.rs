@@ -119,6 +119,55 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What carries sealed messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A broker at host:port.
+    Mqtt(String),
+    /// NATS servers, host:port each, and how many keep a message.
+    Nats(Vec<String>, u8),
+    /// A head-end that is asked over HTTPS at host:port.
+    Https(String),
+}
+
+impl From<u16> for Way {
+    fn from(port: u16) -> Self {
+        Self::Mqtt(format!("localhost:{port}"))
+    }
+}
+
+impl Way {
+    /// As a gateway's configuration names it.
+    #[must_use]
+    pub fn link(&self) -> String {
+        match self {
+            Self::Mqtt(at) => format!("mqtts://{at}"),
+            Self::Nats(servers, _) => format!("tls://{}", servers.join(",")),
+            Self::Https(at) => format!("https://{at}/relay"),
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Mqtt(at) => ["--broker".to_owned(), at.clone()].to_vec(),
+            Self::Https(at) => ["--listen".to_owned(), at.clone()].to_vec(),
+            Self::Nats(servers, replicas) => [
+                "--nats".to_owned(),
+                servers.join(","),
+                "--replicas".to_owned(),
+                replicas.to_string(),
+            ]
+            .to_vec(),
+        }
+    }
+}
+
+/// The names of the servers' certificate: this machine, and those of a network of its own.
+fn names() -> String {
+    let addresses = [1, 11, 12, 13, 21].map(|last| format!(",IP:{}", crate::net::address(last)));
+    format!("subjectAltName=DNS:localhost{}\n", addresses.concat())
+}
+
 /// A utility: an authority for TLS, the head-end's own key, those who command.
 #[derive(Debug)]
 pub struct Utility {
@@ -140,7 +189,7 @@ impl Utility {
                 "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"
             ))?;
         }
-        std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n")?;
+        std::fs::write(folder.join("names"), names())?;
         for name in ["broker", "gateway", "worker"] {
             utility.openssl(&format!(
                 "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
@@ -182,10 +231,11 @@ impl Utility {
 
     /// `[upstream]` of a gateway: rows go at once, and again after two seconds.
     #[must_use]
-    pub fn gateway_lines(&self, device: &str, port: u16) -> String {
+    pub fn gateway_lines(&self, device: &str, way: impl Into<Way>) -> String {
+        let link = way.into().link();
         format!(
             "[upstream]\ndevice = {device:?}\nrecipient = {:?}\ntrust = {:?}\ncommanders = {:?}\n\
-             link = \"mqtts://localhost:{port}\"\nca_file = {:?}\ncertificate = {:?}\nkey = \"file:{}\"\n\
+             link = {link:?}\nca_file = {:?}\ncertificate = {:?}\nkey = \"file:{}\"\n\
              every_s = 1\nresend_s = 2\n",
             self.file("headend.crt"),
             self.file("headend.crt"),
@@ -221,20 +271,13 @@ impl Utility {
         &self,
         word: &str,
         name: &str,
-        port: u16,
+        way: &Way,
         database: &str,
     ) -> anyhow::Result<Command> {
         let mut command = Command::new(program("wattle-headend")?);
         command
-            .args([
-                word,
-                "--broker",
-                &format!("localhost:{port}"),
-                "--database",
-                database,
-                "--name",
-                name,
-            ])
+            .args([word, "--database", database, "--name", name])
+            .args(way.arguments())
             .arg("--key")
             .arg(self.file("headend.key"))
             .arg("--devices")
@@ -252,13 +295,18 @@ impl Utility {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn worker(&self, name: &str, port: u16, database: &str) -> anyhow::Result<Worker> {
+    pub fn worker(
+        &self,
+        name: &str,
+        way: impl Into<Way>,
+        database: &str,
+    ) -> anyhow::Result<Worker> {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.join(format!("{name}.log")))?;
         let child = self
-            .headend("run", name, port, database)?
+            .headend("run", name, &way.into(), database)?
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
@@ -271,12 +319,12 @@ impl Utility {
     /// The device has told no key yet, or the broker does not take it.
     pub fn command(
         &self,
-        port: u16,
+        way: impl Into<Way>,
         database: &str,
         more: &BTreeMap<&str, String>,
         signers: &[&str],
     ) -> anyhow::Result<()> {
-        let mut command = self.headend("send", "commander", port, database)?;
+        let mut command = self.headend("send", "commander", &way.into(), database)?;
         for (name, value) in more {
             command.arg(format!("--{name}")).arg(value);
         }

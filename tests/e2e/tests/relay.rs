@@ -1,105 +1,14 @@
 //! The relay from the meter to PostgreSQL: through a broker that is not trusted, and through kills.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod relay_home;
 
 use anyhow::Context;
 use e2e::broker::Broker;
-use e2e::daemon::Daemon;
 use e2e::eventually;
-use e2e::relay::{Postgres, Utility, Worker};
-use wattle_sim::household::{Curve, Kind};
-use wattle_sim::sml::{Config, SmlMeter};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A gateway with a simulated meter that sends four times a second.
-struct Gateway {
-    name: String,
-    folder: PathBuf,
-    meter: SmlMeter,
-    daemon: Daemon,
-}
-
-impl Gateway {
-    fn start(folder: &Path, name: &str, utility: &Utility, port: u16) -> anyhow::Result<Self> {
-        let folder = folder.join(name);
-        std::fs::create_dir_all(&folder)?;
-        let link = folder.join("optical0");
-        let mut kind = Config::new(Curve::new(Kind::Constant { power_w: 2300 }, 1));
-        kind.interval = Duration::from_millis(250);
-        kind.baud = 115_200;
-        let meter = SmlMeter::start(&link, kind)?;
-        let more = format!(
-            "[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {link:?}\nbaud = 115200\n{}\
-             [[upstream.stream]]\ntaf = 14\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\", \"1-0:16.7.0\"]\nconsent = \"test\"\n\
-             [[upstream.stream]]\ntaf = 6\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\"]\nconsent = \"test\"\n",
-            utility.gateway_lines(name, port)
-        );
-        let daemon = Daemon::start(&folder, &more)?;
-        utility.register(name, &folder.join("state"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            folder,
-            meter,
-            daemon,
-        })
-    }
-
-    fn sqlite(&self, sql: &str) -> anyhow::Result<Vec<String>> {
-        let path = self.folder.join("state/wattle.db");
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let db = rusqlite::Connection::open_with_flags(path, flags)?;
-        let mut select = db.prepare(sql)?;
-        let rows = select.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// What the store has of both registers, as PostgreSQL should have it.
-    fn stored(&self) -> anyhow::Result<Vec<String>> {
-        self.sqlite(
-            "SELECT '14/' || serial || '/' || obis || '|' || row_number() OVER (PARTITION BY register_id ORDER BY at_us, seq)
-               || '|' || (at_us / 1000000) || '|' || unit || '|' || value
-             FROM reading JOIN register ON register.id = register_id JOIN meter ON meter.id = meter_id
-             WHERE obis IN ('1-0:1.8.0*255', '1-0:16.7.0*255') ORDER BY obis, at_us, seq",
-        )
-    }
-
-    fn arrived(&self, postgres: &Postgres) -> anyhow::Result<Vec<String>> {
-        postgres.query(&format!(
-            "SELECT stream, seq, extract(epoch FROM at)::bigint, unit, value FROM reading
-             WHERE device = '{}' ORDER BY split_part(stream, '/', 3) COLLATE \"C\", seq",
-            self.name
-        ))
-    }
-
-    /// No more readings; waits until the head-end has acknowledged all there are.
-    fn drain(&self) -> anyhow::Result<()> {
-        self.meter.handle().unplug()?;
-        eventually("the outbox is empty", PATIENCE, || {
-            let left = self.sqlite("SELECT CAST(count(*) AS TEXT) FROM outbox")?;
-            Ok((left == ["0"]).then_some(()))
-        })
-        .with_context(|| self.daemon.log().unwrap_or_default())
-    }
-}
-
-fn rows(postgres: &Postgres) -> anyhow::Result<u64> {
-    let counted = postgres
-        .query("SELECT count(*) FROM reading")
-        .unwrap_or_default();
-    Ok(counted
-        .first()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0))
-}
-
-fn more_rows(postgres: &Postgres, than: u64) -> anyhow::Result<u64> {
-    eventually("more rows arrive", PATIENCE, || {
-        let now = rows(postgres)?;
-        Ok((now > than).then_some(now))
-    })
-}
+use e2e::nats::Cluster;
+use e2e::relay::{Postgres, Utility, Way, Worker};
+use relay_home::{Gateway, PATIENCE, more_rows};
+use wattle_api::{GRID_EVENT_CHOICE_PATH, GridEventKind, STATE_PATH};
 
 #[test]
 fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
@@ -129,7 +38,14 @@ fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
             "{line}"
         );
     }
-    commands(&gateway, &utility, &postgres, broker.port())?;
+    let way = broker.port().into();
+    commands(&gateway, &utility, &postgres, &way)?;
+    services(&Far {
+        gateway: &gateway,
+        utility: &utility,
+        postgres: &postgres,
+        way: &way,
+    })?;
     let ledger =
         gateway.sqlite("SELECT CAST(count(*) AS TEXT) FROM disclosure WHERE kind = 'utility'")?;
     assert!(
@@ -139,28 +55,147 @@ fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
     gateway.daemon.stop()
 }
 
-/// Commands come down signed and are taken once; their results go up like readings.
-fn commands(
-    gateway: &Gateway,
-    utility: &Utility,
-    postgres: &Postgres,
-    port: u16,
-) -> anyhow::Result<()> {
-    let send = |id: &str, kind: &str, counter: u32, valid_s: i32, body: &str, signers: &[&str]| {
+/// The head-end's end of the line.
+struct Far<'a> {
+    gateway: &'a Gateway,
+    utility: &'a Utility,
+    postgres: &'a Postgres,
+    way: &'a Way,
+}
+
+impl Far<'_> {
+    fn send(
+        &self,
+        id: &str,
+        kind: &str,
+        counter: u32,
+        valid_s: i32,
+        body: &str,
+        signers: &[&str],
+    ) -> anyhow::Result<()> {
         let more = [
-            ("device", gateway.name.clone()),
+            ("device", self.gateway.name.clone()),
             ("id", id.to_owned()),
             ("kind", kind.to_owned()),
             ("counter", counter.to_string()),
             ("valid-s", valid_s.to_string()),
             ("body", body.to_owned()),
         ];
-        utility.command(
-            port,
-            &postgres.address(),
+        let database = self.postgres.address();
+        self.utility.command(
+            self.way.clone(),
+            &database,
             &more.into_iter().collect(),
             signers,
         )
+    }
+
+    /// Who answered how, in the order of the stream.
+    fn results(&self) -> anyhow::Result<Vec<String>> {
+        self.postgres.query("SELECT coalesce(body::json->>'id', body::json->>'event'), body::json->>'status' FROM reading WHERE stream = 'result' ORDER BY seq")
+    }
+
+    /// Waits for the result of a command.
+    fn answered(&self, id: &str) -> anyhow::Result<()> {
+        eventually("a command is answered", PATIENCE, || {
+            Ok(self
+                .results()?
+                .iter()
+                .any(|row| row.starts_with(id))
+                .then_some(()))
+        })
+        .with_context(|| self.gateway.daemon.log().unwrap_or_default())
+    }
+}
+
+/// Prices, tariffs and events of the utility arrive where the household sees them; its word goes
+/// back.
+fn services(far: &Far<'_>) -> anyhow::Result<()> {
+    let now = jiff::Timestamp::now();
+    let hour = now.as_second().div_euclid(3_600) * 3_600_000;
+    let prices = format!(
+        r#"{{"data":[{{"start_timestamp":{hour},"end_timestamp":{},"marketprice":250,"unit":"Eur/MWh"}}]}}"#,
+        hour + 7_200_000
+    );
+    let event = |id: &str, kind: &str, value: &str| {
+        format!(
+            r#"{{"objectType":"EVENT","id":"{id}","programID":"p","eventName":"peak","intervalPeriod":{{"start":"{now}","duration":"PT1H"}},"intervals":[{{"id":0,"payloads":[{{"type":"{kind}","values":[{value}]}}]}}]}}"#
+        )
+    };
+    let send = |id: &str, kind: &str, counter: u32, body: &str| {
+        far.send(id, kind, counter, 300, body, &["chief"])
+    };
+    send("c-price", "PRICE", 10, &prices)?;
+    send("c-none", "PRICE", 11, "free today")?;
+    send("c-peak", "DR_EVENT", 12, &event("peak-1", "SIMPLE", "2"))?;
+    send(
+        "c-word",
+        "DR_EVENT",
+        13,
+        &event("word-1", "ALERT_OTHER", "\"works tonight\""),
+    )?;
+    send("c-gone", "DR_EVENT", 14, r#"{"cancel": "word-1"}"#)?;
+    send("c-odd", "DR_EVENT", 15, "{}")?;
+    send("c-tune", "CONFIG", 16, r#"{"every_s": 2}"#)?;
+    send("c-steal", "CONFIG", 17, r#"{"link": "mqtt://elsewhere:1"}"#)?;
+    send("c-ware", "FIRMWARE", 18, r#"{"version": "2.0"}"#)?;
+    let tariff = "version = 1\nname = \"Flat\"\ncurrency = \"EUR\"\n[bands.all]\nrate = \"0.30\"\n[[schedule]]\nband = \"all\"\n";
+    far.answered("c-ware")?;
+    let state = far.gateway.daemon.state()?;
+    let [peak] = state.grid_events.as_slice() else {
+        anyhow::bail!("{:?}", state.grid_events);
+    };
+    assert_eq!(
+        (peak.id.as_str(), peak.kind, peak.level),
+        ("relay:peak-1", GridEventKind::LoadShed, Some(2.into()))
+    );
+    eventually("the price is in force", PATIENCE, || {
+        let price = far.gateway.daemon.json(STATE_PATH)?;
+        let text = price.get("price").map(ToString::to_string);
+        Ok(text.filter(|text| text.contains("0.25")).map(drop))
+    })?;
+    let word = serde_json::json!({"id": "relay:peak-1", "opt": "out"});
+    far.gateway.daemon.post(GRID_EVENT_CHOICE_PATH, &word)?;
+    far.answered("peak-1")?;
+    send("c-flat", "TARIFF", 19, tariff)?;
+    far.answered("c-flat")?;
+    let want = [
+        "c-price|done",
+        "c-none|refused",
+        "c-peak|done",
+        "c-word|done",
+        "c-gone|done",
+        "c-odd|refused",
+        "c-tune|done",
+        "c-steal|refused",
+        "c-ware|done",
+        "peak-1|opted_out",
+        "c-flat|done",
+    ];
+    let results = far.results()?;
+    assert_eq!(results.get(4..).unwrap_or_default(), want);
+    let books = far
+        .gateway
+        .sqlite("SELECT code FROM logbook WHERE code IN ('tariff', 'firmware') ORDER BY code")?;
+    assert_eq!(books, ["firmware", "tariff", "tariff"]);
+    Ok(())
+}
+
+/// Commands come down signed and are taken once; their results go up like readings.
+fn commands(
+    gateway: &Gateway,
+    utility: &Utility,
+    postgres: &Postgres,
+    way: &Way,
+) -> anyhow::Result<()> {
+    let far = Far {
+        gateway,
+        utility,
+        postgres,
+        way,
+    };
+    let send = |id: &str, kind: &str, counter: u32, valid_s: i32, body: &str, signers: &[&str]| {
+        far.send(id, kind, counter, valid_s, body, signers)
     };
     let house = "{\"meter\": \"house\"}";
     send("c-stranger", "READ_NOW", 1, 300, house, &["stranger"])?;
@@ -170,29 +205,63 @@ fn commands(
     send("c-late", "READ_NOW", 4, -1, house, &["chief"])?;
     send("c-off", "DISCONNECT", 5, 300, "{}", &["chief", "deputy"])?;
     send("c-key", "KEY_ROTATE", 6, 300, "{}", &["deputy"])?;
-    let results = || {
-        postgres.query("SELECT body::json->>'id', body::json->>'status' FROM reading WHERE stream = 'result' ORDER BY seq")
-    };
-    eventually("the last command is answered", PATIENCE, || {
-        Ok(results()?
-            .iter()
-            .any(|row| row.starts_with("c-key"))
-            .then_some(()))
-    })
-    .with_context(|| gateway.daemon.log().unwrap_or_default())?;
+    far.answered("c-key")?;
     let want = [
         "c-read|done",
         "c-late|refused",
         "c-off|not_supported",
         "c-key|done",
     ];
-    assert_eq!(results()?, want);
+    assert_eq!(far.results()?, want);
     let read = eventually("what was asked for arrives", PATIENCE, || {
         let rows = postgres.query("SELECT count(*) FROM reading WHERE stream LIKE '6/%'")?;
         Ok((rows != ["0"]).then_some(rows))
     })?;
     assert_eq!(read, ["1"]);
     Ok(())
+}
+
+/// Readings up and commands down by something other than a broker.
+fn by_another_way(way: &Way, postgres: &Postgres, utility: &Utility) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let _worker = utility.worker("worker-a", way.clone(), &postgres.address())?;
+    let gateway = Gateway::start(folder.path(), "gw-1", utility, way.clone())?;
+    more_rows(postgres, 20).with_context(|| gateway.daemon.log().unwrap_or_default())?;
+    gateway.drain()?;
+    let stored = gateway.stored()?;
+    assert!(stored.len() > 20, "{} rows", stored.len());
+    assert_eq!(gateway.arrived(postgres)?, stored);
+    commands(&gateway, utility, postgres, way)?;
+    gateway.daemon.stop()
+}
+
+#[test]
+fn over_https_the_same_arrives() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let utility = Utility::new(&folder.path().join("utility"))?;
+    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let way = Way::Https(format!("localhost:{}", free.port()));
+    by_another_way(&way, &postgres, &utility)
+}
+
+#[test]
+fn over_nats_the_same_arrives() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
+        return Ok(());
+    };
+    if !e2e::nats::is_installed() {
+        println!("skipped: NATS is not installed (apt-get install nats-server)");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let utility = Utility::new(&folder.path().join("utility"))?;
+    let cluster = Cluster::alone(folder.path(), &utility)?;
+    by_another_way(&Way::Nats(cluster.servers(), 1), &postgres, &utility)
 }
 
 /// `WATTLE_KILLS` kills of gateways, workers and the broker in turn: every row once, none lost.

@@ -5,14 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Args;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, Event};
 use wattle_relay::command::{Command, Kind};
 use wattle_relay::cose::{self, Message};
 use wattle_relay::epoch;
 
-use crate::{Common, database, private_key};
+use crate::{Common, database, https, mqtt, nats, private_key};
 
 #[derive(Args)]
 pub(crate) struct SendArgs {
@@ -88,22 +85,17 @@ pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
         payload: &payload,
     };
     let octets = cose::seal(message, last, &key, crate::random_iv()?)?;
-    let (client, mut link) = AsyncClient::new(
-        common.options(&format!("command-{}-{}", args.device, args.counter))?,
-        8,
-    );
-    client
-        .publish(
-            format!("{}/down/{}", common.prefix, args.device),
-            QoS::AtLeastOnce,
-            false,
-            octets,
-        )
-        .await?;
-    loop {
-        if let Event::Incoming(Packet::PubAck(_)) = link.poll().await? {
-            println!("{} {} was handed to the broker", args.kind, args.id);
-            return Ok(());
-        }
-    }
+    let device = &args.device;
+    let way = if common.broker.is_some() {
+        mqtt::deliver(common, device, octets).await?;
+        "the broker"
+    } else if common.nats.is_empty() {
+        https::deliver(common, device, octets).await?;
+        "the database"
+    } else {
+        nats::deliver(common, device, octets).await?;
+        "the cluster"
+    };
+    println!("{} {} was handed to {way}", args.kind, args.id);
+    Ok(())
 }

@@ -13,6 +13,8 @@ CREATE TABLE IF NOT EXISTS reading (
     device text, stream text, seq bigint, at timestamptz, unit smallint, value numeric,
     status smallint NOT NULL, captured_s integer NOT NULL, body text,
     PRIMARY KEY (device, stream, seq, at));
+CREATE TABLE IF NOT EXISTS down (
+    number bigserial PRIMARY KEY, device text NOT NULL, octets bytea NOT NULL);
 CREATE TABLE IF NOT EXISTS progress (
     device text, stream text, through bigint NOT NULL, PRIMARY KEY (device, stream));";
 /// Rows beyond the acknowledged that one look takes.

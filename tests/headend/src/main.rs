@@ -1,4 +1,4 @@
-//! A head-end in small: takes sealed batches from a broker, opens and verifies them, writes their
+//! A head-end in small: takes sealed batches from a broker or by HTTPS, opens and verifies them, writes their
 //! rows into PostgreSQL and acknowledges what is there. For tests and demonstration.
 //!
 //! It keeps no state of its own: any number of workers share one subscription and one database, and
@@ -6,13 +6,15 @@
 
 mod command;
 mod database;
+mod https;
+mod mqtt;
+mod nats;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use rumqttc::{TlsConfiguration, Transport};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use wattle_relay::{Certificate, PrivateKey, PublicKey};
 
@@ -34,9 +36,18 @@ enum Command {
 /// What workers and commands need.
 #[derive(Args, Clone)]
 struct Common {
-    /// The broker: host:port
+    /// The MQTT broker: host:port
     #[arg(long)]
-    broker: String,
+    broker: Option<String>,
+    /// In its place servers of NATS: host:port,host:port …
+    #[arg(long, value_delimiter = ',', conflicts_with = "broker")]
+    nats: Vec<String>,
+    /// Copies that NATS keeps of each message
+    #[arg(long, default_value_t = 1)]
+    replicas: usize,
+    /// In its place this host:port for HTTPS
+    #[arg(long, conflicts_with_all = ["broker", "nats"])]
+    listen: Option<String>,
     /// The database, as libpq writes it: "host=… dbname=…"
     #[arg(long)]
     database: String,
@@ -46,7 +57,7 @@ struct Common {
     /// Folder with the devices' certificates, DEVICE.crt
     #[arg(long)]
     devices: PathBuf,
-    /// First levels of the topics
+    /// First levels of topics and subjects
     #[arg(long, default_value = "wattle")]
     prefix: String,
     /// This client's name at the broker
@@ -78,38 +89,28 @@ impl Common {
         Some(Certificate::read(&octets).ok()?.public().clone())
     }
 
-    fn options(&self, name: &str) -> anyhow::Result<rumqttc::v5::MqttOptions> {
-        let (host, port) = self
-            .broker
-            .rsplit_once(':')
-            .context("--broker is host:port")?;
-        let mut options = rumqttc::v5::MqttOptions::new(name, host, port.parse()?);
-        options.set_keep_alive(std::time::Duration::from_secs(10));
-        options.set_connect_properties(rumqttc::v5::mqttbytes::v5::ConnectProperties {
-            max_packet_size: Some(256 * 1024),
-            ..rumqttc::v5::mqttbytes::v5::ConnectProperties::new()
-        });
-        if let (Some(ca), Some(certificate), Some(key)) =
+    fn tls(&self) -> anyhow::Result<Option<rustls::ClientConfig>> {
+        let (Some(ca), Some(certificate), Some(key)) =
             (&self.ca_file, &self.tls_certificate, &self.tls_key)
-        {
-            let tls = tls(ca, certificate, key)?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::from(tls)));
-        }
-        Ok(options)
+        else {
+            return Ok(None);
+        };
+        let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(authorities(ca)?)
+            .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+        Ok(Some(tls))
     }
 }
 
-fn tls(ca: &Path, certificate: &Path, key: &Path) -> anyhow::Result<rustls::ClientConfig> {
+fn authorities(path: &Path) -> anyhow::Result<rustls::RootCertStore> {
     let mut roots = rustls::RootCertStore::empty();
-    for authority in CertificateDer::pem_file_iter(ca)? {
+    for authority in CertificateDer::pem_file_iter(path)? {
         roots.add(authority?)?;
     }
-    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?)
+    Ok(roots)
 }
 
 fn private_key(path: &Path) -> anyhow::Result<PrivateKey> {
@@ -128,7 +129,9 @@ fn random_iv() -> anyhow::Result<[u8; 12]> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Run(common) => worker::run(common).await,
+        Command::Run(common) if common.listen.is_some() => https::run(common).await,
+        Command::Run(common) if !common.nats.is_empty() => nats::run(common).await,
+        Command::Run(common) => mqtt::run(common).await,
         Command::Send(args) => command::send(args).await,
     }
 }

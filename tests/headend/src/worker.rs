@@ -1,13 +1,9 @@
-//! One worker.
+//! One worker: from sealed messages to rows and acknowledgements, whatever carries them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
-use rumqttc::v5::{AsyncClient, Event};
-use tokio::sync::mpsc;
 use tokio_postgres::{Client, Transaction};
 use wattle_relay::ack::ACK;
 use wattle_relay::command::RESULT;
@@ -18,7 +14,7 @@ use crate::Common;
 use crate::database::{self, Content};
 
 /// Messages of one transaction.
-const TOGETHER: usize = 64;
+pub(crate) const TOGETHER: usize = 64;
 /// Format of the news that rows were given up.
 const SHED: u16 = 65_004;
 /// A head-end has many devices; the keys of these are kept.
@@ -26,87 +22,37 @@ const KEYS: usize = 10_000;
 /// How often what was done is told.
 const TELL: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(common: Common) -> anyhow::Result<()> {
-    let key = common.private_key()?;
-    let mut db = database::connect(&common.database).await?;
-    let mut options = common.options(&common.name)?;
-    options.set_manual_acks(true);
-    let (client, mut link) = AsyncClient::new(options, 256);
-    let topic = format!("$share/headend/{}/up/+", common.prefix);
-    let (to_us, mut from_link) = mpsc::channel::<Publish>(1_024);
-    let subscriber = client.clone();
-    tokio::spawn(async move {
-        loop {
-            match link.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    eprintln!("headend: connected");
-                    let _ = subscriber.try_subscribe(topic.clone(), QoS::AtLeastOnce);
-                }
-                Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    if to_us.send(publish).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    eprintln!("headend: {error}");
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                }
-            }
-        }
-    });
-    let mut worker = Worker {
-        common,
-        key,
-        keys: HashMap::new(),
-        taken: 0,
-        refused: 0,
-    };
-    let mut told = tokio::time::Instant::now();
-    while let Some(first) = from_link.recv().await {
-        let mut together = vec![first];
-        while together.len() < TOGETHER {
-            match from_link.try_recv() {
-                Ok(next) => together.push(next),
-                Err(_) => break,
-            }
-        }
-        for (topic, octets) in worker.take(&mut db, &together).await? {
-            client
-                .publish(topic, QoS::AtLeastOnce, false, octets)
-                .await?;
-        }
-        // Only what is committed is taken off the broker.
-        for publish in &together {
-            client.ack(publish).await?;
-        }
-        if told.elapsed() >= TELL {
-            told = tokio::time::Instant::now();
-            println!("taken {} refused {}", worker.taken, worker.refused);
-        }
-    }
-    Ok(())
-}
-
-struct Worker {
+pub(crate) struct Worker {
     common: Common,
     key: PrivateKey,
     keys: HashMap<(String, u32), EpochKey>,
     taken: u64,
     refused: u64,
+    told: Instant,
 }
 
 impl Worker {
-    /// Writes messages in one transaction; returns the acknowledgements to be published.
-    async fn take(
+    pub(crate) fn new(common: Common) -> anyhow::Result<Self> {
+        Ok(Self {
+            key: common.private_key()?,
+            common,
+            keys: HashMap::new(),
+            taken: 0,
+            refused: 0,
+            told: Instant::now(),
+        })
+    }
+
+    /// Writes messages in one transaction; returns the acknowledgements and whom they are for.
+    pub(crate) async fn take(
         &mut self,
         db: &mut Client,
-        together: &[Publish],
+        together: &[&[u8]],
     ) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let step = db.transaction().await?;
         let mut streams = BTreeSet::new();
-        for publish in together {
-            match self.one(&step, &publish.payload).await? {
+        for octets in together {
+            match self.one(&step, octets).await? {
                 Ok(Some(context)) => {
                     self.taken += 1;
                     streams.insert((context.device, context.stream));
@@ -148,10 +94,11 @@ impl Worker {
                 payload: &payload,
             };
             let octets = cose::seal(message, &self.key, &key, crate::random_iv()?)?;
-            out.push((
-                format!("{}/down/{}", self.common.prefix, context.device),
-                octets,
-            ));
+            out.push((context.device, octets));
+        }
+        if self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            println!("taken {} refused {}", self.taken, self.refused);
         }
         Ok(out)
     }
