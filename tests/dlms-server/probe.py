@@ -81,7 +81,7 @@ def main():
     key, auth_key = bytes.fromhex(sys.argv[3]), bytes.fromhex(sys.argv[4])
     said = {}
     gateway = Client(1, key, auth_key)
-    sap = GXDLMSSapAssignment()
+    sap = GXDLMSSapAssignment("0.0.41.0.0.255")
     gateway.read(sap, 2)
     said["devices"] = [[pair.key, str(pair.value)] if hasattr(pair, "key") else [pair[0], str(pair[1])]
                        for pair in (sap.sapAssignmentList.items() if isinstance(sap.sapAssignmentList, dict)
@@ -89,7 +89,7 @@ def main():
     gateway.leave()
 
     meter = Client(16, key, auth_key)
-    association = GXDLMSAssociationLogicalName()
+    association = GXDLMSAssociationLogicalName("0.0.40.0.0.255")
     meter.read(association, 2)
     said["objects"] = [str(item.logicalName) for item in association.objectList]
     register = GXDLMSRegister("1.0.1.8.0.255")
@@ -97,7 +97,7 @@ def main():
     raw = GXReplyData()
     meter.ask(meter.client.read(register, 2), raw)
     said["register"] = [int(raw.value), float(register.scaler), int(register.unit)]
-    clock = GXDLMSClock()
+    clock = GXDLMSClock("0.0.1.0.0.255")
     meter.read(clock, 2)
     profile = GXDLMSProfileGeneric("1.0.99.1.0.255")
     meter.read(profile, 3)
