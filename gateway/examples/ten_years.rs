@@ -137,6 +137,7 @@ fn send(
     let serial = format!("1SIM000000000{meter}");
     let incoming = Incoming {
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
         name: format!("meter {meter}"),
         serial: serial.clone(),

@@ -26,7 +26,7 @@ use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
 use crate::dlms;
 use crate::mbus::WiredMeter;
-use crate::store::{Field, Incoming, Profiles, Readers};
+use crate::store::{Doubt, Field, Incoming, Profiles, Readers};
 use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
@@ -291,7 +291,8 @@ impl Collector<'_> {
                     .channel
                     .map_or(name, |place| channel::name(&self.meter.name, place));
                 let serial = self.serial(&name, telegram.meter.as_ref());
-                self.store(name, serial, *telegram, Vec::new()).await?;
+                self.store(name, serial, *telegram, (Vec::new(), Vec::new()))
+                    .await?;
             }
             PortEvent::Dlms(outcome) => self.dlms(*outcome).await?,
             _ => {}
@@ -317,10 +318,10 @@ impl Collector<'_> {
         let at = self.sink.clock.now();
         let wired = self.wired.as_mut().context("this is no slave")?;
         match wired.read(frames, at) {
-            Ok((telegram, fields)) => {
+            Ok((telegram, told)) => {
                 let name = self.meter.name.clone();
                 let serial = self.serial(&name, telegram.meter.as_ref());
-                self.store(name, serial, telegram, fields).await
+                self.store(name, serial, telegram, told).await
             }
             Err(refusal) => {
                 self.rejected(Rejected {
@@ -337,7 +338,7 @@ impl Collector<'_> {
         name: String,
         serial: String,
         telegram: Telegram,
-        fields: Vec<Field>,
+        (fields, doubts): (Vec<Field>, Vec<Doubt>),
     ) -> anyhow::Result<()> {
         let incoming = Incoming {
             name,
@@ -346,6 +347,7 @@ impl Collector<'_> {
             port: self.meter.port.display().to_string(),
             telegram,
             fields,
+            doubts,
             counter: None,
         };
         let sent = self.sink.store.send(incoming).await;

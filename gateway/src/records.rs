@@ -251,11 +251,21 @@ impl Keeper {
             if value.quality != Quality::Suspect {
                 self.fallen.remove(&register);
             } else if self.fallen.insert(register) {
-                let text = format!(
-                    "{} of {serial} fell to {} {}; it is not counted.",
-                    value.obis, value.value, value.unit
-                );
-                self.say(LogBook::Calibration, "register_fell", serial, text);
+                let index = telegram.doubts.iter().find(|doubt| doubt.is_index);
+                let (kind, text) = match index {
+                    None => (
+                        "register_fell",
+                        format!(
+                            "{} of {serial} fell to {} {}; it is not counted.",
+                            value.obis, value.value, value.unit
+                        ),
+                    ),
+                    Some(doubt) => (
+                        "value_doubted",
+                        format!("{} of {serial}: {doubt}; it is not counted.", value.obis),
+                    ),
+                };
+                self.say(LogBook::Calibration, kind, serial, text);
             }
         }
     }

@@ -100,6 +100,7 @@ fn incoming(register: &Register, at: Timestamp, value: Decimal) -> Incoming {
     };
     Incoming {
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
         name: register.name.to_owned(),
         serial: format!("SERIAL {}", register.name),

@@ -51,6 +51,7 @@ fn incoming(name: &str, at: Timestamp, values: Vec<RegisterValue>) -> Incoming {
     let serial = if name == PLUG { "PLUG" } else { SERIAL };
     Incoming {
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
         name: name.to_owned(),
         serial: serial.to_owned(),

@@ -104,6 +104,7 @@ impl House {
             };
             let incoming = Incoming {
                 fields: Vec::new(),
+                doubts: Vec::new(),
                 counter: None,
                 name: "house".to_owned(),
                 serial: "1SIM0000000001".to_owned(),

@@ -63,6 +63,7 @@ fn incoming(at: Timestamp, wh: &str) -> Incoming {
             ..Telegram::default()
         },
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
     }
 }
@@ -208,6 +209,49 @@ fn quarter_hours_and_days_do_not_depend_on_restarts() {
         drop(reader);
         store.close();
     }
+}
+
+#[test]
+fn what_is_doubted_is_kept_and_not_counted() {
+    let house = House::new("UTC");
+    let (store, _events) = house.open();
+    let mut sent: Vec<Incoming> = quarters("2026-11-22T10:00:00Z", 3, 100)
+        .iter()
+        .map(|(at, wh)| incoming(*at, wh))
+        .collect();
+    let mut leapt = incoming(
+        sent[1].received_at + SignedDuration::from_secs(10),
+        "9000000",
+    );
+    leapt.doubts.push(gateway::store::Doubt {
+        field: "total_energy_consumption_kwh".to_owned(),
+        value: "9000".to_owned(),
+        reason: meter_link::profile::mbus::Implausible::TooFast,
+        is_index: true,
+    });
+    sent.insert(2, leapt);
+    let queue = store.queue();
+    for incoming in sent {
+        queue.blocking_send(incoming).unwrap();
+    }
+    drop(queue);
+    store.close();
+    let reader = gateway::store::Readers::of(house.folder.path())
+        .open()
+        .unwrap();
+    let register = reader.registers().unwrap().remove(0);
+    let readings = reader.readings(register.id, 0, 10).unwrap();
+    let suspect = readings
+        .iter()
+        .filter(|(.., quality)| quality == "suspect")
+        .map(|(_, value, _)| *value);
+    assert_eq!(suspect.collect::<Vec<_>>(), [Decimal::from(9_000_000)]);
+    let intervals = reader.intervals(register.id, 0, i64::MAX).unwrap();
+    let total: Decimal = intervals
+        .iter()
+        .map(gateway::store::IntervalRow::amount)
+        .sum();
+    assert_eq!(total, Decimal::from(300));
 }
 
 #[test]

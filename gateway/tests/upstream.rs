@@ -45,6 +45,7 @@ fn incoming(at: Timestamp, tenths_wh: i64) -> Incoming {
             ..Telegram::default()
         },
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
     }
 }

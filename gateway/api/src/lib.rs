@@ -438,6 +438,8 @@ pub enum NoticeCode {
     PinLocked,
     /// A register fell; its new value is not counted.
     RegisterFell,
+    /// A meter's index leapt or fell beyond what is believed; it is not counted.
+    ValueDoubted,
     /// The MQTT broker cannot be reached.
     BrokerLost,
     /// A radio receiver hears nothing or does not answer.
@@ -558,6 +560,10 @@ pub struct Field {
     pub value: Option<String>,
     /// When the telegram came that told it.
     pub received_at: Timestamp,
+    /// What the meter told since and is not believed, with the reason; `value` is the last that
+    /// was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<String>,
 }
 
 /// What a meter measures.

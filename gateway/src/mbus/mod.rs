@@ -7,7 +7,7 @@ mod wired;
 
 use rust_decimal::Decimal;
 
-pub(crate) use beliefs::Beliefs;
+pub(crate) use beliefs::{Beliefs, Judged};
 pub(crate) use reading::{Reading, text};
 pub(crate) use wired::WiredMeter;
 

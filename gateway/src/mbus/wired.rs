@@ -9,9 +9,9 @@ use meter_link::model::{Check, MeterId, Telegram};
 use meter_link::profile::mbus::{Driver, DriverSet, Source};
 use rust_decimal::Decimal;
 
-use super::{Beliefs, Reading};
+use super::{Beliefs, Judged, Reading};
 use crate::config::{MbusAddress, MeterConfig};
-use crate::store::{Field, Readers};
+use crate::store::{Doubt, Field, Readers};
 
 /// Why a readout gives no reading.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,6 @@ pub(crate) enum Refusal {
     /// Another slave has answered.
     #[error("slave {} has answered, which is not the one that was asked", Pattern::from(*.0))]
     Other(SecondaryAddress),
-    /// A limit of the driver does not hold.
-    #[error("{0}")]
-    Implausible(String),
 }
 
 /// Reads readouts of one configured meter.
@@ -76,12 +73,13 @@ impl WiredMeter {
         })
     }
 
-    /// Reads the telegrams of a readout, which belong together.
+    /// Reads the telegrams of a readout, which belong together; with what is believed of their
+    /// fields and what is not.
     pub(crate) fn read(
         &mut self,
         frames: &[Frame],
         at: Timestamp,
-    ) -> Result<(Telegram, Vec<Field>), Refusal> {
+    ) -> Result<(Telegram, (Vec<Field>, Vec<Doubt>)), Refusal> {
         let mut responses = Vec::with_capacity(frames.len());
         for (telegram, frame) in (1..).zip(frames) {
             let Frame::Long { ci, data, .. } = frame else {
@@ -122,14 +120,19 @@ impl WiredMeter {
             (None, Some(number)) => MeterId::new(&number.to_string()),
             (None, None) => None,
         };
-        if let (Some(driver), Some(serial)) = (&driver, &serial)
-            && let Some(reason) =
-                self.beliefs
-                    .judge(serial.as_str(), driver, &reading.fields, at, true)
+        let doubts = serial.as_ref().map_or_else(Vec::new, |serial| {
+            let of = Judged {
+                serial: serial.as_str(),
+                device_type,
+                driver: driver.as_deref(),
+                at,
+                keep: true,
+            };
+            self.beliefs.judge(of, &mut reading.fields)
+        });
+        if let Some(factor) = self.gas_kwh_per_m3
+            && !doubts.iter().any(|doubt| doubt.is_index)
         {
-            return Err(Refusal::Implausible(reason));
-        }
-        if let Some(factor) = self.gas_kwh_per_m3 {
             reading.add_gas_energy(factor);
         }
         let telegram = Telegram {
@@ -143,7 +146,7 @@ impl WiredMeter {
             channel: None,
             indications: meter_link::model::Indications::default(),
         };
-        Ok((telegram, reading.fields))
+        Ok((telegram, (reading.fields, doubts)))
     }
 
     fn is_asked(&self, meter: DeviceAddress) -> bool {

@@ -218,6 +218,7 @@ mod tests {
             values: values.iter().map(value).collect(),
             indications: Indications::default(),
             closed_interval: false,
+            doubts: Vec::new(),
             fields: Vec::new(),
         }
     }

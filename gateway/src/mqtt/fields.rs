@@ -355,6 +355,7 @@ mod tests {
             check: Check::Crc,
             values: Vec::new(),
             closed_interval: false,
+            doubts: Vec::new(),
             indications: meter_link::model::Indications::default(),
             fields,
         }

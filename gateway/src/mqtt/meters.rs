@@ -297,6 +297,7 @@ mod tests {
             ],
             indications: Indications::default(),
             closed_interval: false,
+            doubts: Vec::new(),
             fields: Vec::new(),
         }
     }

@@ -22,7 +22,7 @@ use super::heard::{Heard, HeardMeters, Kept};
 use super::interpret;
 use crate::config::{MeterConfig, Protocol, Secret};
 use crate::hex;
-use crate::mbus::{Beliefs, gas_kwh_per_m3};
+use crate::mbus::{Beliefs, Judged, gas_kwh_per_m3};
 use crate::store::{Incoming, LastField, MessageCounter};
 use crate::vault::Vault;
 
@@ -302,15 +302,20 @@ impl Hub {
         let driver = self.driver(id, envelope.meter);
         let keys = self.decoder.keys.of(&numbers);
         let key = keys.first().map(wmbus::MeterKey::octets);
-        let reading = interpret::reading(&decoded, &kept.telegram, driver.as_deref(), key);
+        let mut reading = interpret::reading(&decoded, &kept.telegram, driver.as_deref(), key);
         let serial = mbus::serial(envelope.meter);
-        let implausible = match (&reading, &driver, &serial) {
-            (Ok(reading), Some(driver), Some(serial)) => {
-                let fields = &reading.fields;
-                self.beliefs
-                    .judge(serial.as_str(), driver, fields, kept.at, is_known)
+        let doubts = match (&mut reading, &serial) {
+            (Ok(reading), Some(serial)) => {
+                let of = Judged {
+                    serial: serial.as_str(),
+                    device_type: envelope.meter.device_type,
+                    driver: driver.as_deref(),
+                    at: kept.at,
+                    keep: is_known,
+                };
+                self.beliefs.judge(of, &mut reading.fields)
             }
-            _ => None,
+            _ => Vec::new(),
         };
         if matches!(reading, Err(Refusal::Fragment { .. })) {
             return Ok(Taken::Nothing);
@@ -336,13 +341,6 @@ impl Hub {
         }
         meter.encrypted = encrypted;
         meter.mode = envelope.security.mode.name();
-        if let Some(reason) = implausible {
-            (meter.status, meter.reason) = ("implausible", Some(reason.clone()));
-            return Ok(named.map_or(Taken::Nothing, |named| Taken::Refused {
-                name: named.name.clone(),
-                reason,
-            }));
-        }
         let mut reading = match reading {
             Ok(reading) => reading,
             Err(refusal) => {
@@ -353,12 +351,20 @@ impl Hub {
                 }));
             }
         };
-        (meter.status, meter.reason) = ("ok", None);
-        meter.index = reading.index.or(meter.index);
+        let index_is_doubted = doubts.iter().any(|doubt| doubt.is_index);
+        meter.status = if index_is_doubted {
+            "implausible"
+        } else {
+            meter.index = reading.index.or(meter.index);
+            "ok"
+        };
+        meter.reason = doubts.first().map(ToString::to_string);
         let Some(named) = named else {
             return Ok(Taken::Nothing);
         };
-        if let Some(factor) = named.gas_kwh_per_m3 {
+        if let Some(factor) = named.gas_kwh_per_m3
+            && !index_is_doubted
+        {
             reading.add_gas_energy(factor);
         }
         let telegram = Telegram {
@@ -379,6 +385,7 @@ impl Hub {
             port: kept.receiver.clone(),
             telegram,
             fields: reading.fields,
+            doubts,
             counter: self
                 .replay
                 .highest(envelope.meter)

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use jiff::{Timestamp, tz::TimeZone};
 use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
+use meter_link::profile::mbus::Implausible;
 use rust_decimal::Decimal;
 
 pub use ledger::Ledger;
@@ -121,6 +122,32 @@ pub struct StoredTelegram {
     pub closed_interval: bool,
     /// Everything it tells by name, of meters that name what they tell.
     pub fields: Vec<Field>,
+    /// What it tells and is not believed.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Something that a meter tells and is not believed. Its telegram is kept; the value is neither
+/// published nor counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Name of the field.
+    pub field: String,
+    /// The exact number that was sent.
+    pub value: String,
+    /// Why.
+    pub reason: Implausible,
+    /// True for the meter's main index: the registers of the telegram are suspect with it.
+    pub is_index: bool,
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {} is not believed: {}",
+            self.field, self.value, self.reason
+        )
+    }
 }
 
 /// Something that a meter tells, by the name it has in dashboards.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::accumulate::{Accumulator, Closed, Point};
 use super::outbox::{Fact, Feed};
 use super::{
-    Field, Ledger, Logbooks, MessageCounter, Outboxes, Plan, Profiles, Readers, RegisterKey,
+    Doubt, Field, Ledger, Logbooks, MessageCounter, Outboxes, Plan, Profiles, Readers, RegisterKey,
     Rollups, StoreError, StoredTelegram, StoredValue, Supplies, quarters_of, schema,
 };
 use crate::bus::{Bus, Event};
@@ -49,6 +49,8 @@ pub struct Incoming {
     pub telegram: Telegram,
     /// Everything it tells by name, of meters that name what they tell.
     pub fields: Vec<Field>,
+    /// What it tells and is not believed.
+    pub doubts: Vec<Doubt>,
     /// The counter of the message, of meters that count them.
     pub counter: Option<MessageCounter>,
 }
@@ -447,6 +449,7 @@ impl Step<'_> {
             indications: telegram.indications.clone(),
             closed_interval,
             fields: incoming.fields.clone(),
+            doubts: incoming.doubts.clone(),
         })
     }
 
@@ -543,9 +546,14 @@ impl Step<'_> {
             unit,
         };
         let mut register = self.register(meter_id, &key)?;
-        let mut quality = Quality::Measured;
+        let doubted = incoming.doubts.iter().any(|doubt| doubt.is_index);
+        let mut quality = if doubted {
+            Quality::Suspect
+        } else {
+            Quality::Measured
+        };
         let mut closed = Closed::default();
-        if sent.register.is_cumulative() {
+        if !doubted && sent.register.is_cumulative() {
             let point = Point { value, at };
             match &mut register.open {
                 None => register.open = Some(Accumulator::new(point)),

@@ -10,7 +10,7 @@ use wattle_api::{Freshness, Medium, Meter, MeterTariff, Outage, Register};
 use crate::channel;
 use crate::config::{MeterConfig, Protocol, Role};
 use crate::store::{
-    Field, LastField, LastReading, RegisterKey, StoredTelegram, check_name, quality_name,
+    Doubt, Field, LastField, LastReading, RegisterKey, StoredTelegram, check_name, quality_name,
 };
 
 const LIVE: SignedDuration = SignedDuration::from_secs(15);
@@ -140,6 +140,7 @@ impl Meters {
             meter.values.insert(key, last);
         }
         meter.take_fields(&telegram.fields, telegram.received_at);
+        meter.doubt(&telegram.doubts, telegram.received_at);
         meter.indicate(&telegram.indications);
         meter.show();
     }
@@ -263,12 +264,31 @@ impl MeterView {
                 name: field.name.clone(),
                 value: field.value.clone(),
                 received_at: at,
+                doubted: None,
             };
             let known = self.api.fields.iter_mut();
             match known.into_iter().find(|known| known.name == field.name) {
                 Some(known) if known.received_at <= at => *known = told,
                 Some(_) => {}
                 None => self.api.fields.push(told),
+            }
+        }
+    }
+
+    /// Marks what is not believed; the last value that was stays.
+    fn doubt(&mut self, doubts: &[Doubt], at: Timestamp) {
+        for doubt in doubts {
+            let told = Some(format!("{}: {}", doubt.value, doubt.reason));
+            let known = self.api.fields.iter_mut();
+            match known.into_iter().find(|known| known.name == doubt.field) {
+                Some(known) if known.received_at <= at => known.doubted = told,
+                Some(_) => {}
+                None => self.api.fields.push(wattle_api::Field {
+                    name: doubt.field.clone(),
+                    value: None,
+                    received_at: at,
+                    doubted: told,
+                }),
             }
         }
     }
@@ -432,6 +452,7 @@ mod tests {
             }],
             indications: Indications::default(),
             closed_interval: false,
+            doubts: Vec::new(),
             fields: Vec::new(),
         }
     }

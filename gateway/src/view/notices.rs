@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use meter_link::model::{Hint, Quality};
+use meter_link::profile::mbus::Implausible;
 use wattle_api::{Freshness, Notice, NoticeCode, Severity};
 
 use super::meters::Meters;
 use crate::bus::Event;
+use crate::store::Doubt;
 
 /// A meter that was never heard is given this long after the start.
 const FIRST_WORD: SignedDuration = SignedDuration::from_secs(60);
@@ -21,6 +23,7 @@ pub(super) struct Troubles {
     locked: BTreeMap<String, Timestamp>,
     receivers: BTreeMap<String, (String, Timestamp)>,
     fallen: BTreeMap<String, (String, Timestamp)>,
+    doubted: BTreeMap<String, (Doubt, Timestamp)>,
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
     store: Option<Timestamp>,
@@ -33,6 +36,13 @@ impl Troubles {
         match event {
             Event::Stored(telegram) => {
                 self.rejections.remove(&telegram.name);
+                let index = telegram.doubts.iter().find(|doubt| doubt.is_index);
+                if let Some(doubt) = index {
+                    let known = self.doubted.entry(telegram.name.clone());
+                    known.or_insert_with(|| (doubt.clone(), now));
+                    return;
+                }
+                self.doubted.remove(&telegram.name);
                 match telegram
                     .values
                     .iter()
@@ -193,6 +203,14 @@ impl Troubles {
                 text,
                 *since,
             );
+        }
+        for (name, (doubt, since)) in &self.doubted {
+            let text = format!("{name}: {doubt}; it is not counted");
+            let code = match doubt.reason {
+                Implausible::Fell => NoticeCode::RegisterFell,
+                _ => NoticeCode::ValueDoubted,
+            };
+            note(Severity::Warning, code, Some(name), text, *since);
         }
         for (name, since) in &self.locked {
             let text = format!("{name}: {}", Hint::PinLocked.advice());

@@ -302,11 +302,45 @@ fn limits_hold_over_a_restart() {
         let drivers = crate::drivers::all(folder.path());
         let state = folder.path().join("state");
         let mut hub = Hub::open(state, TimeZone::UTC, &config.meters, drivers, &known).unwrap();
-        let taken = hub.take(&frame(WATER, -80), "attic", at(60));
-        assert_eq!(
-            matches!(taken, Ok(Taken::Reading(_))),
-            is_believed,
-            "{taken:?}"
-        );
+        let taken = incoming(hub.take(&frame(WATER, -80), "attic", at(60)));
+        assert_eq!(taken.doubts.is_empty(), is_believed, "{:?}", taken.doubts);
     }
+}
+
+#[test]
+fn a_leap_is_kept_and_told_and_not_believed() {
+    /// 1,123.529 m³.
+    const LEAPT: &str = "1844AE4C4455223368077A550000000413C9241100023B0000";
+    /// 123.530 m³.
+    const NEXT: &str = "1844AE4C4455223368077A55000000041389E20100023B0100";
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = hub(folder.path(), WATER_METER);
+    let names = |taken: &Incoming| -> Vec<String> {
+        taken
+            .fields
+            .iter()
+            .map(|field| field.name.clone())
+            .collect()
+    };
+    let first = incoming(hub.take(&frame(WATER, -80), "attic", at(0)));
+    assert!(names(&first).contains(&"total_m3".to_owned()) && first.doubts.is_empty());
+    let leapt = incoming(hub.take(&frame(LEAPT, -80), "attic", at(3_600)));
+    let [doubt] = leapt.doubts.as_slice() else {
+        panic!("{:?}", leapt.doubts);
+    };
+    assert!(doubt.is_index);
+    assert_eq!(
+        doubt.to_string(),
+        "total_m3 1123.529 is not believed: it grew more than is believed"
+    );
+    // The telegram goes to the store all the same, with what else it says.
+    assert!(!leapt.telegram.values.is_empty());
+    assert!(!names(&leapt).contains(&"total_m3".to_owned()) && !leapt.fields.is_empty());
+    let heard = &hub.heard()[0];
+    assert_eq!(heard.status, "implausible");
+    assert_eq!(heard.reason, Some(doubt.to_string()));
+    assert_eq!(heard.value, Some("123.529".parse().unwrap()));
+    let next = incoming(hub.take(&frame(NEXT, -80), "attic", at(3_660)));
+    assert!(next.doubts.is_empty());
+    assert_eq!(hub.heard()[0].status, "ok");
 }

@@ -1,10 +1,14 @@
 //! Limits of what is believed: an index that fell or leapt is kept and marked, not counted.
+//!
+//! A driver may set them; where it does not, [`Limits::usual`] are those of the quantity.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::error::DriverError;
 use super::file::PlausibleEntry;
+use crate::mbus::DeviceType;
+use crate::model::Medium;
 
 /// The limits of one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +57,57 @@ impl Limits {
             max: decimal(&entry.max)?,
             max_step_per_day: decimal(&entry.max_step_per_day)?,
         })
+    }
+
+    /// What no meter of a home exceeds, by the unit at the end of a field's name; without a limit
+    /// where nothing can be said.
+    ///
+    /// An index never falls, and grows in a day by no more than its connection lets through:
+    /// 400 m³ of water (Q3 = 16 m³/h, EN ISO 4064-1), 1,000 m³ of gas (G25, EN 1359), 2,400 kWh of
+    /// electricity (100 kW), 12,000 kWh of heat (500 kW). The units of a heat cost allocator fall
+    /// to 0 on its due date.
+    #[must_use]
+    pub fn usual(field: &str, is_index: bool, device_type: DeviceType) -> Self {
+        let unit = field.rsplit_once('_').map_or(field, |(_, unit)| unit);
+        if is_index {
+            let medium = crate::mbus::medium(device_type);
+            let step = match (unit, medium) {
+                ("m3", Some(Medium::Water)) => Some(400),
+                ("m3", _) => Some(1_000),
+                ("l", Some(Medium::Water)) => Some(400_000),
+                ("l", _) => Some(1_000_000),
+                ("kwh", Some(Medium::Electricity)) => Some(2_400),
+                ("kwh", _) => Some(12_000),
+                ("mj", _) => Some(43_200),
+                ("hca", _) => Some(1_000),
+                _ => None,
+            };
+            return Self {
+                monotonic: unit != "hca",
+                min: None,
+                max: None,
+                max_step_per_day: step.map(Decimal::from),
+            };
+        }
+        let (min, max) = match unit {
+            "c" => (-60, 250),
+            "k" => (-250, 250),
+            "rh" => (0, 100),
+            "bar" => (-1, 100),
+            "hz" => (0, 70),
+            "v" => (-1_000, 1_000),
+            "a" => (-1_000, 1_000),
+            "m3h" => (-100, 100),
+            "lh" => (-100_000, 100_000),
+            "kw" => (-1_000, 1_000),
+            "w" => (-1_000_000, 1_000_000),
+            _ => return Self::default(),
+        };
+        Self {
+            min: Some(Decimal::from(min)),
+            max: Some(Decimal::from(max)),
+            ..Self::default()
+        }
     }
 
     /// Judges a value at `at` by itself and by an earlier one that was believed.
@@ -116,5 +171,31 @@ mod tests {
         ] {
             assert_eq!(limits.judge(before, Decimal::from(value), day), want);
         }
+    }
+
+    #[test]
+    fn a_water_meter_does_not_leap_by_a_thousand_cubic_metres_in_an_hour() {
+        let water = Limits::usual("total_m3", true, DeviceType(0x07));
+        let start = Timestamp::UNIX_EPOCH;
+        let later = |hours| start + jiff::SignedDuration::from_hours(hours);
+        let before = Some((Decimal::from(100), start));
+        let judge = |value, hours| water.judge(before, Decimal::from(value), later(hours));
+        assert_eq!(judge(1_100, 1), Err(Implausible::TooFast));
+        assert_eq!(judge(101, 1), Ok(()));
+        assert_eq!(judge(99, 1), Err(Implausible::Fell));
+        // A receiver that was away for two months may have missed it.
+        assert_eq!(judge(1_100, 60 * 24), Ok(()));
+    }
+
+    #[test]
+    fn allocators_begin_again_and_strange_units_have_no_limit() {
+        let start = Timestamp::UNIX_EPOCH;
+        let before = Some((Decimal::from(812), start));
+        let allocator = Limits::usual("current_hca", true, DeviceType(0x08));
+        assert_eq!(allocator.judge(before, Decimal::ZERO, start), Ok(()));
+        let limits = |name| Limits::usual(name, false, DeviceType(0x04));
+        let broken = limits("flow_temperature_c").judge(None, Decimal::from(3_276), start);
+        assert_eq!(broken, Err(Implausible::TooHigh));
+        assert_eq!(limits("on_time_s"), Limits::default());
     }
 }
