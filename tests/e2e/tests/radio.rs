@@ -47,6 +47,10 @@ const METERS: [(&str, &str, u8, Security, u32); 8] = [
     ("", "10000008", 0x16, Security::Mode7(STRANGE_KEY), 31_000),
 ];
 
+/// The field of the index, and what its unit is of the meter's.
+const VOLUME: (&str, i64) = ("total_m3", 1_000);
+const UNITS: (&str, i64) = ("current_hca", 1);
+
 fn air() -> anyhow::Result<Air> {
     let meter = |(_, number, device_type, security, index): &(&str, &str, u8, Security, u32)| {
         let address = DeviceAddress {
@@ -130,6 +134,46 @@ fn told(
     })
 }
 
+/// Home Assistant is told of every field that is in a state.
+fn all_is_discovered(listener: &Listener, serial: &str, state: &Value) -> anyhow::Result<()> {
+    let configs = listener.ending("/config");
+    for field in state.as_object().context("an object")?.keys() {
+        let ending = format!("_{serial}_{field}/config");
+        let known = ["ts", "at"].contains(&field.as_str())
+            || configs.iter().any(|config| config.topic.ends_with(&ending));
+        assert!(known, "{field} of {serial} is not discovered");
+    }
+    Ok(())
+}
+
+/// The API that the display reads has every field of a meter, and as its index one that was sent.
+fn is_shown(
+    daemon: &Daemon,
+    air: &Air,
+    (name, number): (&str, &str),
+    (index, divisor): (&str, i64),
+    told: &Value,
+) -> anyhow::Result<()> {
+    let meters = daemon.state()?.meters;
+    let meter = meters.iter().find(|meter| meter.name == name);
+    let fields = &meter.context(name.to_owned())?.fields;
+    for field in told.as_object().context("an object")?.keys() {
+        let known = fields.iter().any(|shown| shown.name == *field);
+        assert!(
+            known || ["ts", "at"].contains(&field.as_str()),
+            "{field} of {name} is not shown: {fields:?}"
+        );
+    }
+    let shown = fields.iter().find(|field| field.name == index);
+    let shown = shown.and_then(|field| field.value.as_deref());
+    let shown: Decimal = shown.context("an index")?.parse()?;
+    let was_sent = |sent: &Sent| {
+        sent.id == number && Decimal::from(sent.index) / Decimal::from(divisor) == shown
+    };
+    assert!(air.sent().iter().any(was_sent), "{name}: {shown}");
+    Ok(())
+}
+
 fn heard(daemon: &Daemon) -> anyhow::Result<Vec<HeardMeter>> {
     Ok(serde_json::from_value(
         daemon.json(wattle_api::HEARD_PATH)?,
@@ -152,61 +196,37 @@ fn eight_meters_through_two_sticks() -> anyhow::Result<()> {
     let mut daemon = Daemon::start(folder.path(), &config)?;
 
     // Every meter by MQTT, with every field and its own time.
-    let gas = told(
-        &listener,
-        &air,
-        "10000001",
-        "7SIM0110000001",
-        ("total_m3", 1_000),
-    )?;
+    let gas = told(&listener, &air, "10000001", "7SIM0110000001", VOLUME)?;
     let energy: Decimal = gas["total_energy_kwh"].to_string().parse()?;
     let volume: Decimal = gas["total_m3"].to_string().parse()?;
     assert_eq!(energy, (volume * Decimal::new(1064, 2)).round_dp(3));
     assert!(gas["at"]["volume_flow_m3h"].is_string(), "{gas}");
-    let water = told(
-        &listener,
-        &air,
-        "10000002",
-        "8SIM0110000002",
-        ("total_m3", 1_000),
-    )?;
-    let hot_water = told(
-        &listener,
-        &air,
-        "10000003",
-        "9SIM0110000003",
-        ("total_m3", 1_000),
-    )?;
+    let water = told(&listener, &air, "10000002", "8SIM0110000002", VOLUME)?;
+    let hot_water = told(&listener, &air, "10000003", "9SIM0110000003", VOLUME)?;
     let kwh = ("total_energy_consumption_kwh", 1_000);
     let heating = told(&listener, &air, "10000004", "6SIM0110000004", kwh)?;
     assert_eq!(heating["flow_temperature_c"].to_string(), "55.0");
     let boiler = told(&listener, &air, "10000005", "6SIM0110000005", kwh)?;
     let lift = told(&listener, &air, "10000006", "1SIM0110000006", kwh)?;
-    let radiator = told(
-        &listener,
-        &air,
-        "10000007",
-        "4SIM0110000007",
-        ("current_hca", 1),
-    )?;
+    let radiator = told(&listener, &air, "10000007", "4SIM0110000007", UNITS)?;
     assert_eq!(radiator["meter_date_storage_1"], json!("2025-12-31"));
-    // Home Assistant is told of every field that is in a state.
-    let configs = listener.ending("/config");
-    for (serial, state) in [
-        ("7sim0110000001", &gas),
-        ("8sim0110000002", &water),
-        ("9sim0110000003", &hot_water),
-        ("6sim0110000004", &heating),
-        ("6sim0110000005", &boiler),
-        ("1sim0110000006", &lift),
-        ("4sim0110000007", &radiator),
+    for (name, number, serial, field, state) in [
+        ("gas", "10000001", "7sim0110000001", VOLUME, &gas),
+        ("water", "10000002", "8sim0110000002", VOLUME, &water),
+        (
+            "hot-water",
+            "10000003",
+            "9sim0110000003",
+            VOLUME,
+            &hot_water,
+        ),
+        ("heating", "10000004", "6sim0110000004", kwh, &heating),
+        ("boiler", "10000005", "6sim0110000005", kwh, &boiler),
+        ("lift", "10000006", "1sim0110000006", kwh, &lift),
+        ("radiator", "10000007", "4sim0110000007", UNITS, &radiator),
     ] {
-        for field in state.as_object().context("an object")?.keys() {
-            let ending = format!("_{serial}_{field}/config");
-            let known = ["ts", "at"].contains(&field.as_str())
-                || configs.iter().any(|config| config.topic.ends_with(&ending));
-            assert!(known, "{field} of {serial} is not discovered");
-        }
+        all_is_discovered(&listener, serial, state)?;
+        is_shown(&daemon, &air, (name, number), field, state)?;
     }
 
     // The state of the display.
@@ -291,13 +311,9 @@ fn stranger_is_taken_on(daemon: &mut Daemon, listener: &Listener, air: &Air) -> 
     assert_eq!(adopted.get("key"), Some(&json!("right")));
     let read = adopted.get("telegrams_read").and_then(Value::as_u64);
     assert!(read >= Some(1), "{adopted}");
-    told(
-        listener,
-        air,
-        "10000008",
-        "8SIM0110000008",
-        ("total_m3", 1_000),
-    )?;
+    let garden = told(listener, air, "10000008", "8SIM0110000008", VOLUME)?;
+    all_is_discovered(listener, "8sim0110000008", &garden)?;
+    is_shown(daemon, air, ("garden", "10000008"), VOLUME, &garden)?;
     let log = daemon.log()?;
     assert!(!log.contains(STRANGE_HEX) && !log.contains(GAS_HEX));
     // It is still there after a restart, and its key is nowhere in clear.
@@ -411,7 +427,7 @@ fn keys_are_imported_from_a_list() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_stick_that_falls_silent_is_reset_and_told() -> anyhow::Result<()> {
+fn a_stick_that_answers_nothing_is_told() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let air = air()?;
     let link = folder.path().join("amber");
@@ -429,4 +445,34 @@ fn a_stick_that_falls_silent_is_reset_and_told() -> anyhow::Result<()> {
     assert!(notice.text.contains("amber"), "{}", notice.text);
     assert!(heard(&daemon)?.is_empty());
     Ok(())
+}
+
+#[test]
+fn a_stick_that_hears_nothing_is_reset_and_told() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let air = air()?;
+    let link = folder.path().join("deaf");
+    let stick = Receiver::start(&link, Kind::Im871a, &air, -50)?;
+    stick.faults().deaf.store(true, Ordering::Relaxed);
+    let config = receiver("deaf", &link) + "kind = \"im871a\"\npatience_min = 1\n";
+    let daemon = Daemon::start(folder.path(), &config)?;
+    // It answers, and hears no meter for a minute.
+    let notice = eventually("the deaf stick is told", Duration::from_secs(150), || {
+        let notices = daemon.state()?.notices;
+        Ok(notices
+            .into_iter()
+            .find(|one| one.code == NoticeCode::ReceiverSilent))
+    })?;
+    assert!(
+        notice.text.contains("heard no meter for") && notice.text.contains("was reset"),
+        "{}",
+        notice.text
+    );
+    stick.faults().deaf.store(false, Ordering::Relaxed);
+    eventually("it hears again, and all is well", PATIENCE, || {
+        let silent = |one: &wattle_api::Notice| one.code == NoticeCode::ReceiverSilent;
+        let well = !daemon.state()?.notices.iter().any(silent);
+        Ok((well && heard(&daemon)?.len() == METERS.len()).then_some(()))
+    })?;
+    daemon.stop()
 }
