@@ -119,6 +119,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@image/install-packages build test
 	cargo bench --locked -p meter-link --bench sml
 	cargo bench --locked -p meter-link --bench mbus
+	@tests/bench/mbus
 	@tests/bench/dlms
 	@tests/bench/daemon
 	@tests/bench/ports
