@@ -60,6 +60,8 @@ pub enum Count {
     Prefix(u8),
     /// An earlier field of the same group says it.
     Field(&'static str),
+    /// An earlier field of the same group counts them in pairs, the last of which may be half.
+    HalfOf(&'static str),
     /// As many as there are to the end of the message.
     ToEnd,
 }
@@ -292,6 +294,9 @@ impl<'a> Reader<'a> {
         Ok(match count {
             Count::Prefix(octets) => Elements::Left(self.unsigned(octets, name)?),
             Count::Field(counter) => Elements::Left(before.number(counter).unwrap_or(0)),
+            Count::HalfOf(counter) => {
+                Elements::Left(before.number(counter).unwrap_or(0).div_ceil(2))
+            }
             Count::ToEnd => Elements::ToEnd,
         })
     }

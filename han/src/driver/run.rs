@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use tokio::time::{Instant, sleep_until};
 
 use super::packet::PacketSocket;
-use crate::homeplug::Session;
+use crate::homeplug::{Reassembler, Session};
 
-/// Moves frames between a session and a socket until what is told of an event says so.
+/// Moves frames between a session and a socket until what is told of an event says so. Messages
+/// that come in several frames reach the session as one.
 ///
 /// # Errors
 /// When the interface is gone.
@@ -17,6 +18,7 @@ pub async fn run<S: Session, B>(
     session: &mut S,
     mut told: impl FnMut(S::Event) -> ControlFlow<B>,
 ) -> io::Result<B> {
+    let mut parts = Reassembler::default();
     loop {
         while let Some(frame) = session.poll_transmit() {
             socket.send(&frame).await?;
@@ -35,7 +37,10 @@ pub async fn run<S: Session, B>(
         };
         tokio::select! {
             frame = socket.receive() => {
-                session.handle_frame(&frame?, Instant::now().into_std());
+                let now = Instant::now().into_std();
+                if let Some(frame) = parts.frame(frame?, now) {
+                    session.handle_frame(&frame, now);
+                }
             }
             () = timeout => session.handle_timeout(Instant::now().into_std()),
         }

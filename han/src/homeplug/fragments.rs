@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::mme::Mme;
+use super::mme::{Fragment, Mme};
 use super::mmtype::MmType;
 
 /// A message has at most 16 fragments: their number has four bits.
@@ -50,6 +50,17 @@ impl Whole {
             payload: &self.payload,
         }
     }
+
+    /// The frame that would have carried it, were there frames that long.
+    #[must_use]
+    pub fn to_frame(&self) -> Vec<u8> {
+        let fragment = (self.mmv >= 1).then(Fragment::default);
+        Mme {
+            fragment,
+            ..self.mme()
+        }
+        .to_frame()
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +79,16 @@ pub struct Reassembler {
 }
 
 impl Reassembler {
+    /// Takes a frame as it came at `now`. What is no part of a message comes back as it is; of a
+    /// message in parts, one frame when it is whole.
+    pub fn frame(&mut self, frame: Vec<u8>, now: Instant) -> Option<Vec<u8>> {
+        let is_part = |mme: &Mme<'_>| mme.fragment.is_some_and(|fragment| fragment.count > 0);
+        match Mme::parse(&frame) {
+            Ok(mme) if is_part(&mme) => Some(self.take(&mme, now)?.to_frame()),
+            _ => Some(frame),
+        }
+    }
+
     /// Takes a frame that came at `now`; the message, when it is whole with it.
     pub fn take(&mut self, mme: &Mme<'_>, now: Instant) -> Option<Whole> {
         let fragment = mme.fragment.unwrap_or_default();
@@ -121,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::homeplug::{Fragment, OUI_QUALCOMM};
+    use crate::homeplug::OUI_QUALCOMM;
 
     fn fragment(index: u8, count: u8, sequence: u8, payload: &[u8]) -> Vec<u8> {
         Mme {
@@ -163,6 +184,22 @@ mod tests {
             assert_eq!(whole.payload, parts.concat());
             assert_eq!(whole.oui, Some(OUI_QUALCOMM));
         }
+    }
+
+    #[test]
+    fn a_message_in_parts_becomes_one_frame() {
+        let now = Instant::now();
+        let mut reassembler = Reassembler::default();
+        let other = [&[0xFF; 12][..], &[0x08, 0x00, 1, 2]].concat();
+        assert_eq!(reassembler.frame(other.clone(), now), Some(other));
+        let alone = fragment(0, 0, 3, &[9; 80]);
+        assert_eq!(reassembler.frame(alone.clone(), now), Some(alone));
+        let (first, second) = (fragment(0, 1, 7, &[1; 900]), fragment(1, 1, 7, &[2; 900]));
+        assert_eq!(reassembler.frame(first, now), None);
+        let whole = reassembler.frame(second, now).unwrap();
+        let mme = Mme::parse(&whole).unwrap();
+        assert_eq!(mme.payload, [[1; 900], [2; 900]].concat());
+        assert_eq!((mme.oui, mme.mmtype.0), (Some(OUI_QUALCOMM), 0xA039));
     }
 
     #[test]

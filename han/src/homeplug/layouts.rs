@@ -39,6 +39,8 @@ fn standard(mmtype: MmType) -> Option<&'static [Field]> {
         0x6009 => SET_KEY_CNF,
         0x600C => GET_KEY_REQ,
         0x600D => GET_KEY_CNF,
+        0x601C => AMP_MAP_REQ,
+        0x601D => AMP_MAP_CNF,
         0x6021 => BRG_INFO_CNF,
         0x6035 => STA_CAP_CNF,
         0x6039 => CM_NW_INFO_CNF,
@@ -193,6 +195,18 @@ const RD_MOD_CNF: &[Field] = &[
 ];
 
 const LNK_STATS_REQ: &[Field] = &[u8("control"), u8("direction"), u8("link_id"), mac("mac")];
+
+/// One value of four bits for each of `am_len` carriers, the even carrier in the low half of its
+/// octet (ISO 15118-3, A.9.6, as EVerest's libslac has it).
+const AMP_MAP_REQ: &[Field] = &[
+    u16("am_len"),
+    Field::new(
+        "am_data",
+        Kind::Each(Count::HalfOf("am_len"), &Kind::Unsigned(1)),
+    ),
+];
+
+const AMP_MAP_CNF: &[Field] = &[u8("result")];
 
 const CM_NW_INFO_CNF: &[Field] = &[Field::new(
     "networks",
@@ -410,3 +424,37 @@ const STATION: &[Field] = &[
 const ENET_SETTINGS_CNF: &[Field] = &[u8("status"), u8("speed"), u8("duplex")];
 
 const VS_ATTEN_CHAR_IND: &[Field] = &[mac("pev_mac"), u8("num_groups")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::homeplug::Fragment;
+    use crate::value::Value;
+
+    /// Five carriers, the last octet half used, in a frame that is filled up; and the map that
+    /// EVerest's libslac sends for "no reduction": 1155 times 15.
+    #[test]
+    fn an_amplitude_map_has_half_as_many_octets_as_carriers() {
+        for (carriers, octets) in [(5_u16, vec![0x21, 0x43, 0x05]), (1_155, vec![0xFF; 578])] {
+            let payload = [&carriers.to_le_bytes()[..], &octets].concat();
+            let frame = Mme {
+                destination: [2; 6],
+                source: [4; 6],
+                mmv: 1,
+                mmtype: MmType(0x601C),
+                fragment: Some(Fragment::default()),
+                oui: None,
+                payload: &payload,
+            }
+            .to_frame();
+            let read = fields(&Mme::parse(&frame).unwrap()).unwrap().unwrap();
+            assert_eq!(read.number("am_len"), Some(carriers.into()));
+            let values = octets
+                .iter()
+                .map(|octet| Value::Unsigned((*octet).into()))
+                .collect();
+            assert_eq!(read.field("am_data"), Some(&Value::List(values)));
+            assert_eq!(write_fields(MmType(0x601C), &read).unwrap(), payload);
+        }
+    }
+}

@@ -7,8 +7,8 @@
 //! [`Reassembler`] puts messages together that came in several frames; adapters of Broadcom's make
 //! have messages of their own ([`mediaxtream`]).
 //!
-//! Left out: the power line itself (beacons, tone maps), which is the adapters' business, and
-//! encrypted payloads.
+//! Left out: the power line itself (beacons, tone maps), which is the adapters' business; encrypted
+//! payloads; and what CM_SC_JOIN carries, of which no layout is public (its name is known).
 //!
 //! ```
 //! use han::homeplug::{Mme, fields, name};
