@@ -58,6 +58,9 @@ pub struct Adapter {
     /// A host that was seen behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridged_mac: Option<String>,
+    /// All hosts that are known behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// Firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use han::homeplug::avln::{Station, SurveyEvent};
+use han::homeplug::mediaxtream::{Adapter as Broadcom, Side};
 use jiff::{SignedDuration, Timestamp};
 use wattle_api::{
     Adapter, AdapterAlarm, AdapterAlarmKind, Notice, NoticeCode, Powerline, PowerlineStatus,
@@ -105,6 +106,45 @@ impl Health {
             .retain(|_, known| now.duration_since(known.adapter.seen_at) < FORGOTTEN);
     }
 
+    /// Adapters of Broadcom's make answered: they tell rates and names, and nothing of their
+    /// network's identifier.
+    pub(super) fn broadcom(&mut self, found: &[Broadcom], now: Timestamp) {
+        self.trouble = None;
+        self.silent = 0;
+        self.silent_since = None;
+        self.answered_at = Some(now);
+        self.nid = None;
+        let is_local = |adapter: &&Broadcom| adapter.side == Side::Ethernet;
+        let rates = found
+            .iter()
+            .find(is_local)
+            .map_or(&[][..], |own| &own.rates);
+        self.status = if found.len() > 1 {
+            PowerlineStatus::Up
+        } else {
+            PowerlineStatus::NoNetwork
+        };
+        for adapter in found {
+            let rate = rates.iter().find(|(mac, ..)| *mac == adapter.mac);
+            let station = Station {
+                mac: adapter.mac,
+                tei: 0,
+                is_local: adapter.side == Side::Ethernet,
+                bridged_mac: None,
+                hosts: Vec::new(),
+                tx_mbit: rate.map(|(_, to, _)| *to),
+                rx_mbit: rate.map(|(.., from)| *from),
+                version: None,
+            };
+            self.seen(&station, now);
+            let known = self.adapters.get_mut(&colons(adapter.mac));
+            if let Some(known) = known.filter(|_| !adapter.name.is_empty()) {
+                let name = &mut known.adapter.name;
+                name.get_or_insert_with(|| adapter.name.clone());
+            }
+        }
+    }
+
     fn is_silent(&mut self, now: Timestamp) {
         self.silent = self.silent.saturating_add(1);
         self.silent_since.get_or_insert(now);
@@ -119,6 +159,7 @@ impl Health {
                 name: None,
                 local: false,
                 bridged_mac: None,
+                hosts: Vec::new(),
                 version: None,
                 tx_mbit: None,
                 rx_mbit: None,
@@ -136,6 +177,9 @@ impl Health {
             .bridged_mac
             .map(colons)
             .or(adapter.bridged_mac.take());
+        if !station.hosts.is_empty() {
+            adapter.hosts = station.hosts.iter().copied().map(colons).collect();
+        }
         adapter.version = station.version.clone().or(adapter.version.take());
         adapter.tx_mbit = station.tx_mbit;
         adapter.rx_mbit = station.rx_mbit;
@@ -296,6 +340,7 @@ mod tests {
             tei: last,
             is_local: rate.is_none(),
             bridged_mac: None,
+            hosts: Vec::new(),
             tx_mbit: rate,
             rx_mbit: rate.map(|rate| rate + 5),
             version: None,
@@ -422,5 +467,31 @@ mod tests {
             .map(|adapter| adapter.hours.len())
             .sum::<usize>();
         assert_eq!(hours, 1);
+    }
+
+    #[test]
+    fn adapters_of_another_make_are_watched_too() {
+        let mut health = health();
+        let mac = |last| [0, 0xB0, 0x52, 0, 0, last];
+        let adapter = |last, side, rates| Broadcom {
+            mac: mac(last),
+            side,
+            name: format!("room {last}"),
+            rates,
+        };
+        let own = adapter(1, Side::Ethernet, vec![(mac(2), 422, 274)]);
+        let now = Timestamp::UNIX_EPOCH;
+        health.broadcom(&[own, adapter(2, Side::Line, Vec::new())], now);
+        let told = health.powerline(now);
+        assert_eq!((told.status, told.nid), (PowerlineStatus::Up, None));
+        let [own, other] = told.adapters.as_slice() else {
+            panic!("{:?}", told.adapters);
+        };
+        assert!(own.local && own.tx_mbit.is_none());
+        assert_eq!(own.name.as_deref(), Some("room 1"));
+        // What the configuration says goes before what the adapter says.
+        assert_eq!(other.name.as_deref(), Some("garage"));
+        assert_eq!((other.tx_mbit, other.rx_mbit), (Some(422), Some(274)));
+        assert_eq!(other.hours[0].mean, 274);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use han::driver::{self, PacketSocket};
 use han::homeplug::avln::{Survey, SurveyEvent};
+use han::homeplug::mediaxtream::{self, Discovery};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use wattle_api::{Notice, Powerline};
@@ -81,7 +82,8 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             every.min(REOPEN)
         };
         match asked {
-            Ok(found) => health.surveyed(&found, now),
+            Ok(Answer::HomePlug(found)) => health.surveyed(&found, now),
+            Ok(Answer::Broadcom(adapters)) => health.broadcom(&adapters, now),
             Err(reason) => health.lost(reason, now),
         }
         settings.board.put(health.powerline(now));
@@ -103,12 +105,34 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     Ok(())
 }
 
+/// What adapters answered, by their make.
+enum Answer {
+    HomePlug(SurveyEvent),
+    Broadcom(Vec<mediaxtream::Adapter>),
+}
+
 /// Asks once; opening the socket anew costs nothing and survives an interface that went and came.
-async fn ask(interface: &str) -> Result<SurveyEvent, String> {
+/// Adapters of Broadcom's make have messages of their own, which are asked for when no other
+/// answers.
+async fn ask(interface: &str) -> Result<Answer, String> {
+    let trouble = |error| format!("interface {interface}: {error}");
     let socket = PacketSocket::open(interface).map_err(|error| error.to_string())?;
     let mut survey = Survey::new(socket.mac(), Instant::now());
     let asked = driver::run(&socket, &mut survey, ControlFlow::Break).await;
-    asked.map_err(|error| format!("interface {interface}: {error}"))
+    let found = asked.map_err(trouble)?;
+    if found != SurveyEvent::Nothing {
+        return Ok(Answer::HomePlug(found));
+    }
+    let socket = PacketSocket::open_type(interface, mediaxtream::ETHERTYPE);
+    let socket = socket.map_err(|error| error.to_string())?;
+    let mut discovery = Discovery::new(socket.mac(), Instant::now());
+    let asked = driver::run(&socket, &mut discovery, ControlFlow::Break).await;
+    let adapters = asked.map_err(trouble)?;
+    Ok(if adapters.is_empty() {
+        Answer::HomePlug(found)
+    } else {
+        Answer::Broadcom(adapters)
+    })
 }
 
 /// Tells the bus when what is wrong has changed, and the log when something new has come.

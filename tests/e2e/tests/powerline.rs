@@ -184,6 +184,11 @@ fn plcstat_and_wattle_list_the_same_adapters() -> anyhow::Result<()> {
     let network = line.tool("plctool", &["-i", "h0", "-m"])?;
     ensure!(network.contains("network->STATIONS = 1"), "{network}");
 
+    // What comes in fragments is put together.
+    line.adapters(&["--rate", "87", "--fragments"])?;
+    let in_parts = line.wattle(&[])?;
+    ensure!(stations(&in_parts) == stations(&ours), "{in_parts}");
+
     line.adapters(&["--silent"])?;
     let silent = line.wattle(&[])?;
     ensure!(silent["status"] == "no_adapter", "{silent}");
@@ -380,6 +385,14 @@ fn the_daemon_watches_adapters_through_every_pulled_cable() -> anyhow::Result<()
     line.adapters(&[])?;
     status("up")?;
     notice(false)?;
+    // Adapters of another make in their place.
+    line.adapters(&["--broadcom", "--rate", "61"])?;
+    eventually("adapters of Broadcom's make are seen", patience, || {
+        let listed = daemon.json("/api/v1/home-network/powerline")?;
+        let told = &listed[0]["adapters"][1];
+        let seen = listed[0]["nid"].is_null() && told["tx_mbit"] == 61;
+        Ok(seen.then_some(()))
+    })?;
     let log = daemon.log()?;
     ensure!(
         log.matches("powerline").count() < 20,

@@ -41,6 +41,12 @@ struct Cli {
     /// Answer nothing, as G.hn adapters do
     #[arg(long)]
     silent: bool,
+    /// Tell of the network in fragments
+    #[arg(long)]
+    fragments: bool,
+    /// Be of Broadcom's make
+    #[arg(long)]
+    broadcom: bool,
     /// Another seed, other losses
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -62,6 +68,8 @@ fn main() -> ExitCode {
         lose_percent: cli.lose,
         lying_confirmations: cli.lying_confirmations,
         silent: cli.silent,
+        fragments: cli.fragments,
+        broadcom: cli.broadcom,
     };
     let line = PowerLine::new(
         modems.collect(),

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use han::Value;
 use han::homeplug::keys::NetworkKey;
-use han::homeplug::{Mme, MmeError, fields};
+use han::homeplug::{Fragment, Mme, MmeError, fields};
 
+use super::mediaxtream;
 use super::modem::{Modem, Peer};
 
 /// What goes wrong on purpose.
@@ -17,6 +18,10 @@ pub struct Faults {
     pub lying_confirmations: bool,
     /// Adapters answer nothing at all.
     pub silent: bool,
+    /// What they tell of their network comes in fragments.
+    pub fragments: bool,
+    /// They are of Broadcom's make and answer to its messages alone.
+    pub broadcom: bool,
 }
 
 /// Adapters on one power line; the port of each has its index.
@@ -30,6 +35,7 @@ pub struct PowerLine {
 }
 
 const SET_KEY_REQ: u16 = 0x6008;
+const NW_INFO_REQ: u16 = 0xA038;
 const PUSH_BUTTON_REQ: u16 = 0x8000;
 const SOUND_IND: u16 = 0x6076;
 /// CM_SLAC_PARAM to CM_ATTEN_PROFILE: between hosts, whatever their networks.
@@ -70,7 +76,14 @@ impl PowerLine {
         if self.faults.silent || modem.is_silent(now) {
             return out;
         }
+        if self.faults.broadcom
+            && let Some(source) = mediaxtream::source(frame)
+        {
+            let of = &self.modems;
+            return mediaxtream::answers(of, port, source, frame, self.rate_mbit);
+        }
         match Mme::parse(frame) {
+            Ok(_) if self.faults.broadcom => {}
             Ok(mme) => {
                 modem.host = Some(mme.source);
                 self.management(port, &mme, frame, now, &mut out);
@@ -108,7 +121,12 @@ impl PowerLine {
                 out.push((port, modem.button_confirmation(mme)));
                 self.press(port, now);
             } else if let Some(answer) = modem.answer(mme, &self.peers(port, now)) {
-                out.push((port, answer));
+                let parts = if self.faults.fragments && mme.mmtype.0 == NW_INFO_REQ {
+                    fragmented(&answer)
+                } else {
+                    vec![answer]
+                };
+                out.extend(parts.into_iter().map(|part| (port, part)));
             }
         } else if let Some(answer) = self.of_another(port, mme, now) {
             // What a station of the same network says comes back over the line.
@@ -237,6 +255,29 @@ impl PowerLine {
     }
 }
 
+/// A message in two frames, the second first.
+fn fragmented(frame: &[u8]) -> Vec<Vec<u8>> {
+    let Ok(mme) = Mme::parse(frame) else {
+        return vec![frame.to_vec()];
+    };
+    let (first, second) = mme.payload.split_at(mme.payload.len() / 2);
+    let part = |index: u8, oui, payload| {
+        let fragment = Some(Fragment {
+            index,
+            count: 1,
+            sequence: 0x42,
+        });
+        Mme {
+            fragment,
+            oui,
+            payload,
+            ..mme.clone()
+        }
+        .to_frame()
+    };
+    vec![part(1, None, second), part(0, mme.oui, first)]
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -244,6 +285,7 @@ mod tests {
     use han::homeplug::Session;
     use han::homeplug::avln::{Join, JoinEvent, Survey, SurveyEvent};
     use han::homeplug::keys::network_membership_key;
+    use han::homeplug::mediaxtream::{Discovery, Side};
     use han::homeplug::push_button::{PushButton, PushButtonEvent};
 
     use super::*;
@@ -292,6 +334,22 @@ mod tests {
         assert!(adapters.iter().all(|station| station.version.is_some()));
         let bridged = network.and_then(|network| network.stations.get(1)?.bridged_mac);
         assert_eq!(bridged, Some(HOSTS[1]));
+    }
+
+    #[test]
+    fn adapters_of_broadcoms_make_answer_to_its_messages_alone() {
+        let now = Instant::now();
+        let faults = Faults {
+            broadcom: true,
+            ..Faults::default()
+        };
+        let mut line = line(["same word", "same word"], faults);
+        let found = run(&mut line, &mut Survey::new(HOSTS[0], now), now);
+        assert_eq!(found, Some(SurveyEvent::Nothing));
+        let found = run(&mut line, &mut Discovery::new(HOSTS[0], now), now).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].side, found[1].side), (Side::Ethernet, Side::Line));
+        assert_eq!(found[0].rates, [(found[1].mac, 90, 90)]);
     }
 
     #[test]

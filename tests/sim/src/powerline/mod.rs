@@ -9,6 +9,7 @@
 //! numbers that it was started with.
 
 mod line;
+mod mediaxtream;
 mod modem;
 mod ports;
 
