@@ -25,8 +25,8 @@ use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
 use crate::dlms;
-use crate::mbus::WiredMeter;
-use crate::store::{Doubt, Field, Incoming, Profiles, Readers};
+use crate::mbus::{Told, WiredMeter};
+use crate::store::{Incoming, Profiles, Readers};
 use crate::supervisor::Pulse;
 
 /// Events that may wait between the driver and here.
@@ -338,7 +338,7 @@ impl Collector<'_> {
         name: String,
         serial: String,
         telegram: Telegram,
-        (fields, doubts): (Vec<Field>, Vec<Doubt>),
+        (fields, doubts): Told,
     ) -> anyhow::Result<()> {
         let incoming = Incoming {
             name,

@@ -3,10 +3,13 @@
 
 use meter_link::mbus::{self, DeviceType, FieldValue, Quantity, Record};
 use meter_link::model::RegisterValue;
-use meter_link::profile::mbus::{DriverReading, in_unit};
+use meter_link::profile::mbus::{DriverReading, in_unit, status_words};
 use rust_decimal::Decimal;
 
 use crate::store::Field;
+
+/// The field of what ails the meter.
+const STATUS: &str = "status";
 
 /// What a telegram says about its meter.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +21,13 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// What the records say, by the names of the driver if one has read them.
+    /// What the records and the header's status byte say, by the names of the driver if one has
+    /// read them.
     pub(crate) fn new(
         records: &[Record<'_>],
         read: Option<DriverReading>,
         device_type: DeviceType,
+        status: Option<u8>,
     ) -> Self {
         let headline = mbus::headline(records, device_type).and_then(|place| records.get(place));
         let mut registers = mbus::registers(records, device_type);
@@ -58,9 +63,20 @@ impl Reading {
             is_index: index_name.as_deref() == Some(&*field.name),
             name: field.name.to_string(),
         });
+        let mut fields: Vec<Field> = fields.collect();
+        // Drivers have a status of their own, with the maker's bits.
+        let has_status = fields.iter().any(|field| field.name == STATUS);
+        if let Some(status) = status.filter(|_| !has_status) {
+            fields.push(Field {
+                name: STATUS.to_owned(),
+                value: Some(status_words(status)),
+                is_number: false,
+                is_index: false,
+            });
+        }
         Self {
             registers,
-            fields: fields.collect(),
+            fields,
             index: index.map(|(value, unit)| (value, mbus::suffix(unit))),
         }
     }

@@ -9,9 +9,9 @@ use meter_link::model::{Check, MeterId, Telegram};
 use meter_link::profile::mbus::{Driver, DriverSet, Source};
 use rust_decimal::Decimal;
 
-use super::{Beliefs, Judged, Reading};
+use super::{Beliefs, Judged, Reading, Told};
 use crate::config::{MbusAddress, MeterConfig};
-use crate::store::{Doubt, Field, Readers};
+use crate::store::Readers;
 
 /// Why a readout gives no reading.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ impl WiredMeter {
         &mut self,
         frames: &[Frame],
         at: Timestamp,
-    ) -> Result<(Telegram, (Vec<Field>, Vec<Doubt>)), Refusal> {
+    ) -> Result<(Telegram, Told), Refusal> {
         let mut responses = Vec::with_capacity(frames.len());
         for (telegram, frame) in (1..).zip(frames) {
             let Frame::Long { ci, data, .. } = frame else {
@@ -114,7 +114,7 @@ impl WiredMeter {
                 key: None,
             })
         });
-        let mut reading = Reading::new(&records, read, device_type);
+        let mut reading = Reading::new(&records, read, device_type, first.status);
         let serial = match (meter, first.identification) {
             (Some(meter), _) => mbus::serial(meter),
             (None, Some(number)) => MeterId::new(&number.to_string()),

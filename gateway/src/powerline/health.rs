@@ -30,6 +30,7 @@ const IN_A_ROW: u32 = 3;
 pub(super) struct Health {
     interface: String,
     names: BTreeMap<String, String>,
+    is_outlet: bool,
     status: PowerlineStatus,
     trouble: Option<String>,
     nid: Option<String>,
@@ -65,6 +66,7 @@ impl Health {
         Self {
             interface: config.interface.clone(),
             names: config.names.iter().map(lower).collect(),
+            is_outlet: config.outlet.is_some(),
             status: PowerlineStatus::Starting,
             trouble: None,
             nid: None,
@@ -255,7 +257,9 @@ impl Health {
             return vec![note(NoticeCode::PowerlineLost, text, since)];
         }
         let mut notices = Vec::new();
-        for known in self.adapters.values() {
+        // At a charging outlet cars come and go.
+        let watched = self.adapters.values().filter(|_| !self.is_outlet);
+        for known in watched {
             let adapter = &known.adapter;
             let Some(alarm) = self.alarm(known, now) else {
                 continue;
@@ -371,6 +375,7 @@ mod tests {
             interface: "eth1".to_owned(),
             every_s: 30,
             names: [garage].into(),
+            outlet: None,
         };
         Health::new(&config, None)
     }
@@ -458,6 +463,7 @@ mod tests {
             interface: "eth1".to_owned(),
             every_s: 30,
             names: BTreeMap::new(),
+            outlet: None,
         };
         let again = Health::new(&config, serde_json::from_str(&kept).ok());
         let hours = again

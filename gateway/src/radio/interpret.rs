@@ -47,7 +47,8 @@ pub(super) fn reading(
         return Err(refusal);
     }
     let records = if whole { records.as_slice() } else { &[] };
-    Ok(Reading::new(records, read, envelope.meter.device_type))
+    let device_type = envelope.meter.device_type;
+    Ok(Reading::new(records, read, device_type, envelope.status))
 }
 
 type Parts<'a> = (

@@ -3,6 +3,7 @@
 //! It is put together here and nowhere else, from what the bus tells and what the store holds,
 //! and handed on through a watch channel.
 
+mod alarms;
 mod appliances;
 pub(crate) mod figures;
 mod meters;

@@ -7,9 +7,10 @@ use meter_link::model::{Hint, Quality};
 use meter_link::profile::mbus::Implausible;
 use wattle_api::{Freshness, Notice, NoticeCode, Severity};
 
+use super::alarms;
 use super::meters::Meters;
 use crate::bus::Event;
-use crate::store::Doubt;
+use crate::store::{Doubt, StoredTelegram};
 
 /// A meter that was never heard is given this long after the start.
 const FIRST_WORD: SignedDuration = SignedDuration::from_secs(60);
@@ -23,6 +24,7 @@ pub(super) struct Troubles {
     locked: BTreeMap<String, Timestamp>,
     receivers: BTreeMap<String, (String, Timestamp)>,
     fallen: BTreeMap<String, (String, Timestamp)>,
+    alarms: BTreeMap<String, (Severity, String, Timestamp)>,
     doubted: BTreeMap<String, (Doubt, Timestamp)>,
     rejections: BTreeMap<String, (String, u32)>,
     broker: Option<(String, Timestamp)>,
@@ -36,6 +38,7 @@ impl Troubles {
         match event {
             Event::Stored(telegram) => {
                 self.rejections.remove(&telegram.name);
+                self.heed(telegram, now);
                 let index = telegram.doubts.iter().find(|doubt| doubt.is_index);
                 if let Some(doubt) = index {
                     let known = self.doubted.entry(telegram.name.clone());
@@ -103,6 +106,21 @@ impl Troubles {
             Event::StoreWorks(false) => {
                 self.store.get_or_insert(now);
             }
+        }
+    }
+
+    /// Takes what a meter says of itself. It is told since when it says the same.
+    fn heed(&mut self, telegram: &StoredTelegram, now: Timestamp) {
+        match alarms::told(&telegram.fields) {
+            Some((_, text)) if text.is_empty() => drop(self.alarms.remove(&telegram.name)),
+            Some((severity, text)) => {
+                let known = self.alarms.get(&telegram.name);
+                if known.is_none_or(|(_, before, _)| *before != text) {
+                    let name = telegram.name.clone();
+                    self.alarms.insert(name, (severity, text, now));
+                }
+            }
+            None => {}
         }
     }
 
@@ -203,6 +221,10 @@ impl Troubles {
                 text,
                 *since,
             );
+        }
+        for (name, (severity, text, since)) in &self.alarms {
+            let text = format!("{name}: the meter says: {text}");
+            note(*severity, NoticeCode::MeterAlarm, Some(name), text, *since);
         }
         for (name, (doubt, since)) in &self.doubted {
             let text = format!("{name}: {doubt}; it is not counted");

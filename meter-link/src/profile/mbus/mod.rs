@@ -36,3 +36,10 @@ pub use expression::FormulaError;
 pub use file::{Role, SCHEMA};
 pub use plausible::{Implausible, Limits};
 pub use set::{DriverSet, known_formats};
+
+/// The status byte of a transport header in words, without the bits that are the maker's own
+/// (EN 13757-7, table 3): `OK`, or `POWER_LOW`, `PERMANENT_ERROR` and the like.
+#[must_use]
+pub fn status_words(status: u8) -> String {
+    lookup::header_status(status & 0x1F, &[])
+}
