@@ -138,6 +138,20 @@ async fn run_once(
         supervisor.start(name, WITHIN, move |pulse, stop| {
             powerline::run(settings.clone(), pulse, stop)
         });
+        if let Some(outlet) = &powerline.outlet {
+            let settings = powerline::outlet::Settings {
+                interface: powerline.interface.clone(),
+                outlet: outlet.clone(),
+                board: powerlines.clone(),
+                grid: board.clone(),
+                clock: Arc::clone(&clock),
+            };
+            supervisor.start(
+                format!("outlet {}", outlet.name),
+                WITHIN,
+                move |pulse, stop| powerline::outlet::run(settings.clone(), pulse, stop),
+            );
+        }
     }
     let known = state.clone();
     start_records(&mut supervisor, &store, &bus, &clock, &consents);

@@ -4,6 +4,7 @@
 //! Whoever speaks such a protocol puts its events here and follows the choices. A choice outlives
 //! a restart: it is kept in `grid-events.json` in the state folder until its event is over.
 
+mod charging;
 pub(crate) mod follow;
 
 use crate::files;
@@ -27,6 +28,8 @@ const KEEP: SignedDuration = SignedDuration::from_hours(48);
 pub struct Board {
     events: Arc<Mutex<BTreeMap<&'static str, Vec<GridEvent>>>>,
     choices: Arc<watch::Sender<Choices>>,
+    /// Charging outlets and the cars at them.
+    outlets: Arc<Mutex<charging::Outlets>>,
     file: Option<PathBuf>,
 }
 
@@ -81,6 +84,7 @@ impl Board {
         Self {
             events: Arc::default(),
             choices: Arc::new(watch::Sender::new(choices)),
+            outlets: Arc::default(),
             file,
         }
     }

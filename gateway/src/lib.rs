@@ -16,6 +16,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod daemon;
+mod devices;
 pub mod dlms;
 pub mod dlms_server;
 pub mod drivers;

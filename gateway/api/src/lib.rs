@@ -11,6 +11,7 @@
 
 mod access;
 mod appliances;
+mod devices;
 mod grid_events;
 mod history;
 mod network;
@@ -39,6 +40,7 @@ pub use appliances::{
     ApplianceDay, ApplianceLabel, ApplianceNote, ApplianceShare, Appliances, Corrected, Guess,
     RunningLoad, UnnamedLoad,
 };
+pub use devices::{DEVICES_PATH, Device, DeviceKind, DeviceVia, OUTLETS_PATH, Outlet, PluggedCar};
 pub use grid_events::{
     GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
     GridEventStep, OptState,
@@ -438,6 +440,8 @@ pub enum NoticeCode {
     PinLocked,
     /// A register fell; its new value is not counted.
     RegisterFell,
+    /// A meter says that something is wrong: a leak, a low battery.
+    MeterAlarm,
     /// A meter's index leapt or fell beyond what is believed; it is not counted.
     ValueDoubted,
     /// The MQTT broker cannot be reached.

@@ -63,6 +63,10 @@ pub enum FoundKind {
     /// A server of IEEE 2030.5.
     #[serde(rename = "ieee2030_5")]
     Ieee2030_5,
+    /// A device that speaks EEBUS (SHIP): a charging station, heat pump, battery, inverter.
+    Eebus,
+    /// A device that answers to Modbus/TCP.
+    ModbusTcp,
     /// Something that a newer gateway knows of.
     #[serde(other)]
     Other,

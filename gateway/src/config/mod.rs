@@ -13,6 +13,7 @@ mod mdns;
 mod modbus;
 mod mqtt;
 mod openadr;
+mod powerline;
 mod prepay;
 mod receiver;
 mod secret;
@@ -23,7 +24,6 @@ mod upstream_link;
 mod wired;
 mod zigbee;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -48,6 +48,7 @@ pub use load::{ConfigError, load};
 pub use mdns::MdnsConfig;
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use openadr::OpenadrConfig;
+pub use powerline::{OutletConfig, PowerlineConfig};
 pub use prepay::PrepayConfig;
 pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
@@ -178,24 +179,6 @@ impl Default for ApiConfig {
             socket: PathBuf::from("/run/wattle/api.sock"),
         }
     }
-}
-
-/// `[[powerline]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PowerlineConfig {
-    /// The Ethernet interface to which an adapter is connected.
-    pub interface: String,
-    /// Seconds from one question to the adapters to the next, 1 to 3600.
-    #[serde(default = "half_a_minute")]
-    pub every_s: u16,
-    /// Names for adapters, by their addresses with colons: `"00:b0:52:00:00:02" = "garage"`.
-    #[serde(default)]
-    pub names: BTreeMap<String, String>,
-}
-
-const fn half_a_minute() -> u16 {
-    30
 }
 
 /// `[[meter]]`
@@ -584,9 +567,7 @@ impl Config {
             1024,
             &mut found,
         );
-        for (index, powerline) in self.powerlines.iter().enumerate() {
-            powerline.check(index, &mut found);
-        }
+        powerline::check(&self.powerlines, &mut found);
         self.http.check(&mut found);
         self.mqtt.check(&mut found);
         self.openadr.check(&mut found);
@@ -800,29 +781,6 @@ impl MeterConfig {
             keys.system_title = Some(title);
         }
         Ok(keys)
-    }
-}
-
-impl PowerlineConfig {
-    fn check(&self, index: usize, found: &mut Vec<String>) {
-        let at = format!("powerline[{index}]");
-        let name = &self.interface;
-        if !is_interface(name) {
-            found.push(format!(
-                "{at}.interface: {name:?} is no name of an interface"
-            ));
-        }
-        let key = format!("{at}.every_s");
-        in_range(&key, self.every_s.into(), 1, 3_600, found);
-        for mac in self.names.keys() {
-            let octets: Vec<&str> = mac.split(':').collect();
-            let is_octet = |octet: &&str| octet.len() == 2 && u8::from_str_radix(octet, 16).is_ok();
-            if octets.len() != 6 || !octets.iter().all(is_octet) {
-                found.push(format!(
-                    "{at}.names: {mac:?} is no address such as 00:b0:52:00:00:02"
-                ));
-            }
-        }
     }
 }
 

@@ -48,6 +48,7 @@ use wattle_api::{
 
 use crate::access::Access;
 use crate::clock::SharedClock;
+use crate::devices;
 use crate::records::Consents;
 use crate::store::{Ledger, Logbooks, Readers};
 use crate::supervisor::{HealthBoard, Pulse};
@@ -93,6 +94,22 @@ pub struct Api {
     pub hashing: Arc<Semaphore>,
     /// One backup, export or restore at a time.
     pub heavy: Arc<Semaphore>,
+}
+
+impl Api {
+    /// All devices of the home.
+    fn devices(&self) -> Vec<wattle_api::Device> {
+        let now = self.clock.now();
+        let state = self.state.borrow().clone();
+        devices::all(&devices::Known {
+            zigbee: &self.zigbee.zigbee(now),
+            services: &self.network.network().services,
+            powerlines: &self.powerline.all(),
+            outlets: &self.grid.outlets(now),
+            meters: &state.meters,
+            neighbours: &devices::neighbours(),
+        })
+    }
 }
 
 /// What a bill is made of.

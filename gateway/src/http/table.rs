@@ -185,6 +185,8 @@ pub(super) static TABLE: &[Operation] = &[
     get(api::BILL_PATH, Household, "bill", "The bill of a period", of::<api::BillToDate>).query(inline::<bill::Period>),
     get(api::USAGE_PATH, Household, "usage", "What was used in a day, week, month or year", of::<api::Usage>).query(inline::<usage::Which>),
     get(api::POWERLINE_PATH, Service, "home network", "The powerline", of::<Vec<api::Powerline>>),
+    get(api::DEVICES_PATH, Household, "devices of the home", "Every device of the home, whatever carries it", of::<Vec<api::Device>>),
+    get(api::OUTLETS_PATH, Household, "cars at charging outlets", "Charging outlets, the cars at them and what these may draw", of::<Vec<api::Outlet>>),
     get(api::NETWORK_PATH, Service, "home network", "What is in the home's network", of::<api::Network>),
     get(api::HEARD_PATH, Service, "radio meters in reach", "Meters that the receivers hear", of::<Vec<api::HeardMeter>>).query(inline::<radio::Search>),
     get(api::RECEIVERS_PATH, Service, "", "The receivers", of::<Vec<api::Receiver>>).may(&[404]),

@@ -12,12 +12,14 @@ const LONGEST: usize = 200;
 const PROPERTIES: usize = 24;
 
 /// Types of services that are looked for.
-pub(super) const TYPES: [(&str, FoundKind); 5] = [
+pub(super) const TYPES: [(&str, FoundKind); 7] = [
     ("_mqtt._tcp.local.", FoundKind::MqttBroker),
     ("_secure-mqtt._tcp.local.", FoundKind::SecureMqttBroker),
     ("_home-assistant._tcp.local.", FoundKind::HomeAssistant),
     ("_openadr3._tcp.local.", FoundKind::OpenAdrVtn),
     ("_smartenergy._tcp.local.", FoundKind::Ieee2030_5),
+    ("_ship._tcp.local.", FoundKind::Eebus),
+    ("_mbap._tcp.local.", FoundKind::ModbusTcp),
 ];
 
 /// A service as the API tells of it; `None` for one that is not to be used.
@@ -74,7 +76,7 @@ pub(super) fn service(
     Some(FoundService {
         kind,
         name: clean(&instance(&resolved.fullname, &resolved.ty_domain)),
-        setup: setup(kind, &host, port),
+        setup: setup(kind, &host, port, property("unit")),
         host,
         addresses,
         port,
@@ -92,7 +94,7 @@ pub(super) fn instance(fullname: &str, kind: &str) -> String {
         .replace("\\\\", "\\")
 }
 
-fn setup(kind: FoundKind, host: &str, port: u16) -> Option<String> {
+fn setup(kind: FoundKind, host: &str, port: u16, unit: Option<&str>) -> Option<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if !host.chars().all(is_name) {
         return None;
@@ -100,6 +102,15 @@ fn setup(kind: FoundKind, host: &str, port: u16) -> Option<String> {
     let tls = match kind {
         FoundKind::MqttBroker => "",
         FoundKind::SecureMqttBroker => "tls = true\n",
+        FoundKind::ModbusTcp => {
+            // The model is not told; without its map the configuration says what is missing.
+            let unit = unit.and_then(|unit| unit.parse::<u8>().ok()).unwrap_or(1);
+            let name = host.trim_end_matches(".local");
+            return Some(format!(
+                "[[meter]]\nname = \"{name}\"\nprotocol = \"modbus\"\nrole = \"submeter\"\n\
+                 port = \"tcp:{host}:{port}\"\nunit = {unit}\n# map = … of its model, or own_map\n"
+            ));
+        }
         _ => return None,
     };
     Some(format!("[mqtt]\nhost = \"{host}\"\nport = {port}\n{tls}"))
@@ -149,6 +160,28 @@ mod tests {
         assert_eq!(config.mqtt.port(), 1883);
         let secure = found("_secure-mqtt", 8883, &[]).unwrap();
         assert!(secure.setup.unwrap().ends_with("tls = true\n"));
+    }
+
+    #[test]
+    fn a_modbus_device_comes_with_the_lines_that_meter_it() {
+        let device = found("_mbap", 502, &[("unit", "17")]).unwrap();
+        let setup = device
+            .setup
+            .unwrap()
+            .replace("# map = … of its model, or own_map", "map = \"sdm630\"");
+        let config: crate::config::Config = toml::from_str(&setup).unwrap();
+        assert_eq!(config.problems(), Vec::<String>::new());
+        let [meter] = config.meters.as_slice() else {
+            panic!("{setup}");
+        };
+        assert_eq!(meter.unit, Some(17));
+        assert_eq!(meter.port.to_str(), Some("tcp:box.local:502"));
+        assert_eq!(
+            found("_ship", 4711, &[("type", "HeatPumpAppliance")])
+                .unwrap()
+                .setup,
+            None
+        );
     }
 
     #[test]

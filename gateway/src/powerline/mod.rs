@@ -1,6 +1,7 @@
 //! The powerline network at an Ethernet interface: asked every half minute, watched for drop-outs.
 
 mod health;
+pub mod outlet;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -35,6 +36,12 @@ impl Board {
     pub fn all(&self) -> Vec<Powerline> {
         let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         board.values().cloned().collect()
+    }
+
+    /// The one at an interface.
+    fn of(&self, interface: &str) -> Option<Powerline> {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        board.get(interface).cloned()
     }
 
     fn put(&self, powerline: Powerline) {

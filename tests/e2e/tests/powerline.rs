@@ -91,6 +91,18 @@ impl Line {
         })
     }
 
+    /// A cable from this host, where the daemon is, to the first adapter.
+    fn cable(&self, name: &str) -> anyhow::Result<String> {
+        let interface = format!("{name}{}", std::process::id() % 1_000_000);
+        self.ip(&["link", "del", "h0"])?;
+        let ends = ["type", "veth", "peer", "name", "m0", "netns"];
+        let add = [&["link", "add", &interface], &ends[..], &[&self.namespace]].concat();
+        ip(&add)?;
+        ip(&["link", "set", &interface, "up"])?;
+        self.ip(&["link", "set", "m0", "up", "promisc", "on"])?;
+        Ok(interface)
+    }
+
     fn unplug(&mut self) {
         if let Some(mut adapters) = self.adapters.take() {
             let _ = adapters.kill();
@@ -329,23 +341,7 @@ fn the_daemon_watches_adapters_through_every_pulled_cable() -> anyhow::Result<()
         return Ok(());
     }
     let mut line = Line::new("watch", &["--rate", "87"])?;
-    // The daemon's host is this one: a cable leads from here to the first adapter.
-    let interface = format!("wt{}", std::process::id() % 1_000_000);
-    line.ip(&["link", "del", "h0"])?;
-    ip(&[
-        "link",
-        "add",
-        &interface,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "m0",
-        "netns",
-        &line.namespace,
-    ])?;
-    ip(&["link", "set", &interface, "up"])?;
-    line.ip(&["link", "set", "m0", "up", "promisc", "on"])?;
+    let interface = line.cable("wt")?;
     line.adapters(&["--rate", "87"])?;
     let folder = tempfile::tempdir()?;
     let config = format!(
@@ -398,6 +394,170 @@ fn the_daemon_watches_adapters_through_every_pulled_cable() -> anyhow::Result<()
         log.matches("powerline").count() < 20,
         "the log is flooded:\n{log}"
     );
+    ip(&["link", "del", &interface])
+}
+
+/// A meter of the kind of an SDM630 that answers to Modbus/TCP, of another make than the gateway:
+/// 2,300 W, 1,234.5 kWh.
+const MODBUS_METER: &str = r#"
+import socketserver, struct
+WORDS = {}
+def put(at, data):
+    for word in range(len(data) // 2):
+        WORDS[at + word] = data[2 * word:2 * word + 2]
+put(0, struct.pack(">f", 230.0)); put(52, struct.pack(">f", 2300.0)); put(72, struct.pack(">f", 1234.5))
+put(0xFC00, struct.pack(">I", 21000007))
+class Meter(socketserver.StreamRequestHandler):
+    def handle(self):
+        while head := self.rfile.read(12):
+            tid, _, _, unit, function, at, count = struct.unpack(">HHHBBHH", head)
+            data = b"".join(WORDS.get(at + n, bytes(2)) for n in range(count))
+            answer = struct.pack(">BBB", unit, function, len(data)) + data
+            self.wfile.write(struct.pack(">HHH", tid, 0, len(answer)) + answer)
+socketserver.TCPServer.allow_reuse_address = True
+server = socketserver.ThreadingTCPServer(("0.0.0.0", 502), Meter)
+print("ready", flush=True)
+server.serve_forever()
+"#;
+
+#[test]
+fn a_modbus_meter_is_read_over_the_powerline() -> anyhow::Result<()> {
+    if let Some(reason) = missing() {
+        println!("skipped: {reason}");
+        return Ok(());
+    }
+    let mut line = Line::new("modbus", &[])?;
+    let interface = line.cable("wb")?;
+    line.adapters(&["--rate", "87"])?;
+    let net = format!("10.79.{}", std::process::id() % 250);
+    let far = format!("{net}.2");
+    let near = format!("{net}.1/24");
+    ip(&["addr", "add", &near, "dev", &interface])?;
+    line.ip(&["addr", "add", &format!("{far}/24"), "dev", "h1"])?;
+    let log = line.folder.path().join("meter");
+    let mut meter = line.command(Path::new("python3"));
+    meter.args(["-c", MODBUS_METER]).stdout(File::create(&log)?);
+    let mut meter = Running(meter.spawn()?);
+    eventually("the meter serves", Duration::from_secs(20), || {
+        Ok(std::fs::read_to_string(&log)?
+            .contains("ready")
+            .then_some(()))
+    })?;
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[[powerline]]\ninterface = \"{interface}\"\nevery_s = 1\n\
+         [powerline.names]\n\"00:B0:52:57:41:02\" = \"garage\"\n\
+         [[meter]]\nname = \"heat pump\"\nprotocol = \"modbus\"\nrole = \"submeter\"\n\
+         port = \"tcp:{far}:502\"\nunit = 1\nmap = \"sdm630\"\nperiod_s = 1\n"
+    );
+    let daemon = Daemon::start(folder.path(), &config)?;
+    // In one list with everything else: read, and over which adapter.
+    let device = eventually("it is metered", Duration::from_secs(60), || {
+        let devices = daemon.json("/api/v1/devices")?;
+        let devices = devices.as_array().context("a list")?;
+        let metered = devices.iter().find(|one| one["meter"] == "heat pump");
+        Ok(metered
+            .filter(|one| one["power_w"].is_string() && one["adapter"].is_string())
+            .cloned())
+    })?;
+    ensure!(
+        device["kind"] == "modbus" && device["via"] == "powerline" && device["adapter"] == "garage",
+        "{device}"
+    );
+    let number = |name: &str| {
+        device[name]
+            .as_str()
+            .and_then(|text| text.parse::<f64>().ok())
+    };
+    ensure!(
+        number("power_w") == Some(2300.0) && number("energy_kwh") == Some(1234.5),
+        "{device}"
+    );
+    // Without the line there is no reading.
+    line.unplug();
+    eventually("the loss is told", Duration::from_secs(60), || {
+        let meters = daemon.json("/api/v1/meters")?;
+        let state = daemon.json("/api/v1/state")?["notices"].to_string();
+        let silent = state.contains("port_lost") || state.contains("meter_silent");
+        Ok((silent && meters[0]["name"] == "heat pump").then_some(()))
+    })?;
+    meter.end();
+    ip(&["link", "del", &interface])
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Running {
+    fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn the_daemon_knows_which_car_is_at_its_outlet() -> anyhow::Result<()> {
+    if let Some(reason) = missing() {
+        println!("skipped: {reason}");
+        return Ok(());
+    }
+    let mut line = Line::new("outlet", &[])?;
+    let interface = line.cable("wo")?;
+    line.adapters(&[])?;
+    std::fs::write(line.folder.path().join("pev.ini"), PEV)?;
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[[powerline]]\ninterface = \"{interface}\"\nevery_s = 1\n\
+         [powerline.outlet]\nname = \"carport\"\nmax_kw = \"11\"\n"
+    );
+    let daemon = Daemon::start(folder.path(), &config)?;
+    let patience = Duration::from_secs(90);
+    let outlet = || anyhow::Ok(daemon.json("/api/v1/home-network/outlets")?[0].clone());
+    eventually("the outlet has a network of its own", patience, || {
+        let listed = daemon.json("/api/v1/home-network/powerline")?;
+        let nid = listed[0]["nid"]
+            .as_str()
+            .unwrap_or("b0f2e695666b03")
+            .to_owned();
+        Ok((nid != "b0f2e695666b03").then_some(()))
+    })?;
+    let empty = outlet()?;
+    ensure!(
+        empty["name"] == "carport" && empty["limit_kw"] == "11" && empty["car"].is_null(),
+        "{empty}"
+    );
+    // The car is another tool's.
+    let mut pev = line.command(Path::new("timeout"));
+    pev.args(["60", "pev", "-i", "h1"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _pev = Running(pev.spawn()?);
+    let told = eventually("a car is at the outlet", patience, || {
+        let told = outlet()?;
+        Ok((!told["car"].is_null()).then_some(told))
+    })?;
+    let shown = line.tool("ip", &["-o", "link", "show", "h1"])?;
+    let mac = told["car"]["mac"].as_str().context("an address")?;
+    ensure!(shown.contains(mac), "{mac} in {shown}");
+    let devices = daemon.json("/api/v1/devices")?;
+    let listed = devices.as_array().context("a list")?;
+    ensure!(
+        listed
+            .iter()
+            .any(|one| one["kind"] == "car" && one["name"] == "car at carport"),
+        "{devices}"
+    );
+    // The adapters forget their keys and do not hear each other any more.
+    line.adapters(&["--password", "one word", "--password", "another word"])?;
+    eventually("the car has left", patience, || {
+        Ok(outlet()?["car"].is_null().then_some(()))
+    })?;
     ip(&["link", "del", &interface])
 }
 
