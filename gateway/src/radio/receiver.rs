@@ -37,6 +37,7 @@ pub async fn run(
         hub,
         clock,
         logged: None,
+        silence: None,
     };
     let collect = receiver.collect(from_driver, &pulse, &stop);
     let drive = drive(&config, &mut session, events, stop.clone());
@@ -70,6 +71,8 @@ struct Receiver<'a> {
     hub: Handle,
     clock: SharedClock,
     logged: Option<Instant>,
+    /// That no meter is heard, in words; a reset alone mends nothing.
+    silence: Option<String>,
 }
 
 impl Receiver<'_> {
@@ -101,7 +104,7 @@ impl Receiver<'_> {
             }
             PortEvent::Opened => {
                 tracing::info!(receiver = name, port, "receiver opened");
-                self.tell(None, None).await?;
+                self.tell(None, self.silence.clone()).await?;
             }
             PortEvent::Lost { reason, .. } => {
                 tracing::warn!(receiver = name, port, reason, "receiver lost, trying again");
@@ -120,12 +123,12 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    async fn condition(&self, condition: Condition) -> anyhow::Result<()> {
+    async fn condition(&mut self, condition: Condition) -> anyhow::Result<()> {
         let name = &self.config.name;
         match condition {
             Condition::Ready { identity, .. } => {
                 tracing::info!(receiver = name, identity, "receiver listens");
-                self.tell(Some(identity), None).await
+                self.tell(Some(identity), self.silence.clone()).await
             }
             Condition::Mute => {
                 let trouble = "it answers no question; is it a receiver, and at this speed?";
@@ -138,9 +141,11 @@ impl Receiver<'_> {
                     "it has heard no meter for {minutes} minutes and was reset; is its antenna in place?"
                 );
                 tracing::warn!(receiver = name, trouble);
+                self.silence = Some(trouble.clone());
                 self.tell(None, Some(trouble)).await
             }
             Condition::Hearing => {
+                self.silence = None;
                 tracing::info!(receiver = name, "it hears meters again");
                 self.tell(None, None).await
             }
