@@ -255,12 +255,14 @@ impl PowerLine {
     }
 }
 
-/// A message in two frames, the second first.
+/// A message in two frames, the second first. Only the last may be filled up, so that the first
+/// is no shorter than a frame has to be.
 fn fragmented(frame: &[u8]) -> Vec<Vec<u8>> {
     let Ok(mme) = Mme::parse(frame) else {
         return vec![frame.to_vec()];
     };
-    let (first, second) = mme.payload.split_at(mme.payload.len() / 2);
+    let at = mme.payload.len().min(40);
+    let (first, second) = mme.payload.split_at(at);
     let part = |index: u8, oui, payload| {
         let fragment = Some(Fragment {
             index,
