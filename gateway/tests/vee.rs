@@ -68,6 +68,7 @@ fn incoming(serial: &str, at: Timestamp, wh: i64) -> Incoming {
             ..Telegram::default()
         },
         fields: Vec::new(),
+        doubts: Vec::new(),
         counter: None,
     }
 }
