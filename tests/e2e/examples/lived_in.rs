@@ -67,6 +67,7 @@ fn main() {
             counter: None,
             telegram,
             fields: Vec::new(),
+            doubts: Vec::new(),
         };
         queue.blocking_send(incoming).unwrap();
     }

@@ -56,6 +56,7 @@ fn live_through(state: &Path) -> anyhow::Result<()> {
             counter: None,
             telegram,
             fields: Vec::new(),
+            doubts: Vec::new(),
         })?;
     }
     drop(queue);

@@ -91,6 +91,7 @@ fn live_through(state: &std::path::Path, days: u32) -> anyhow::Result<()> {
                 counter: None,
                 telegram,
                 fields: Vec::new(),
+                doubts: Vec::new(),
             })?;
         }
     }
