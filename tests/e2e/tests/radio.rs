@@ -161,8 +161,10 @@ fn is_shown(
     // The state follows what is stored within half a second.
     let fields = eventually(&format!("all fields of {name} are shown"), PATIENCE, || {
         let meters = daemon.state()?.meters;
-        let meter = meters.into_iter().find(|meter| meter.name == name);
-        let fields = meter.context(name.to_owned())?.fields;
+        let Some(meter) = meters.into_iter().find(|meter| meter.name == name) else {
+            return Ok(None);
+        };
+        let fields = meter.fields;
         let is_shown = |field: &&String| fields.iter().any(|shown| shown.name == **field);
         Ok(names.iter().all(is_shown).then_some(fields))
     })?;
