@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use tokio::sync::mpsc;
 use wattle_relay::ack::Ack;
 use wattle_relay::batch::{self, Row};
 use wattle_relay::cose::{self, Context, EpochKey, Message};
@@ -158,7 +159,7 @@ fn worker(args: &Args, number: u32) -> Worker {
 /// The side of the gateways at the broker.
 struct Gateways {
     client: AsyncClient,
-    link: EventLoop,
+    heard: mpsc::UnboundedReceiver<Publish>,
     devices: Vec<Device>,
     places: HashMap<String, usize>,
     trusted: PublicKey,
@@ -170,10 +171,7 @@ impl Gateways {
     /// Waits for the next acknowledgement; whose it is.
     async fn acknowledged(&mut self) -> usize {
         loop {
-            let event = self.link.poll().await.expect("the broker");
-            let Event::Incoming(Packet::Publish(publish)) = event else {
-                continue;
-            };
+            let publish = self.heard.recv().await.expect("the broker");
             let label = cose::label(&publish.payload).unwrap();
             let Some(place) = self.places.get(&label.context.device).copied() else {
                 continue;
@@ -188,17 +186,19 @@ impl Gateways {
         }
     }
 
-    /// Hands a message over; what comes meanwhile is taken.
-    async fn post(&mut self, place: usize, octets: Vec<u8>) {
-        let topic = format!("wattle/up/{}", self.devices.get(place).unwrap().name);
-        let client = self.client.clone();
-        let posted = client.publish(topic, QoS::AtLeastOnce, false, octets);
-        tokio::pin!(posted);
-        loop {
-            tokio::select! {
-                done = &mut posted => return done.unwrap(),
-                _ = self.acknowledged() => {}
-            }
+    /// Hands a message over.
+    async fn post(&self, place: usize, octets: Vec<u8>) {
+        let topic = format!("wattle/up/{}", self.devices[place].name);
+        let posted = self.client.publish(topic, QoS::AtLeastOnce, false, octets);
+        posted.await.unwrap();
+    }
+}
+
+/// Drives the connection; what comes is handed on.
+async fn drive(mut link: EventLoop, out: mpsc::UnboundedSender<Publish>) {
+    loop {
+        if let Event::Incoming(Packet::Publish(publish)) = link.poll().await.expect("the broker") {
+            let _ = out.send(publish);
         }
     }
 }
@@ -218,15 +218,17 @@ async fn main() {
     options.set_outgoing_inflight_upper_limit(1_000);
     let (client, link) = AsyncClient::new(options, 1_000);
     client
-        .subscribe("wattle/down/+", QoS::AtMostOnce)
+        .subscribe("wattle/down/+", QoS::AtLeastOnce)
         .await
         .unwrap();
     let (devices, announcements): (Vec<_>, Vec<_>) = (0..args.devices)
         .map(|number| Device::new(&args, number, &trusted))
         .unzip();
+    let (out, heard) = mpsc::unbounded_channel();
+    tokio::spawn(drive(link, out));
     let mut gateways = Gateways {
         client,
-        link,
+        heard,
         places: devices
             .iter()
             .enumerate()
@@ -240,23 +242,26 @@ async fn main() {
         .map(|number| worker(&args, number))
         .collect();
     // Workers that are not there yet would lose these: the first batch of each goes until it is taken.
-    for (place, announcement) in announcements.into_iter().enumerate() {
-        let first = gateways.devices.get_mut(place).unwrap().batch();
+    let mut first: Vec<(usize, Vec<u8>, Vec<u8>)> = announcements
+        .into_iter()
+        .zip(&mut gateways.devices)
+        .enumerate()
+        .map(|(place, (announcement, device))| (place, announcement, device.batch()))
+        .collect();
+    while !first.is_empty() {
+        for (place, announcement, batch) in &first {
+            gateways.post(*place, announcement.clone()).await;
+            gateways.post(*place, batch.clone()).await;
+        }
+        let wait = tokio::time::sleep(Duration::from_secs(2));
+        tokio::pin!(wait);
         loop {
-            gateways.post(place, announcement.clone()).await;
-            gateways.post(place, first.clone()).await;
-            let wait = tokio::time::sleep(Duration::from_millis(500));
-            tokio::pin!(wait);
-            let taken = loop {
-                tokio::select! {
-                    () = &mut wait => break false,
-                    _ = gateways.acknowledged() => if gateways.through[place] > 0 { break true },
-                }
-            };
-            if taken {
-                break;
+            tokio::select! {
+                () = &mut wait => break,
+                _ = gateways.acknowledged() => {}
             }
         }
+        first.retain(|(place, ..)| gateways.through[*place] == 0);
     }
 
     let mut sealed = Vec::new();
