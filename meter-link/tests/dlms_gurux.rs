@@ -32,6 +32,8 @@ use meter_link::session::Action;
 struct Server {
     process: Child,
     port: u16,
+    /// It keeps what was set in files.
+    _folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -44,11 +46,12 @@ impl Server {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
             free.local_addr().unwrap().port() / 5 * 5 % 60_000
         };
+        let folder = tempfile::tempdir().unwrap();
         let process = Command::new(binary)
             .args(["-p", &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .current_dir(std::env::temp_dir())
+            .current_dir(folder.path())
             .spawn()
             .unwrap();
         let until = Instant::now() + Duration::from_secs(60);
@@ -56,7 +59,11 @@ impl Server {
             assert!(Instant::now() < until, "the server does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(Self { process, port })
+        Some(Self {
+            process,
+            port,
+            _folder: folder,
+        })
     }
 
     fn run(&self, place: u16, config: ClientConfig, jobs: Vec<Box<dyn Job>>) -> Vec<RunnerEvent> {
