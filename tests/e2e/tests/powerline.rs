@@ -571,11 +571,6 @@ fn the_daemon_knows_which_car_is_at_its_outlet() -> anyhow::Result<()> {
         "{devices}"
     );
     pev.end();
-    // The adapters forget their keys and do not hear each other any more.
-    line.adapters(&["--password", "one word", "--password", "another word"])?;
-    eventually("the car has left", patience, || {
-        Ok(outlet()?["car"].is_null().then_some(()))
-    })?;
     ip(&["link", "del", &interface])
 }
 
