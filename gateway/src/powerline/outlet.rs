@@ -99,12 +99,20 @@ async fn station(settings: &Settings, pulse: &Pulse) -> anyhow::Result<String> {
         key,
     });
     let mut watch = Watch::new(settings, nid);
+    // A car tries again every second or so; the same outcome is said once.
+    let mut failed = None;
     let waiting = driver::run(&socket, &mut evse, |event| {
         match event {
-            EvseEvent::Matched(made) => plugged(settings, &made),
+            EvseEvent::Matched(made) => {
+                failed = None;
+                plugged(settings, &made);
+            }
             EvseEvent::Failed { car, failure } => {
-                let car = han::Value::Mac(car).to_string();
-                tracing::info!(outlet = settings.outlet.name, car, "no match: {failure}");
+                let why = failure.to_string();
+                if failed.replace((car, why.clone())) != Some((car, why.clone())) {
+                    let car = han::Value::Mac(car).to_string();
+                    tracing::info!(outlet = settings.outlet.name, car, "no match: {why}");
+                }
             }
         }
         ControlFlow::<()>::Continue(())
@@ -127,19 +135,22 @@ async fn station(settings: &Settings, pulse: &Pulse) -> anyhow::Result<String> {
     }
 }
 
+/// A car that matches again is told anew, but said once.
 fn plugged(settings: &Settings, made: &Match) {
+    let (name, now) = (&settings.outlet.name, settings.clock.now());
     let mac = han::Value::Mac(made.peer).to_string();
-    tracing::info!(
-        outlet = settings.outlet.name,
-        car = mac,
-        "a car is plugged in"
-    );
+    let mut outlets = settings.grid.outlets(now).into_iter();
+    let before = outlets.find(|outlet| outlet.name == *name);
+    let known = before.and_then(|outlet| outlet.car);
+    if known.is_none_or(|car| car.mac != mac) {
+        tracing::info!(outlet = name, car = mac, "a car is plugged in");
+    }
     let car = PluggedCar {
         mac,
         attenuation_db: made.attenuation_db,
-        since: settings.clock.now(),
+        since: now,
     };
-    settings.grid.plug(&settings.outlet.name, Some(car));
+    settings.grid.plug(name, Some(car));
 }
 
 /// What the surveys of the interface say about the outlet's network.
