@@ -60,6 +60,14 @@ impl Line {
             adapters: None,
             folder: tempfile::tempdir()?,
         };
+        // The adapters' ports are in one kernel with the hosts: without this it answers at a port for
+        // an address of a host, and what is sent there never crosses the line.
+        let own_addresses_only = "echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore";
+        let set = line
+            .command(Path::new("sh"))
+            .args(["-c", own_addresses_only])
+            .status()?;
+        ensure!(set.success(), "arp_ignore cannot be set");
         for index in ["0", "1"] {
             let (host, port) = (format!("h{index}"), format!("m{index}"));
             line.ip(&["link", "add", &host, "type", "veth", "peer", "name", &port])?;
