@@ -179,6 +179,8 @@ fn plcstat_and_wattle_list_the_same_adapters() -> anyhow::Result<()> {
         return Ok(());
     }
     let mut line = Line::new("list", &["--rate", "87"])?;
+    // An adapter knows its host once that has said something.
+    line.tool("plcstat", &["-i", "h1", "-t"])?;
     let theirs = line.tool("plcstat", &["-i", "h0", "-t"])?;
     let ours = line.wattle(&[])?;
     ensure!(stations(&ours).len() == 2, "two stations in {ours}");
@@ -206,6 +208,7 @@ fn plcstat_and_wattle_list_the_same_adapters() -> anyhow::Result<()> {
 
     // What comes in fragments is put together.
     line.adapters(&["--rate", "87", "--fragments"])?;
+    line.tool("plcstat", &["-i", "h1", "-t"])?;
     let in_parts = line.wattle(&[])?;
     ensure!(stations(&in_parts) == stations(&ours), "{in_parts}");
 
