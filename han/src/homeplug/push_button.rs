@@ -9,10 +9,10 @@
 use std::time::{Duration, Instant};
 
 use super::avln::{LOCAL_ADAPTER, NW_INFO_CNF, Network, network, network_request};
-use super::layouts::{fields, write_fields};
+use super::layouts::write_fields;
 use super::mme::Mme;
 use super::mmtype::MmType;
-use super::session::{Outbox, Session};
+use super::session::{Dialogue, Outbox};
 use crate::value::{Record, Value};
 
 const PB_ENC_REQ: MmType = MmType(0x8000);
@@ -85,37 +85,29 @@ impl PushButton {
         button
     }
 
-    fn step(&mut self, now: Instant) {
-        match self.state {
-            State::Before { asked } if asked < ROUNDS => {
-                self.state = State::Before { asked: asked + 1 };
-                self.outbox.frames.push_back(network_request(self.mac));
-                self.due = Some(now + PATIENCE);
-            }
-            State::Before { .. } => self.end(PushButtonEvent::NoAdapter),
-            State::Pressing { asked } if asked < ROUNDS => {
-                self.state = State::Pressing { asked: asked + 1 };
-                self.outbox.frames.push_back(press(self.mac));
-                self.due = Some(now + PATIENCE);
-            }
-            // It answers other messages, so that it is there and does not know this one.
-            State::Pressing { .. } => self.end(PushButtonEvent::Refused),
-            State::Waiting { since } if now.saturating_duration_since(since) >= WINDOW => {
-                self.end(PushButtonEvent::Nobody);
-            }
-            State::Waiting { .. } => {
-                self.outbox.frames.push_back(network_request(self.mac));
-                self.due = Some(now + STEP);
-            }
-            State::Ended => {}
-        }
-    }
-
     fn end(&mut self, event: PushButtonEvent) {
         self.state = State::Ended;
         self.due = None;
         self.outbox.events.push_back(event);
     }
+
+    /// Whether there is company that was not there before.
+    fn is_new(&self, found: &Network) -> bool {
+        let before = self.before.iter().flatten();
+        let known = before
+            .filter(|before| before.nid == found.nid)
+            .flat_map(|before| &before.stations)
+            .map(|station| station.mac);
+        let known: Vec<[u8; 6]> = known.collect();
+        found
+            .stations
+            .iter()
+            .any(|station| !station.is_local && !known.contains(&station.mac))
+    }
+}
+
+impl Dialogue for PushButton {
+    type Event = PushButtonEvent;
 
     fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
         match (mme.mmtype, self.state) {
@@ -142,47 +134,38 @@ impl PushButton {
         }
     }
 
-    /// Whether there is company that was not there before.
-    fn is_new(&self, found: &Network) -> bool {
-        let before = self.before.iter().flatten();
-        let known = before
-            .filter(|before| before.nid == found.nid)
-            .flat_map(|before| &before.stations)
-            .map(|station| station.mac);
-        let known: Vec<[u8; 6]> = known.collect();
-        found
-            .stations
-            .iter()
-            .any(|station| !station.is_local && !known.contains(&station.mac))
-    }
-}
-
-impl Session for PushButton {
-    type Event = PushButtonEvent;
-
-    fn handle_frame(&mut self, frame: &[u8], now: Instant) {
-        let Ok(mme) = Mme::parse(frame) else { return };
-        if let Ok(Some(fields)) = fields(&mme) {
-            self.take(&mme, &fields, now);
+    fn step(&mut self, now: Instant) {
+        match self.state {
+            State::Before { asked } if asked < ROUNDS => {
+                self.state = State::Before { asked: asked + 1 };
+                self.outbox.frames.push_back(network_request(self.mac));
+                self.due = Some(now + PATIENCE);
+            }
+            State::Before { .. } => self.end(PushButtonEvent::NoAdapter),
+            State::Pressing { asked } if asked < ROUNDS => {
+                self.state = State::Pressing { asked: asked + 1 };
+                self.outbox.frames.push_back(press(self.mac));
+                self.due = Some(now + PATIENCE);
+            }
+            // It answers other messages, so that it is there and does not know this one.
+            State::Pressing { .. } => self.end(PushButtonEvent::Refused),
+            State::Waiting { since } if now.saturating_duration_since(since) >= WINDOW => {
+                self.end(PushButtonEvent::Nobody);
+            }
+            State::Waiting { .. } => {
+                self.outbox.frames.push_back(network_request(self.mac));
+                self.due = Some(now + STEP);
+            }
+            State::Ended => {}
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.due.is_some_and(|due| now >= due) {
-            self.step(now);
-        }
-    }
-
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.frames.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<PushButtonEvent> {
-        self.outbox.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn outbox(&mut self) -> &mut Outbox<PushButtonEvent> {
+        &mut self.outbox
     }
 }
 

@@ -4,6 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::layouts::fields;
+use super::mme::Mme;
+use crate::value::Record;
+
 /// One side of a conversation.
 ///
 /// The owner calls [`handle_frame`](Session::handle_frame) with what came, or
@@ -31,9 +35,56 @@ pub trait Session {
     fn poll_timeout(&self) -> Option<Instant>;
 }
 
+/// A conversation in management messages with one step that is due at a time, as most are.
+pub trait Dialogue {
+    /// What it has to tell.
+    type Event;
+
+    /// Takes a message whose fields are known.
+    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant);
+
+    /// Does what was due.
+    fn step(&mut self, now: Instant);
+
+    /// When the next step is due.
+    fn due(&self) -> Option<Instant>;
+
+    /// What waits to be taken.
+    fn outbox(&mut self) -> &mut Outbox<Self::Event>;
+}
+
+impl<D: Dialogue> Session for D {
+    type Event = D::Event;
+
+    fn handle_frame(&mut self, frame: &[u8], now: Instant) {
+        let Ok(mme) = Mme::parse(frame) else { return };
+        if let Ok(Some(fields)) = fields(&mme) {
+            self.take(&mme, &fields, now);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if self.due().is_some_and(|due| now >= due) {
+            self.step(now);
+        }
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.outbox().frames.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<D::Event> {
+        self.outbox().events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.due()
+    }
+}
+
 /// Frames and events that wait to be taken.
 #[derive(Debug)]
-pub(crate) struct Outbox<E> {
+pub struct Outbox<E> {
     pub(crate) frames: VecDeque<Vec<u8>>,
     pub(crate) events: VecDeque<E>,
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::super::keys::{NetworkKey, SecurityLevel, network_identifier};
-use super::super::layouts::{fields, write_fields};
+use super::super::layouts::write_fields;
 use super::super::mme::{Fragment, Mme};
 use super::super::mmtype::MmType;
-use super::super::session::{Outbox, Session};
+use super::super::session::{Dialogue, Outbox};
 use super::{LOCAL_ADAPTER, NW_INFO_CNF, Network, PATIENCE, ROUNDS, network, network_request};
 use crate::value::{Record, Value};
 
@@ -81,6 +81,37 @@ impl Join {
         join
     }
 
+    fn end(&mut self, event: JoinEvent) {
+        self.state = Joining::Ended;
+        self.due = None;
+        self.outbox.events.push_back(event);
+    }
+}
+
+impl Dialogue for Join {
+    type Event = JoinEvent;
+
+    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
+        match (mme.mmtype, self.state) {
+            (SET_KEY_CNF, Joining::SettingKey { .. }) => {
+                self.answered = true;
+                self.state = Joining::Settling { since: now };
+                self.due = Some(now + SETTLING_STEP);
+            }
+            (NW_INFO_CNF, Joining::Settling { .. }) => {
+                self.answered = true;
+                let found = network(fields, mme.source);
+                match found.filter(|network| network.nid == self.nid) {
+                    Some(network) if network.stations.len() > 1 => {
+                        self.end(JoinEvent::Joined(network));
+                    }
+                    found => self.last = found,
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn step(&mut self, now: Instant) {
         match self.state {
             Joining::SettingKey { asked } if asked < ROUNDS => {
@@ -114,60 +145,12 @@ impl Join {
         }
     }
 
-    fn end(&mut self, event: JoinEvent) {
-        self.state = Joining::Ended;
-        self.due = None;
-        self.outbox.events.push_back(event);
-    }
-
-    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
-        match (mme.mmtype, self.state) {
-            (SET_KEY_CNF, Joining::SettingKey { .. }) => {
-                self.answered = true;
-                self.state = Joining::Settling { since: now };
-                self.due = Some(now + SETTLING_STEP);
-            }
-            (NW_INFO_CNF, Joining::Settling { .. }) => {
-                self.answered = true;
-                let found = network(fields, mme.source);
-                match found.filter(|network| network.nid == self.nid) {
-                    Some(network) if network.stations.len() > 1 => {
-                        self.end(JoinEvent::Joined(network));
-                    }
-                    found => self.last = found,
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Session for Join {
-    type Event = JoinEvent;
-
-    fn handle_frame(&mut self, frame: &[u8], now: Instant) {
-        let Ok(mme) = Mme::parse(frame) else { return };
-        if let Ok(Some(fields)) = fields(&mme) {
-            self.take(&mme, &fields, now);
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.due.is_some_and(|due| now >= due) {
-            self.step(now);
-        }
-    }
-
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.frames.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<JoinEvent> {
-        self.outbox.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn outbox(&mut self) -> &mut Outbox<JoinEvent> {
+        &mut self.outbox
     }
 }
 
@@ -203,6 +186,7 @@ mod tests {
     use super::super::NW_INFO_REQ;
     use super::super::tests::{HOST, asked, network_answer};
     use super::*;
+    use crate::homeplug::Session;
     use crate::homeplug::keys::network_membership_key;
 
     /// Plays an adapter that says what `answer` gives so long after the key.

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::super::layouts::fields;
 use super::super::mme::{Fragment, Mme};
 use super::super::mmtype::MmType;
-use super::super::session::{Outbox, Session};
+use super::super::session::{Dialogue, Outbox};
 use super::{
     LOCAL_ADAPTER, NW_INFO_CNF, Network, PATIENCE, ROUNDS, SW_VER_CNF, Station, local_station,
     network, network_request, version_request,
@@ -105,7 +104,42 @@ impl Survey {
         silent.map(|station| station.mac).collect()
     }
 
-    fn take(&mut self, mme: &Mme<'_>, fields: &Record) {
+    fn end(&mut self) {
+        self.due = None;
+        let Some(local) = self.local else {
+            self.outbox.events.push_back(SurveyEvent::Nothing);
+            return;
+        };
+        let mut network = self.network.take().flatten();
+        let mut adapters = Vec::new();
+        match &mut network {
+            Some(network) => {
+                for station in &mut network.stations {
+                    station.version = self.versions.get(&station.mac).cloned();
+                    station.hosts = self.hosts.remove(&station.mac).unwrap_or_default();
+                    let seen = station.bridged_mac;
+                    let seen = seen.filter(|host| !station.hosts.contains(host));
+                    station.hosts.extend(seen);
+                }
+                adapters.clone_from(&network.stations);
+            }
+            None => adapters.push(Station {
+                version: self.versions.get(&local).cloned(),
+                ..local_station(local, 0)
+            }),
+        }
+        let found = SurveyEvent::Found { adapters, network };
+        self.outbox.events.push_back(found);
+    }
+}
+
+impl Dialogue for Survey {
+    type Event = SurveyEvent;
+
+    fn take(&mut self, mme: &Mme<'_>, fields: &Record, _now: Instant) {
+        if self.due.is_none() {
+            return;
+        }
         match mme.mmtype {
             SW_VER_CNF if self.versions.len() < MOST_STATIONS => {
                 if let Some(Value::Text(version)) = fields.field("version") {
@@ -139,50 +173,7 @@ impl Survey {
         }
     }
 
-    fn end(&mut self) {
-        self.due = None;
-        let Some(local) = self.local else {
-            self.outbox.events.push_back(SurveyEvent::Nothing);
-            return;
-        };
-        let mut network = self.network.take().flatten();
-        let mut adapters = Vec::new();
-        match &mut network {
-            Some(network) => {
-                for station in &mut network.stations {
-                    station.version = self.versions.get(&station.mac).cloned();
-                    station.hosts = self.hosts.remove(&station.mac).unwrap_or_default();
-                    let seen = station.bridged_mac;
-                    let seen = seen.filter(|host| !station.hosts.contains(host));
-                    station.hosts.extend(seen);
-                }
-                adapters.clone_from(&network.stations);
-            }
-            None => adapters.push(Station {
-                version: self.versions.get(&local).cloned(),
-                ..local_station(local, 0)
-            }),
-        }
-        let found = SurveyEvent::Found { adapters, network };
-        self.outbox.events.push_back(found);
-    }
-}
-
-impl Session for Survey {
-    type Event = SurveyEvent;
-
-    fn handle_frame(&mut self, frame: &[u8], _now: Instant) {
-        let Some(_) = self.due else { return };
-        let Ok(mme) = Mme::parse(frame) else { return };
-        if let Ok(Some(fields)) = fields(&mme) {
-            self.take(&mme, &fields);
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.due.is_none_or(|due| now < due) {
-            return;
-        }
+    fn step(&mut self, now: Instant) {
         if self.round < ROUNDS {
             self.ask(now);
         } else {
@@ -190,16 +181,12 @@ impl Session for Survey {
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.frames.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<SurveyEvent> {
-        self.outbox.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn outbox(&mut self) -> &mut Outbox<SurveyEvent> {
+        &mut self.outbox
     }
 }
 
@@ -233,6 +220,7 @@ mod tests {
     use super::super::tests::{HOST, LOCAL, OTHER, asked, network_answer, version_answer};
     use super::super::{NW_INFO_REQ, SW_VER_REQ};
     use super::*;
+    use crate::homeplug::Session;
 
     fn bridge_answer(source: [u8; 6], hosts: &[[u8; 6]]) -> Vec<u8> {
         let count = u8::try_from(hosts.len()).unwrap_or_default();

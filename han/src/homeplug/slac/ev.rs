@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::layouts::fields;
 use super::super::mme::Mme;
-use super::super::session::{Outbox, Session};
+use super::super::session::{Dialogue, Outbox};
 use super::{
     ATTEN_CHAR, BATCH_INTERVAL, BROADCAST, CNF, Failure, IND, MNBC_SOUND, Match, PARAM, REQ,
     RESPONSE, RESULTS, RETRIES, RSP, SLAC_MATCH, SOUNDS, START_ATTEN_CHAR, STARTS, array, frame,
@@ -98,71 +97,6 @@ impl Ev {
         ev
     }
 
-    /// Does what the present state wants done.
-    fn step(&mut self, now: Instant) {
-        match self.state {
-            State::Probing { asked } if asked <= RETRIES => {
-                let fields = header().with("run_id", octets(&self.run_id));
-                self.send(BROADCAST, PARAM | REQ, &fields);
-                self.wait(State::Probing { asked: asked + 1 }, now + RESPONSE);
-            }
-            State::Probing { .. } => self.end(EvEvent::Failed(Failure::NoStation)),
-            State::Starting { told } if told < STARTS => {
-                let fields = header()
-                    .with("num_sounds", number(self.sounds))
-                    .with("time_out", number(self.listening))
-                    .with("resp_type", number(1))
-                    .with("forwarding_sta", Value::Mac(self.config.mac))
-                    .with("run_id", octets(&self.run_id));
-                self.send(BROADCAST, START_ATTEN_CHAR | IND, &fields);
-                self.wait(State::Starting { told: told + 1 }, now + BATCH_INTERVAL);
-            }
-            State::Starting { .. } => {
-                self.state = State::Sounding { left: self.sounds };
-                self.step(now);
-            }
-            State::Sounding { left: 0 } => {
-                let all_told = self.stations.iter().all(|(_, has_told)| *has_told);
-                let patience = if all_told { Duration::ZERO } else { RESULTS };
-                self.wait(State::Listening, now + patience);
-            }
-            State::Sounding { left } => {
-                let fields = header()
-                    .with("sender_id", octets(&[0; 17]))
-                    .with("countdown", number(left - 1))
-                    .with("run_id", octets(&self.run_id))
-                    .with("rnd", octets(&self.random));
-                self.send(BROADCAST, MNBC_SOUND | IND, &fields);
-                self.wait(State::Sounding { left: left - 1 }, now + BATCH_INTERVAL);
-            }
-            State::Listening => match self.best {
-                None => self.end(EvEvent::Failed(Failure::NoAttenuation)),
-                Some(best) if best.attenuation_db > self.config.limit_db => {
-                    self.end(EvEvent::Failed(Failure::TooFar(best.attenuation_db)));
-                }
-                Some(_) => {
-                    self.state = State::Choosing { asked: 0 };
-                    self.step(now);
-                }
-            },
-            State::Choosing { asked } => match self.best {
-                Some(best) if asked <= RETRIES => {
-                    let fields = header()
-                        .with("length", Value::Unsigned(62))
-                        .with("pev_id", octets(&self.config.id))
-                        .with("pev_mac", Value::Mac(self.config.mac))
-                        .with("evse_id", octets(&[0; 17]))
-                        .with("evse_mac", Value::Mac(best.mac))
-                        .with("run_id", octets(&self.run_id));
-                    self.send(best.mac, SLAC_MATCH | REQ, &fields);
-                    self.wait(State::Choosing { asked: asked + 1 }, now + RESPONSE);
-                }
-                _ => self.end(EvEvent::Failed(Failure::Silent)),
-            },
-            State::Ended => {}
-        }
-    }
-
     fn wait(&mut self, state: State, until: Instant) {
         self.state = state;
         self.due = Some(until);
@@ -177,39 +111,6 @@ impl Ev {
     fn send(&mut self, to: [u8; 6], mmtype: u16, fields: &Record) {
         let frame = frame(to, self.config.mac, mmtype, fields);
         self.outbox.frames.push_back(frame);
-    }
-
-    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
-        if array(fields, "run_id") != Some(self.run_id) {
-            return;
-        }
-        let base = mme.mmtype.base();
-        match (base, mme.mmtype.0 & 3, self.state) {
-            (PARAM, CNF, State::Starting { .. } | State::Sounding { .. }) => self.meet(mme.source),
-            (PARAM, CNF, State::Probing { .. }) => {
-                self.meet(mme.source);
-                let small = |name| {
-                    fields
-                        .number(name)
-                        .and_then(|count| u8::try_from(count).ok())
-                };
-                self.sounds = small("num_sounds")
-                    .filter(|count| *count > 0)
-                    .unwrap_or(SOUNDS);
-                self.listening = small("time_out").unwrap_or(self.listening);
-                self.state = State::Starting { told: 0 };
-                self.step(now);
-            }
-            (ATTEN_CHAR, IND, State::Sounding { .. } | State::Listening)
-                if mac(fields, "source_address") == Some(self.config.mac) =>
-            {
-                self.heard(mme.source, fields, now);
-            }
-            // Its answer was lost: a station tells again until it is answered.
-            (ATTEN_CHAR, IND, State::Choosing { .. }) => self.answer(mme.source, fields),
-            (SLAC_MATCH, CNF, State::Choosing { .. }) => self.matched(mme, fields),
-            _ => {}
-        }
     }
 
     fn heard(&mut self, station: [u8; 6], fields: &Record, now: Instant) {
@@ -286,35 +187,116 @@ impl Ev {
     }
 }
 
-impl Session for Ev {
+impl Dialogue for Ev {
     type Event = EvEvent;
 
-    fn handle_frame(&mut self, frame: &[u8], now: Instant) {
-        let Ok(mme) = Mme::parse(frame) else { return };
+    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
         if mme.source == self.config.mac {
             return;
         }
-        if let Ok(Some(fields)) = fields(&mme) {
-            self.take(&mme, &fields, now);
+        if array(fields, "run_id") != Some(self.run_id) {
+            return;
+        }
+        let base = mme.mmtype.base();
+        match (base, mme.mmtype.0 & 3, self.state) {
+            (PARAM, CNF, State::Starting { .. } | State::Sounding { .. }) => self.meet(mme.source),
+            (PARAM, CNF, State::Probing { .. }) => {
+                self.meet(mme.source);
+                let small = |name| {
+                    fields
+                        .number(name)
+                        .and_then(|count| u8::try_from(count).ok())
+                };
+                self.sounds = small("num_sounds")
+                    .filter(|count| *count > 0)
+                    .unwrap_or(SOUNDS);
+                self.listening = small("time_out").unwrap_or(self.listening);
+                self.state = State::Starting { told: 0 };
+                self.step(now);
+            }
+            (ATTEN_CHAR, IND, State::Sounding { .. } | State::Listening)
+                if mac(fields, "source_address") == Some(self.config.mac) =>
+            {
+                self.heard(mme.source, fields, now);
+            }
+            // Its answer was lost: a station tells again until it is answered.
+            (ATTEN_CHAR, IND, State::Choosing { .. }) => self.answer(mme.source, fields),
+            (SLAC_MATCH, CNF, State::Choosing { .. }) => self.matched(mme, fields),
+            _ => {}
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.due.is_some_and(|due| now >= due) {
-            self.due = None;
-            self.step(now);
+    /// Does what the present state wants done.
+    fn step(&mut self, now: Instant) {
+        self.due = None;
+        match self.state {
+            State::Probing { asked } if asked <= RETRIES => {
+                let fields = header().with("run_id", octets(&self.run_id));
+                self.send(BROADCAST, PARAM | REQ, &fields);
+                self.wait(State::Probing { asked: asked + 1 }, now + RESPONSE);
+            }
+            State::Probing { .. } => self.end(EvEvent::Failed(Failure::NoStation)),
+            State::Starting { told } if told < STARTS => {
+                let fields = header()
+                    .with("num_sounds", number(self.sounds))
+                    .with("time_out", number(self.listening))
+                    .with("resp_type", number(1))
+                    .with("forwarding_sta", Value::Mac(self.config.mac))
+                    .with("run_id", octets(&self.run_id));
+                self.send(BROADCAST, START_ATTEN_CHAR | IND, &fields);
+                self.wait(State::Starting { told: told + 1 }, now + BATCH_INTERVAL);
+            }
+            State::Starting { .. } => {
+                self.state = State::Sounding { left: self.sounds };
+                self.step(now);
+            }
+            State::Sounding { left: 0 } => {
+                let all_told = self.stations.iter().all(|(_, has_told)| *has_told);
+                let patience = if all_told { Duration::ZERO } else { RESULTS };
+                self.wait(State::Listening, now + patience);
+            }
+            State::Sounding { left } => {
+                let fields = header()
+                    .with("sender_id", octets(&[0; 17]))
+                    .with("countdown", number(left - 1))
+                    .with("run_id", octets(&self.run_id))
+                    .with("rnd", octets(&self.random));
+                self.send(BROADCAST, MNBC_SOUND | IND, &fields);
+                self.wait(State::Sounding { left: left - 1 }, now + BATCH_INTERVAL);
+            }
+            State::Listening => match self.best {
+                None => self.end(EvEvent::Failed(Failure::NoAttenuation)),
+                Some(best) if best.attenuation_db > self.config.limit_db => {
+                    self.end(EvEvent::Failed(Failure::TooFar(best.attenuation_db)));
+                }
+                Some(_) => {
+                    self.state = State::Choosing { asked: 0 };
+                    self.step(now);
+                }
+            },
+            State::Choosing { asked } => match self.best {
+                Some(best) if asked <= RETRIES => {
+                    let fields = header()
+                        .with("length", Value::Unsigned(62))
+                        .with("pev_id", octets(&self.config.id))
+                        .with("pev_mac", Value::Mac(self.config.mac))
+                        .with("evse_id", octets(&[0; 17]))
+                        .with("evse_mac", Value::Mac(best.mac))
+                        .with("run_id", octets(&self.run_id));
+                    self.send(best.mac, SLAC_MATCH | REQ, &fields);
+                    self.wait(State::Choosing { asked: asked + 1 }, now + RESPONSE);
+                }
+                _ => self.end(EvEvent::Failed(Failure::Silent)),
+            },
+            State::Ended => {}
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.frames.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<EvEvent> {
-        self.outbox.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn outbox(&mut self) -> &mut Outbox<EvEvent> {
+        &mut self.outbox
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::layouts::fields;
 use super::super::mme::Mme;
-use super::super::session::{Outbox, Session};
+use super::super::session::{Dialogue, Outbox};
 use super::{
     ATTEN_CHAR, ATTEN_PROFILE, BROADCAST, CHOICE, CNF, Failure, IND, MNBC_SOUND, Match, PARAM, REQ,
     RESPONSE, RETRIES, RSP, SEQUENCE, SLAC_MATCH, SOUNDING, SOUNDS, START_ATTEN_CHAR, array, frame,
@@ -90,57 +89,6 @@ impl Evse {
             sounds: 0,
             expected: SOUNDS,
             outbox: Outbox::default(),
-        }
-    }
-
-    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
-        let kind = (mme.mmtype.base(), mme.mmtype.0 & 3);
-        if kind == (ATTEN_PROFILE, IND) {
-            self.measured(fields, now);
-            return;
-        }
-        let Some(run_id) = array::<8>(fields, "run_id") else {
-            return;
-        };
-        if kind == (PARAM, REQ) {
-            self.asked(mme.source, run_id, now);
-            return;
-        }
-        if mme.source != self.car || run_id != self.run_id {
-            return;
-        }
-        match (kind, &self.state) {
-            ((START_ATTEN_CHAR, IND), State::Known) => {
-                let small = |name| {
-                    fields
-                        .number(name)
-                        .and_then(|count| u8::try_from(count).ok())
-                };
-                self.expected = small("num_sounds")
-                    .filter(|count| *count > 0)
-                    .unwrap_or(SOUNDS);
-                let time_out = small("time_out")
-                    .filter(|time| *time > 0)
-                    .unwrap_or(SOUNDING);
-                self.state = State::Sounding;
-                self.due = Some(now + Duration::from_millis(100) * time_out.into());
-            }
-            // All starts were lost.
-            ((MNBC_SOUND, IND), State::Known) => {
-                self.state = State::Sounding;
-                self.due = Some(now + Duration::from_millis(100) * SOUNDING.into());
-                self.sounds = 1;
-            }
-            ((MNBC_SOUND, IND), State::Sounding) => self.sounds = self.sounds.saturating_add(1),
-            ((ATTEN_CHAR, RSP), State::Telling { .. }) => {
-                self.state = State::Waiting;
-                self.due = Some(now + CHOICE);
-            }
-            // A car that asks has heard, even when its answer was lost.
-            ((SLAC_MATCH, REQ), State::Telling { .. } | State::Waiting | State::Matched) => {
-                self.chosen(fields);
-            }
-            _ => {}
         }
     }
 
@@ -263,20 +211,61 @@ impl Evse {
     }
 }
 
-impl Session for Evse {
+impl Dialogue for Evse {
     type Event = EvseEvent;
 
-    fn handle_frame(&mut self, frame: &[u8], now: Instant) {
-        let Ok(mme) = Mme::parse(frame) else { return };
-        if let Ok(Some(fields)) = fields(&mme) {
-            self.take(&mme, &fields, now);
+    fn take(&mut self, mme: &Mme<'_>, fields: &Record, now: Instant) {
+        let kind = (mme.mmtype.base(), mme.mmtype.0 & 3);
+        if kind == (ATTEN_PROFILE, IND) {
+            self.measured(fields, now);
+            return;
+        }
+        let Some(run_id) = array::<8>(fields, "run_id") else {
+            return;
+        };
+        if kind == (PARAM, REQ) {
+            self.asked(mme.source, run_id, now);
+            return;
+        }
+        if mme.source != self.car || run_id != self.run_id {
+            return;
+        }
+        match (kind, &self.state) {
+            ((START_ATTEN_CHAR, IND), State::Known) => {
+                let small = |name| {
+                    fields
+                        .number(name)
+                        .and_then(|count| u8::try_from(count).ok())
+                };
+                self.expected = small("num_sounds")
+                    .filter(|count| *count > 0)
+                    .unwrap_or(SOUNDS);
+                let time_out = small("time_out")
+                    .filter(|time| *time > 0)
+                    .unwrap_or(SOUNDING);
+                self.state = State::Sounding;
+                self.due = Some(now + Duration::from_millis(100) * time_out.into());
+            }
+            // All starts were lost.
+            ((MNBC_SOUND, IND), State::Known) => {
+                self.state = State::Sounding;
+                self.due = Some(now + Duration::from_millis(100) * SOUNDING.into());
+                self.sounds = 1;
+            }
+            ((MNBC_SOUND, IND), State::Sounding) => self.sounds = self.sounds.saturating_add(1),
+            ((ATTEN_CHAR, RSP), State::Telling { .. }) => {
+                self.state = State::Waiting;
+                self.due = Some(now + CHOICE);
+            }
+            // A car that asks has heard, even when its answer was lost.
+            ((SLAC_MATCH, REQ), State::Telling { .. } | State::Waiting | State::Matched) => {
+                self.chosen(fields);
+            }
+            _ => {}
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
-        if self.due.is_none_or(|due| now < due) {
-            return;
-        }
+    fn step(&mut self, now: Instant) {
         self.due = None;
         match self.state {
             State::Sounding if self.measured == 0 => self.fail(Failure::NotHeard),
@@ -287,15 +276,11 @@ impl Session for Evse {
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.outbox.frames.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<EvseEvent> {
-        self.outbox.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn outbox(&mut self) -> &mut Outbox<EvseEvent> {
+        &mut self.outbox
     }
 }
