@@ -9,7 +9,7 @@ use wattle_api::RecipientKind;
 use super::commands::Desk;
 use super::engine::{Down, Engine};
 use super::keys::Keys;
-use super::link::LinkEvent;
+use super::link::{Ends, LinkEvent};
 use super::services::{Reach, Services};
 use super::tuning::Tuning;
 use crate::bus::{Bus, Event};
@@ -59,7 +59,11 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     let name = link.name();
     let (to_link, from_us) = mpsc::channel(ROOM);
     let (to_us, mut from_link) = mpsc::channel(TAKEN);
-    let carried = tokio::spawn(link.run(from_us, to_us, stop.clone()));
+    let carried = tokio::spawn(link.run(Ends {
+        up: from_us,
+        events: to_us,
+        stop: stop.clone(),
+    }));
     let mut relay = Relay {
         settings,
         opened: Some(opened),

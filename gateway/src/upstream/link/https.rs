@@ -6,7 +6,6 @@
 //! with its number in the header `Message-Number`, and is kept by the server until it is asked for
 //! what comes after it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{LARGEST, Link, LinkEvent, Pauses, Route};
+use super::{Carrying, Ends, LARGEST, Link, LinkEvent, Pauses, Route};
 use crate::http_client::{Answer, Client, Connection};
 
 /// How long a server may take to an answer; longer than it waits for messages.
@@ -135,9 +134,11 @@ fn hint(status: StatusCode) -> &'static str {
 
 async fn carry(
     link: Https,
-    mut up: mpsc::Receiver<Vec<u8>>,
-    events: mpsc::Sender<LinkEvent>,
-    stop: CancellationToken,
+    Ends {
+        mut up,
+        events,
+        stop,
+    }: Ends,
 ) {
     let server = match Server::new(link) {
         Ok(server) => Arc::new(server),
@@ -269,12 +270,7 @@ impl Link for Https {
         "https"
     }
 
-    fn run(
-        self: Box<Self>,
-        up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(carry(*self, up, events, stop))
+    fn run(self: Box<Self>, ends: Ends) -> Carrying {
+        Box::pin(carry(*self, ends))
     }
 }

@@ -43,13 +43,21 @@ pub trait Link: Send {
     /// Its name, in the ledger.
     fn name(&self) -> &'static str;
 
-    /// Carries what comes out of `up` and says what happens, for ever, until told to stop.
-    fn run(
-        self: Box<Self>,
-        up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Carries what comes out of [`Ends::up`] and says what happens, for ever, until told to stop.
+    fn run(self: Box<Self>, ends: Ends) -> Carrying;
+}
+
+/// What a link does all the time.
+pub type Carrying = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The relay's ends of a link.
+pub struct Ends {
+    /// What is to be carried to the head-end.
+    pub up: mpsc::Receiver<Vec<u8>>,
+    /// Who is told what happens.
+    pub events: mpsc::Sender<LinkEvent>,
+    /// Ends it.
+    pub stop: CancellationToken,
 }
 
 /// What every link has.

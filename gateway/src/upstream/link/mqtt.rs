@@ -3,7 +3,6 @@
 //! QoS 1 with a session that the broker keeps for a day, so that acknowledgements and commands wait
 //! there while the gateway is away.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
@@ -13,7 +12,7 @@ use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{LARGEST, Link, LinkEvent, Pauses, Route};
+use super::{Carrying, Ends, LARGEST, Link, LinkEvent, Pauses, Route};
 
 /// Requests between us and the connection.
 const QUEUE: usize = 16;
@@ -54,9 +53,11 @@ impl Mqtt {
 
     async fn carry(
         self,
-        mut up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
+        Ends {
+            mut up,
+            events,
+            stop,
+        }: Ends,
     ) {
         let (client, link) = AsyncClient::new(self.options(), QUEUE);
         let (to_us, mut from_link) = mpsc::channel(QUEUE);
@@ -103,13 +104,8 @@ impl Link for Mqtt {
         "mqtt"
     }
 
-    fn run(
-        self: Box<Self>,
-        up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(self.carry(up, events, stop))
+    fn run(self: Box<Self>, ends: Ends) -> Carrying {
+        Box::pin(self.carry(ends))
     }
 }
 

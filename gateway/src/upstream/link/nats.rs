@@ -5,7 +5,6 @@
 //! What comes down is taken by a durable consumer of the device's own, which the server keeps while
 //! the gateway is away.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{LARGEST, Link, LinkEvent, Pauses, Route};
+use super::{Carrying, Ends, LARGEST, Link, LinkEvent, Pauses, Route};
 use crate::hex;
 
 /// Messages that may wait for the server's word.
@@ -155,9 +154,11 @@ impl Nats {
 
     async fn run_on(
         self,
-        mut up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
+        Ends {
+            mut up,
+            events,
+            stop,
+        }: Ends,
     ) {
         let (mut pauses, mut told) = (Pauses::new(), false);
         loop {
@@ -194,12 +195,7 @@ impl Link for Nats {
         "nats"
     }
 
-    fn run(
-        self: Box<Self>,
-        up: mpsc::Receiver<Vec<u8>>,
-        events: mpsc::Sender<LinkEvent>,
-        stop: CancellationToken,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(self.run_on(up, events, stop))
+    fn run(self: Box<Self>, ends: Ends) -> Carrying {
+        Box::pin(self.run_on(ends))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::LinkEvent;
+use super::{Ends, LinkEvent};
 use crate::config::UpstreamConfig;
 
 /// Runs openssl; `None` when there is none.
@@ -108,7 +108,11 @@ async fn said(folder: &Path, link: &str, authority: &str, has_certificate: bool)
     let (_up, from_us) = mpsc::channel(1);
     let (to_us, mut events) = mpsc::channel(4);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(link.run(from_us, to_us, stop.clone()));
+    let running = tokio::spawn(link.run(Ends {
+        up: from_us,
+        events: to_us,
+        stop: stop.clone(),
+    }));
     let first = tokio::time::timeout(Duration::from_secs(60), events.recv()).await;
     stop.cancel();
     drop(events);
