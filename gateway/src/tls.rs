@@ -1,5 +1,7 @@
 //! TLS towards others: rustls with ring, authorities from a file or the system's list.
 
+#[cfg(test)]
+pub(crate) mod openssl;
 pub(crate) mod reason;
 
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! What links say when the server is not the right one, against OpenSSL's own server.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,82 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ends, LinkEvent};
 use crate::config::UpstreamConfig;
-
-/// Runs openssl; `None` when there is none.
-fn openssl(folder: &Path, arguments: &str) -> Option<()> {
-    let command = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output();
-    let output = command.ok()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments}: {said}");
-    Some(())
-}
-
-const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-
-/// An authority, another one, and under the first a server, one for another place, one that has
-/// expired, and a device.
-fn certificates(folder: &Path) -> Option<()> {
-    for name in ["ca", "other"] {
-        openssl(
-            folder,
-            &format!("req -x509 {KEY} -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"),
-        )?;
-    }
-    for (name, place, days) in [
-        ("right", "DNS:localhost", "2"),
-        ("elsewhere", "DNS:elsewhere.example", "2"),
-        ("expired", "DNS:localhost", "-1"),
-        ("device", "DNS:device", "2"),
-    ] {
-        std::fs::write(folder.join("names"), format!("subjectAltName={place}\n")).unwrap();
-        openssl(
-            folder,
-            &format!("req {KEY} -subj /CN={name} -keyout {name}.key -out {name}.csr"),
-        )?;
-        openssl(
-            folder,
-            &format!(
-                "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days {days} -extfile names -out {name}.crt"
-            ),
-        )?;
-    }
-    Some(())
-}
-
-struct Peer(Child, u16);
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// `openssl s_server`, which wants a certificate.
-fn peer(folder: &Path, certificate: &str, more: &str) -> Peer {
-    let arguments = format!(
-        "s_server -accept localhost:0 -4 -cert {certificate}.crt -key {certificate}.key -CAfile ca.crt -Verify 1 -verify_return_error {more}"
-    );
-    let mut child = Command::new("openssl")
-        .args(arguments.trim().split(' '))
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let accepts = lines.find_map(|line| {
-        let line = line.ok()?;
-        line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok()
-    });
-    // Nobody else reads what it says.
-    std::thread::spawn(move || lines.for_each(drop));
-    Peer(child, accepts.unwrap())
-}
+use crate::tls::openssl::{Peer, certificates};
 
 /// What a link of this scheme says first.
 async fn said(folder: &Path, link: &str, authority: &str, has_certificate: bool) -> String {
@@ -127,7 +50,7 @@ async fn said(folder: &Path, link: &str, authority: &str, has_certificate: bool)
 async fn a_wrong_server_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    if certificates(at).is_none() {
+    if certificates(at, "DNS:localhost", "DNS:elsewhere.example").is_none() {
         println!("skipped: openssl is not installed");
         return;
     }
@@ -167,9 +90,9 @@ async fn a_wrong_server_is_refused_with_a_reason() {
             "wants a certificate of ours",
         ),
     ] {
-        let server = peer(at, certificate, peers);
+        let server = Peer::start(at, certificate, peers);
         for scheme in ["mqtts", "https"] {
-            let link = format!("{scheme}://localhost:{}", server.1);
+            let link = format!("{scheme}://localhost:{}", server.port);
             let reason = said(at, &link, authority, own).await;
             assert!(
                 reason.contains(want),
