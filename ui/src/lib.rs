@@ -1,8 +1,8 @@
 //! The in-premises display of wattle, `wattle-display`.
 //!
 //! The screens are Slint files under `slint/`. Words are chosen and colours are named there;
-//! numbers are formatted here, by [`mod@format`], and reach the screens through one function,
-//! [`bind::bind`]. The display computes neither energy nor money: both come exact from the
+//! numbers are formatted by the rules of [`wattle_api::format`], which the web page has too, and
+//! reach the screens through one function, [`bind::bind`]. The display computes neither energy nor money: both come exact from the
 //! gateway, over the socket that [`client`] reads. It holds no key, port or database.
 //!
 //! [`headless`] draws the same screens without a display server: for `--screenshot`, for the tests
@@ -13,7 +13,6 @@ pub mod backlight;
 pub mod bind;
 pub mod client;
 pub mod command;
-pub mod format;
 pub mod headless;
 mod http;
 pub mod live;
@@ -24,6 +23,7 @@ pub mod typing;
 pub mod watchdog;
 
 pub use generated::*;
+pub use wattle_api::format;
 
 use crate::format::Language;
 use slint::{ComponentHandle, PlatformError};

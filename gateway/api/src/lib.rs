@@ -7,11 +7,12 @@
 //! - Times are UTC (RFC 3339). The home's time zone is told once, in [`Gateway::time_zone`].
 //! - Import is positive, export negative, unless a field says otherwise.
 //! - What was not measured is absent, never 0. Everything measured says when it was.
-//! - A client formats and translates; it computes neither energy nor money.
+//! - A client formats, by [`mod@format`], and translates; it computes neither energy nor money.
 
 mod access;
 mod appliances;
 mod devices;
+pub mod format;
 mod grid_events;
 mod history;
 mod network;

@@ -18,11 +18,7 @@ pub(super) fn bind(money: &Money, view: &View) {
     money.set_none(phrase(Say::NoBill, String::new()));
     let (mut since, mut forecast, mut range, mut before) = Default::default();
     if let Some(told) = told {
-        let start = told.from.to_zoned(view.zone());
-        let start = start.map_or_else(
-            |_| told.from.to_string(),
-            |at| format::date(&at, view.language),
-        );
+        let start = format::date(told.from, view.language);
         since = Phrase {
             b: format::moment(told.until, &view.local(), view.language).into(),
             ..phrase(Say::SoFar, start)

@@ -201,7 +201,10 @@ fn this_month(view: &View, month: &api::Month) -> TileData {
         None => energy,
     };
     let since = month.since.to_zoned(view.zone());
-    lines.push(phrase(Say::Since, format::date(&since, view.language)));
+    lines.push(phrase(
+        Say::Since,
+        format::date(since.date(), view.language),
+    ));
     let mut lines = lines.into_iter();
     TileData {
         kind: TileKind::Month,

@@ -100,8 +100,8 @@ fn bars(view: &View, usage: &api::Usage) -> Vec<UseBar> {
             }),
             label: match usage.span {
                 UsageSpan::Day => format::clock(bar.start, &view.zone()),
-                UsageSpan::Week | UsageSpan::Month => format::date(&start, view.language),
-                UsageSpan::Year => format::month(&start, view.language).to_owned(),
+                UsageSpan::Week | UsageSpan::Month => format::date(start.date(), view.language),
+                UsageSpan::Year => format::month(start.date(), view.language).to_owned(),
             }
             .into(),
             energy: bar
@@ -116,10 +116,7 @@ fn bars(view: &View, usage: &api::Usage) -> Vec<UseBar> {
 }
 
 fn title(view: &View, usage: &api::Usage) -> Phrase {
-    let text = |date: Date| {
-        date.to_zoned(view.zone())
-            .map_or_else(|_| date.to_string(), |at| format::date(&at, view.language))
-    };
+    let text = |date: Date| format::date(date, view.language);
     match usage.span {
         UsageSpan::Day => phrase(Say::Plain, text(usage.from)),
         UsageSpan::Week | UsageSpan::Month => Phrase {

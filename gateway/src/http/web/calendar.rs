@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
+use wattle_api::format::{self, Language};
 
-use super::language::Language;
 use super::tongue::Tongue;
 
-/// The names of the months from January on, and short ones as the display writes them.
+/// The names of the months from January on; the short ones are the display's.
 const MONTHS: [[&str; 12]; 5] = [
     [
         "January",
@@ -80,25 +80,6 @@ const MONTHS: [[&str; 12]; 5] = [
     ],
 ];
 
-const SHORT_MONTHS: [[&str; 12]; 5] = [
-    [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ],
-    [
-        "Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez",
-    ],
-    [
-        "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.",
-        "déc.",
-    ],
-    [
-        "jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec",
-    ],
-    [
-        "ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic",
-    ],
-];
-
 /// Short names of the days from Monday on.
 const DAYS: [[&str; 7]; 5] = [
     ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
@@ -111,7 +92,7 @@ const DAYS: [[&str; 7]; 5] = [
 impl Tongue {
     /// A time of day.
     pub(super) fn clock(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string()
+        format::clock(at, &self.zone)
     }
 
     /// A date and a time to the second.
@@ -132,10 +113,7 @@ impl Tongue {
 
     /// Day and month: 3 Nov, 3.11.
     pub(super) fn short_date(&self, date: Date) -> String {
-        match self.language {
-            Language::German => format!("{}.{}.", date.day(), date.month()),
-            _ => format!("{}\u{a0}{}", date.day(), self.short_month(date)),
-        }
+        format::date(date, self.language)
     }
 
     /// Month and year.
@@ -148,12 +126,18 @@ impl Tongue {
 
     /// The name of the month.
     pub(super) fn month(&self, date: Date) -> &'static str {
-        self.of_month(&MONTHS, date)
+        let index = usize::try_from(date.month() - 1).ok();
+        let names = MONTHS.get(self.row());
+        names
+            .zip(index)
+            .and_then(|(names, index)| names.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The short name of the month.
     pub(super) fn short_month(&self, date: Date) -> &'static str {
-        self.of_month(&SHORT_MONTHS, date)
+        format::month(date, self.language)
     }
 
     /// The short name of a day of the week.
@@ -174,19 +158,9 @@ impl Tongue {
         }
     }
 
-    fn of_month(&self, table: &[[&'static str; 12]; 5], date: Date) -> &'static str {
-        let index = usize::try_from(date.month() - 1).ok();
-        let names = table.get(self.row());
-        names
-            .zip(index)
-            .and_then(|(names, index)| names.get(index))
-            .copied()
-            .unwrap_or_default()
-    }
-
     /// Where the language stands in the tables.
     fn row(&self) -> usize {
-        let place = |language: &Language| *language == self.language;
+        let place = |(_, language): &(&str, Language)| *language == self.language;
         Language::ALL.iter().position(place).unwrap_or(0)
     }
 }

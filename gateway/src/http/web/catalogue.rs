@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::language::Language;
+use wattle_api::format::Language;
 
 /// The words of a language: of each text its one form, or those of one and of several.
 #[derive(Debug, Default)]

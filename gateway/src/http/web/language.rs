@@ -4,100 +4,45 @@
 use std::cmp::Reverse;
 
 use axum::http::{HeaderMap, header};
+use wattle_api::format::Language;
 
 use super::super::lan::guard::cookie;
 
 /// Name of the cookie that keeps the user's choice.
 pub(super) const COOKIE: &str = "lang";
 
-/// A language the page speaks: those of the display.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Language {
-    /// English, the language of the sources.
-    #[default]
-    English,
-    /// German.
-    German,
-    /// French.
-    French,
-    /// Dutch.
-    Dutch,
-    /// Spanish.
-    Spanish,
+/// The one that the user chose.
+pub(super) fn chosen(headers: &HeaderMap) -> Option<Language> {
+    cookie(headers, COOKIE).and_then(Language::of_code)
 }
 
-impl Language {
-    /// Every language.
-    pub(super) const ALL: [Self; 5] = [
-        Self::English,
-        Self::German,
-        Self::French,
-        Self::Dutch,
-        Self::Spanish,
-    ];
-
-    /// Its ISO 639-1 code.
-    pub(super) const fn code(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::German => "de",
-            Self::French => "fr",
-            Self::Dutch => "nl",
-            Self::Spanish => "es",
-        }
-    }
-
-    /// What its speakers call it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::German => "Deutsch",
-            Self::French => "Français",
-            Self::Dutch => "Nederlands",
-            Self::Spanish => "Español",
-        }
-    }
-
-    /// The one of a code.
-    pub(super) fn of_code(code: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|language| language.code() == code)
-    }
-
-    /// The one that the user chose.
-    pub(super) fn chosen(headers: &HeaderMap) -> Option<Self> {
-        cookie(headers, COOKIE).and_then(Self::of_code)
-    }
-
-    /// The one that the browser would rather have than the others.
-    pub(super) fn negotiated(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter();
-        let ranges: Vec<Range<'_>> = lines
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-            .filter_map(Range::read)
-            .collect();
-        let wanted = |language: Self| {
-            let named = ranges
+/// The one that the browser would rather have than the others.
+pub(super) fn negotiated(headers: &HeaderMap) -> Language {
+    let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+    let ranges: Vec<Range<'_>> = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(Range::read)
+        .collect();
+    let wanted = |(_, language): (&str, Language)| {
+        let named = ranges
+            .iter()
+            .enumerate()
+            .filter(|(_, range)| range.primary.eq_ignore_ascii_case(language.code()))
+            .max_by_key(|(at, range)| (range.quality, Reverse(*at)));
+        let any = || {
+            ranges
                 .iter()
                 .enumerate()
-                .filter(|(_, range)| range.primary.eq_ignore_ascii_case(language.code()))
-                .max_by_key(|(at, range)| (range.quality, Reverse(*at)));
-            let any = || {
-                ranges
-                    .iter()
-                    .enumerate()
-                    .find(|(_, range)| range.primary == "*")
-            };
-            let (at, range) = named.or_else(any)?;
-            (range.quality > 0).then_some((range.quality, Reverse(at), language))
+                .find(|(_, range)| range.primary == "*")
         };
-        // Of equals the last one is taken: under `*` that is English.
-        let best = Self::ALL.into_iter().rev().filter_map(wanted);
-        best.max_by_key(|(quality, at, _)| (*quality, *at))
-            .map_or_else(Self::default, |(.., language)| language)
-    }
+        let (at, range) = named.or_else(any)?;
+        (range.quality > 0).then_some((range.quality, Reverse(at), language))
+    };
+    // Of equals the last one is taken: under `*` that is English.
+    let best = Language::ALL.into_iter().rev().filter_map(wanted);
+    best.max_by_key(|(quality, at, _)| (*quality, *at))
+        .map_or_else(Language::default, |(.., language)| language)
 }
 
 /// A range of languages by its primary subtag, and how much it is wanted, in thousandths.
@@ -172,9 +117,9 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_LANGUAGE, asked.parse().unwrap());
-            assert_eq!(Language::negotiated(&headers), want, "{asked:?}");
+            assert_eq!(negotiated(&headers), want, "{asked:?}");
         }
-        assert_eq!(Language::negotiated(&HeaderMap::new()), English);
+        assert_eq!(negotiated(&HeaderMap::new()), English);
     }
 
     #[test]
@@ -188,7 +133,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::COOKIE, cookies.parse().unwrap());
-            assert_eq!(Language::chosen(&headers), want, "{cookies}");
+            assert_eq!(chosen(&headers), want, "{cookies}");
         }
     }
 }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use wattle_api::{Notice, NoticeCode, Severity};
 
 use super::frame;
-use super::language::Language;
 use super::tongue::{Tongue, english, tr};
+use wattle_api::format::Language;
 
 /// A strip with a notice.
 pub(super) fn strip(tongue: &Tongue, notice: &Notice) -> Markup {

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::super::Api;
 use super::Failure;
 use super::frame;
-use super::language::{COOKIE, Language};
+use super::language::{self, COOKIE};
 use super::tongue::Tongue;
+use wattle_api::format::Language;
 
 /// How long a choice is kept: as long as browsers keep a cookie at all.
 const SECONDS: u32 = 400 * 24 * 3600;
@@ -32,9 +33,9 @@ pub(in super::super) async fn speak(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let chosen = Language::chosen(request.headers());
+    let chosen = language::chosen(request.headers());
     let tongue = Tongue {
-        language: chosen.unwrap_or_else(|| Language::negotiated(request.headers())),
+        language: chosen.unwrap_or_else(|| language::negotiated(request.headers())),
         chosen: chosen.is_some(),
         zone: api.home.zone.clone(),
     };
@@ -89,7 +90,7 @@ pub(super) fn form(tongue: &Tongue, back: &str) -> Markup {
             input type="hidden" name="back" value=(back);
             label { (tongue.t("Language")) select name="lang" {
                 option value="" selected[chosen.is_none()] { (tongue.t("Automatic")) }
-                @for language in Language::ALL {
+                @for (_, language) in Language::ALL {
                     option value=(language.code()) lang=(language.code()) selected[chosen == Some(language)] { (language.name()) }
                 }
             } }

@@ -72,8 +72,8 @@ impl Tongue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::Language;
     use super::*;
+    use wattle_api::format::Language;
 
     #[test]
     fn appliances_have_the_words_of_the_language() {

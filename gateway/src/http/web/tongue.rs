@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 use super::super::Problem;
 use super::catalogue;
 use super::frame::sentence;
-use super::language::Language;
 use super::told::{self, Told};
+use wattle_api::format::Language;
 
 /// A language and a time zone.
 #[derive(Clone, Debug)]

@@ -1,95 +1,48 @@
-//! Numbers, money and times as people read them, by the display's rules. Values arrive exact and are
-//! rounded once, half away from zero, for showing only.
+//! Numbers, money and times as people read them, by the rules that the display has too
+//! ([`wattle_api::format`]), and the words around them.
 
-use jiff::{SignedDuration, Timestamp};
-use rust_decimal::{Decimal, RoundingStrategy};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use wattle_api::format::{self, Age};
 use wattle_api::{Band, Freshness, Level, Medium, Money};
 
-use super::language::Language;
 use super::tongue::{Tongue, tr};
 
-/// What stands for a value that is not known.
-pub(super) const MISSING: &str = "–";
+pub(super) use wattle_api::format::MISSING;
 
 /// Keeps a number and its unit in one piece.
 const GAP: char = '\u{a0}';
 
-impl Language {
-    const fn decimal_separator(self) -> char {
-        match self {
-            Self::English => '.',
-            Self::German | Self::French | Self::Dutch | Self::Spanish => ',',
-        }
-    }
-
-    /// The per cent sign with what stands before it.
-    const fn percent(self) -> &'static str {
-        match self {
-            Self::English | Self::Dutch => "%",
-            Self::German | Self::French | Self::Spanish => "\u{a0}%",
-        }
-    }
-}
-
 impl Tongue {
     /// A power without its sign: watts below 100 W, otherwise kilowatts.
     pub(super) fn power(&self, watts: Decimal) -> (String, &'static str) {
-        let watts = watts.abs();
-        let whole = rounded(watts, 0);
-        if whole < Decimal::ONE_HUNDRED {
-            return (self.number(whole, 0), "W");
-        }
-        (self.figures(watts / Decimal::ONE_THOUSAND), "kW")
+        let power = format::power(watts, self.language);
+        (power.text, if power.kilowatts { "kW" } else { "W" })
     }
 
     /// An energy.
     pub(super) fn energy(&self, kwh: Decimal) -> String {
-        format!("{}{GAP}kWh", self.figures(kwh))
+        format::energy(kwh, self.language)
     }
 
     /// A volume: litres of water below 10 m³, otherwise cubic metres.
     pub(super) fn volume(&self, medium: Medium, m3: Decimal) -> (String, &'static str) {
-        let litres = rounded(m3 * Decimal::ONE_THOUSAND, 0);
-        if medium == Medium::Water && litres.abs() < Decimal::from(10_000) {
-            return (self.number(litres, 0), "L");
-        }
-        (self.figures(m3), "m³")
+        let (text, is_litres) = match medium {
+            Medium::Water => format::litres(m3, self.language)
+                .map_or_else(|| (self.figures(m3), false), |litres| (litres, true)),
+            _ => (self.figures(m3), false),
+        };
+        (text, if is_litres { "L" } else { "m³" })
     }
 
     /// Three significant figures, at most two decimals.
     pub(super) fn figures(&self, value: Decimal) -> String {
-        let decimals = (0..=2u32).rev().find(|decimals| {
-            let limit = match decimals {
-                2 => Decimal::TEN,
-                1 => Decimal::ONE_HUNDRED,
-                _ => return true,
-            };
-            rounded(value, *decimals).abs() < limit
-        });
-        self.number(value, decimals.unwrap_or(0))
+        format::figures(value, self.language)
     }
 
     /// A number with so many decimals and its thousands grouped.
     pub(super) fn number(&self, value: Decimal, decimals: u32) -> String {
-        let value = rounded(value, decimals);
-        let places = usize::try_from(decimals).unwrap_or(0);
-        let text = format!("{:.places$}", value.abs());
-        let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-        let mut written = String::with_capacity(text.len() + 4);
-        if value.is_sign_negative() && !value.is_zero() {
-            written.push('−');
-        }
-        for (index, digit) in whole.chars().enumerate() {
-            if index > 0 && (whole.len() - index).is_multiple_of(3) {
-                written.push(GAP);
-            }
-            written.push(digit);
-        }
-        if !rest.is_empty() {
-            written.push(self.language.decimal_separator());
-            written.push_str(rest);
-        }
-        written
+        format::number(value, decimals, self.language)
     }
 
     /// What a register or a meter says, digit by digit.
@@ -104,11 +57,7 @@ impl Tongue {
 
     /// A share of a hundred.
     pub(super) fn percent(&self, percent: impl Into<Decimal>) -> String {
-        format!(
-            "{}{}",
-            self.number(percent.into(), 0),
-            self.language.percent()
-        )
+        format::share(percent.into(), self.language)
     }
 
     /// An amount of money with two decimals.
@@ -118,50 +67,22 @@ impl Tongue {
 
     /// An amount of a currency with two decimals: £2.31, 2,31 €.
     pub(super) fn cash(&self, amount: Decimal, currency: &str) -> String {
-        let symbol = match currency {
-            "GBP" => "£",
-            "EUR" => "€",
-            "USD" | "AUD" | "CAD" | "NZD" => "$",
-            "CHF" => "Fr.",
-            "SEK" | "NOK" | "DKK" => "kr",
-            other => other,
-        };
-        let text = self.number(amount, 2);
-        match self.language {
-            Language::English if symbol.chars().count() == 1 => match text.strip_prefix('−') {
-                Some(rest) => format!("−{symbol}{rest}"),
-                None => format!("{symbol}{text}"),
-            },
-            Language::Dutch if symbol.chars().count() == 1 => format!("{symbol}{GAP}{text}"),
-            _ => format!("{text}{GAP}{symbol}"),
-        }
+        format::money(amount, currency, self.language)
     }
 
     /// A price per kWh in the minor unit with one decimal: 26.4p, 26,4 ct.
     pub(super) fn price(&self, per_kwh: Decimal, currency: &str) -> String {
-        let minor = match currency {
-            "GBP" => "p",
-            "EUR" => match self.language {
-                Language::French | Language::Spanish => "\u{a0}c€",
-                Language::English | Language::German | Language::Dutch => "\u{a0}ct",
-            },
-            "USD" | "AUD" | "CAD" | "NZD" => "¢",
-            "CHF" => "\u{a0}Rp.",
-            "SEK" | "NOK" | "DKK" => "\u{a0}øre",
-            other => return self.cash(per_kwh, other),
-        };
-        format!("{}{minor}", self.number(per_kwh * Decimal::ONE_HUNDRED, 1))
+        format::unit_price(per_kwh, currency, self.language)
     }
 
     /// How long ago, in the one unit that says it.
     pub(super) fn ago(&self, at: Timestamp, now: Timestamp) -> String {
-        let seconds = now.duration_since(at).max(SignedDuration::ZERO).as_secs();
-        let (template, count) = match seconds {
-            ..=15 => return self.t("just now").to_owned(),
-            16..60 => (tr("{count} s ago"), seconds / 5 * 5),
-            60..3_600 => (tr("{count} min ago"), seconds / 60),
-            3_600..172_800 => (tr("{count} h ago"), seconds / 3_600),
-            _ => (tr("{count} days ago"), seconds / 86_400),
+        let (template, count) = match format::age(at, now) {
+            Age::Fresh => return self.t("just now").to_owned(),
+            Age::Seconds(count) => (tr("{count} s ago"), count),
+            Age::Minutes(count) => (tr("{count} min ago"), count),
+            Age::Hours(count) => (tr("{count} h ago"), count),
+            Age::Days(count) => (tr("{count} days ago"), count),
         };
         self.say(template, &[("count", &self.number(count.into(), 0))])
     }
@@ -236,14 +157,11 @@ pub(super) fn capital(text: &str) -> String {
     first.chain(letters.as_str().chars()).collect()
 }
 
-fn rounded(value: Decimal, decimals: u32) -> Decimal {
-    value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
+    use wattle_api::format::Language;
 
     fn tongue(language: Language) -> Tongue {
         Tongue {
@@ -257,7 +175,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The rows follow the display's own tests.
+    /// Beside the tests of the rules themselves: the page asks the right one.
     #[test]
     fn values_have_the_forms_of_the_display() {
         let table = include_str!("../../../web/lang/forms.tsv");
@@ -265,7 +183,7 @@ mod tests {
         for row in table.lines().filter(|row| !row.starts_with('#')) {
             let mut cells = row.split('\t').map(|cell| cell.replace('_', "\u{a0}"));
             let [what, value, unit] = [(); 3].map(|()| cells.next().unwrap());
-            for (language, want) in Language::ALL.into_iter().zip(cells.by_ref()) {
+            for ((_, language), want) in Language::ALL.into_iter().zip(cells.by_ref()) {
                 let (tongue, value) = (tongue(language), number(&value));
                 let is = match what.as_str() {
                     "power" => tongue.power(value).0,

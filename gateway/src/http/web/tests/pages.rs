@@ -5,9 +5,9 @@ use wattle_api::{Role, State};
 
 use super::super::super::tests::{Home, home, home_of, text};
 use super::super::catalogue;
-use super::super::language::Language;
 use super::super::paths;
 use super::{gateway, read};
+use wattle_api::format::Language;
 
 /// The state of the display's fixtures.
 fn fixture(name: &str) -> State {

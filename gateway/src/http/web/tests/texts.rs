@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::table::TABLE;
 use super::super::catalogue::{self, Catalogue};
-use super::super::language::Language;
 use super::super::{PAGES, told};
 use super::{gateway, read};
+use wattle_api::format::Language;
 
 /// The Rust sources below a folder without their tests.
 fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -81,7 +81,7 @@ fn said() -> BTreeMap<String, Option<String>> {
 fn translated() -> impl Iterator<Item = (Language, &'static Catalogue)> {
     Language::ALL
         .into_iter()
-        .filter_map(|language| catalogue::of(language).map(|words| (language, words)))
+        .filter_map(|(_, language)| catalogue::of(language).map(|words| (language, words)))
 }
 
 fn places(text: &str) -> BTreeSet<&str> {

@@ -1,9 +1,10 @@
 //! Numbers as people read them: three significant figures, money with two decimals, times of the
-//! home's clock, each with the separators of the household's language.
+//! home's clock, each with the separators of the household's language. The display and the web page
+//! write them by these rules, so that nobody reads two forms of one value.
 //!
 //! Values arrive exact and are rounded once, half away from zero, for showing only.
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 /// What stands for a value that is not known.
@@ -12,7 +13,7 @@ pub const MISSING: &str = "–";
 /// Narrow enough to keep a number in one piece, and never a place to break a line.
 const GROUP: char = '\u{a0}';
 
-/// A language the display speaks.
+/// A language that display and web page speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
     /// English, the language of the sources.
@@ -48,6 +49,26 @@ impl Language {
             Self::Dutch => "nl",
             Self::Spanish => "es",
         }
+    }
+
+    /// What its speakers call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::German => "Deutsch",
+            Self::French => "Français",
+            Self::Dutch => "Nederlands",
+            Self::Spanish => "Español",
+        }
+    }
+
+    /// The one of a code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(one, _)| *one == code)
+            .map(|(_, language)| language)
     }
 
     const fn decimal_separator(self) -> char {
@@ -231,12 +252,14 @@ pub fn energy(kwh: Decimal, language: Language) -> String {
 /// A volume: litres of water below 10 m³, otherwise cubic metres.
 #[must_use]
 pub fn water(m3: Decimal, language: Language) -> String {
+    litres(m3, language).map_or_else(|| gas(m3, language), |litres| format!("{litres}\u{a0}L"))
+}
+
+/// The litres of so much water; `None` where cubic metres say it better.
+#[must_use]
+pub fn litres(m3: Decimal, language: Language) -> Option<String> {
     let litres = round(m3 * Decimal::ONE_THOUSAND, 0);
-    if litres.abs() < Decimal::from(10_000) {
-        format!("{}\u{a0}L", number(litres, 0, language))
-    } else {
-        gas(m3, language)
-    }
+    (litres.abs() < Decimal::from(10_000)).then(|| number(litres, 0, language))
 }
 
 /// A volume in cubic metres.
@@ -248,7 +271,13 @@ pub fn gas(m3: Decimal, language: Language) -> String {
 /// The magnitude of a change in per cent.
 #[must_use]
 pub fn percent(change: i32, language: Language) -> String {
-    format!("{}{}", change.unsigned_abs(), language.percent())
+    share(change.unsigned_abs().into(), language)
+}
+
+/// A share of a hundred, to the whole per cent.
+#[must_use]
+pub fn share(percent: Decimal, language: Language) -> String {
+    format!("{}{}", number(percent, 0, language), language.percent())
 }
 
 /// Hours and minutes of the home's clock: 18:30.
@@ -264,21 +293,21 @@ pub fn moment(at: Timestamp, now: &Zoned, language: Language) -> String {
     if at.date() == now.date() {
         return at.strftime("%H:%M").to_string();
     }
-    format!("{} {}", date(&at, language), at.strftime("%H:%M"))
+    format!("{} {}", date(at.date(), language), at.strftime("%H:%M"))
 }
 
 /// Day and month: 3 Nov, 3.11.
 #[must_use]
-pub fn date(at: &Zoned, language: Language) -> String {
+pub fn date(at: Date, language: Language) -> String {
     match language {
-        Language::German => at.strftime("%-d.%-m.").to_string(),
+        Language::German => format!("{}.{}.", at.day(), at.month()),
         _ => format!("{}\u{a0}{}", at.day(), month(at, language)),
     }
 }
 
 /// The short name of a month: May, Mai.
 #[must_use]
-pub fn month(at: &Zoned, language: Language) -> &'static str {
+pub fn month(at: Date, language: Language) -> &'static str {
     let names = match language {
         Language::English => [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -437,7 +466,7 @@ mod tests {
         assert_eq!(percent(8, French), "8\u{a0}%");
         assert_eq!(percent(8, Dutch), "8%");
         let day = at("2026-02-03T12:00:00Z").to_zoned(TimeZone::UTC);
-        let dates = [French, Dutch, Spanish].map(|language| date(&day, language));
+        let dates = [French, Dutch, Spanish].map(|language| date(day.date(), language));
         assert_eq!(dates, ["3\u{a0}févr.", "3\u{a0}feb", "3\u{a0}feb"]);
     }
 
