@@ -68,14 +68,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     let settings = Arc::new(settings);
     let mut told = Vec::new();
     let mut next = tokio::time::Instant::now() + FIRST;
-    while !stop.is_cancelled() {
-        pulse.beat();
-        if tokio::time::Instant::now() < next {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
-            }
-        }
+    while pulse.rest(next, &stop).await {
         next = tokio::time::Instant::now() + EVERY;
         let looking = Arc::clone(&settings);
         let notices = tokio::task::spawn_blocking(move || look(&looking)).await??;

@@ -19,6 +19,7 @@ pub mod daemon;
 mod devices;
 pub mod dlms;
 pub mod dlms_server;
+mod door;
 pub mod drivers;
 mod files;
 pub mod grid;

@@ -39,12 +39,33 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Between two signs of life of a part that waits.
+const BEAT: Duration = Duration::from_secs(1);
+
 impl Pulse {
     /// Says that the part is alive. To be called at least as often as the part promised.
     pub fn beat(&self) {
         self.0
             .last_ms
             .store(millis(self.0.began.elapsed()), Ordering::Relaxed);
+    }
+
+    /// Waits until then with signs of life; false when told to stop before.
+    pub async fn rest(&self, until: tokio::time::Instant, stop: &CancellationToken) -> bool {
+        let wait = async {
+            loop {
+                self.beat();
+                let now = tokio::time::Instant::now();
+                if now >= until {
+                    return;
+                }
+                tokio::time::sleep_until(until.min(now + BEAT)).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => false,
+            () = wait => true,
+        }
     }
 }
 

@@ -82,14 +82,7 @@ pub fn limits(configured: Option<&Config>, zone: &TimeZone) -> Config {
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let mut next = tokio::time::Instant::now() + FIRST;
-    while !stop.is_cancelled() {
-        pulse.beat();
-        if tokio::time::Instant::now() < next {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
-            }
-        }
+    while pulse.rest(next, &stop).await {
         let looking = Arc::clone(&settings);
         // One window at a time: years of history take a while, and the part has to give signs of life.
         if !tokio::task::spawn_blocking(move || step(&looking)).await?? {

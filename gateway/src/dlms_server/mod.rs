@@ -17,7 +17,6 @@ use meter_link::dlms::wrapper::{Datagram, Splitter};
 use meter_link::driver::FileCounters;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +24,7 @@ use wattle_api::RecipientKind;
 
 use crate::clock::SharedClock;
 use crate::config::DlmsServerConfig;
+use crate::door::Door;
 use crate::store::ledger::Sent;
 use crate::store::{Ledger, Readers};
 use crate::supervisor::Pulse;
@@ -85,26 +85,14 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         .await
         .with_context(|| format!("dlms_server.listen {address}"))?;
     tracing::info!(%address, "a DLMS client may read here");
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Door::new(listener, CONNECTIONS, false);
     let tasks = TaskTracker::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = tick.tick() => pulse.beat(),
-            accepted = listener.accept() => {
-                let Ok((stream, peer)) = accepted else {
-                    // Out of descriptors, most likely: those that are open must end first.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                if !crate::near::is_private(peer.ip()) {
-                    tracing::debug!(%peer, "a peer from outside was turned away");
-                    continue;
-                }
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    continue;
-                };
+            (stream, peer, place) = door.next() => {
                 let server = Server::new(config.clone(), Box::new(counters.clone()), crate::dlms::random());
                 let (settings, stop) = (settings.clone(), stop.clone());
                 tasks.spawn(async move {

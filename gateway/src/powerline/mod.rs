@@ -99,13 +99,8 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             keep(&file, &health).await;
             kept = now;
         }
-        let next = Instant::now() + pause;
-        while Instant::now() < next {
-            pulse.beat();
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
+        if !pulse.rest(tokio::time::Instant::now() + pause, &stop).await {
+            break;
         }
     }
     keep(&file, &health).await;

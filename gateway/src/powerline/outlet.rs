@@ -64,12 +64,11 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             tracing::warn!(outlet = name, "no car can be found: {ended}");
             told = Some(ended);
         }
-        for _ in 0..REOPEN.as_secs() {
-            pulse.beat();
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
+        if !pulse
+            .rest(tokio::time::Instant::now() + REOPEN, &stop)
+            .await
+        {
+            return Ok(());
         }
     }
 }

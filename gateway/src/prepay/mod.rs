@@ -153,14 +153,7 @@ impl Board {
 /// The account or the store cannot be read or written.
 pub async fn run(board: Board, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let mut next = tokio::time::Instant::now();
-    while !stop.is_cancelled() {
-        pulse.beat();
-        if tokio::time::Instant::now() < next {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_secs(1)) => continue,
-            }
-        }
+    while pulse.rest(next, &stop).await {
         next = tokio::time::Instant::now() + EVERY;
         let board = board.clone();
         tokio::task::spawn_blocking(move || board.count()).await??;

@@ -21,7 +21,6 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +28,7 @@ use tower_service::Service;
 
 use super::Api;
 use crate::config::HttpConfig;
-use crate::near::is_private;
+use crate::door::Door;
 use crate::supervisor::Pulse;
 
 /// How many connections there may be at once.
@@ -79,7 +78,7 @@ pub async fn run(
         Some(identity.fingerprint),
     );
     let router = super::web_router(api.clone());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Door::new(listener, CONNECTIONS, config.anywhere);
     let tasks = TaskTracker::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -89,19 +88,7 @@ pub async fn run(
                 pulse.beat();
                 api.keeping.access.tick();
             }
-            accepted = listener.accept() => {
-                let Ok((stream, peer)) = accepted else {
-                    // Out of descriptors, most likely: those that are open must end first.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                if !config.anywhere && !is_private(peer.ip()) {
-                    tracing::debug!(%peer, "a peer from outside was turned away");
-                    continue;
-                }
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    continue;
-                };
+            (stream, peer, place) = door.next() => {
                 let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
                 tasks.spawn(async move {
                     serve(acceptor, router, stream, Peer(peer), stop).await;
