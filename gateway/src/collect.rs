@@ -201,6 +201,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
         })),
         Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
         Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
+        Protocol::Zigbee => anyhow::bail!("a Zigbee plug is read by the stick"),
         Protocol::Modbus | Protocol::Mbus => anyhow::bail!("this meter is read in turns"),
         Protocol::P1 => {
             let keys = meter.keys()?;

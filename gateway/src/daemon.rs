@@ -106,6 +106,7 @@ async fn run_once(
     };
     let mut supervisor = Supervisor::default();
     let radio = start_radio(&mut supervisor, &mut config, &store, &bus, &clock, &zone)?;
+    zigbee::adopt_known(&mut config);
     let home = http::Home {
         grid: config.grid_meter(),
         supplies: supplies(&config, &zone)?,
@@ -198,7 +199,8 @@ async fn run_once(
         prices,
         utility,
     );
-    start_zigbee(&mut supervisor, &config, &api);
+    start_zigbee(&mut supervisor, &config, &api, &store, &bus);
+    let plugs = api.zigbee.clone();
     start_api(&mut supervisor, &config, api);
     if !config.mqtt.host.is_empty() {
         let settings = mqtt::Settings {
@@ -211,6 +213,7 @@ async fn run_once(
             readers: store.readers(),
             asked: board,
             ledger: store.ledger(),
+            zigbee: plugs,
             state: known,
             bus: bus.clone(),
             clock: Arc::clone(&clock),
@@ -242,7 +245,7 @@ async fn run_once(
             records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
         });
     }
-    let wired = |meter: &MeterConfig| meter.protocol != Protocol::Wmbus;
+    let wired = |meter: &MeterConfig| !matches!(meter.protocol, Protocol::Wmbus | Protocol::Zigbee);
     let buses = Buses::default();
     for meter in config.meters.into_iter().filter(wired) {
         let buses = buses.clone();
@@ -582,7 +585,7 @@ fn start_mdns(
 }
 
 /// Starts the part that owns the Zigbee stick, if there is one.
-fn start_zigbee(supervisor: &mut Supervisor, config: &Config, api: &Api) {
+fn start_zigbee(supervisor: &mut Supervisor, config: &Config, api: &Api, store: &Store, bus: &Bus) {
     if !config.zigbee.is_on() {
         return;
     }
@@ -591,6 +594,14 @@ fn start_zigbee(supervisor: &mut Supervisor, config: &Config, api: &Api) {
         state_dir: config.gateway.state_dir.clone(),
         board: api.zigbee.clone(),
         clock: Arc::clone(&api.clock),
+        meters: config.meters.clone(),
+        readers: store.readers(),
+        queue: store.queue(),
+        bus: bus.clone(),
+        state: api.state.clone(),
+        tariff: api.home.tariff.clone(),
+        zone: api.home.zone.clone(),
+        grid: api.home.grid.clone(),
     };
     supervisor.start("zigbee", WITHIN, move |pulse, stop| {
         zigbee::run(settings.clone(), pulse, stop)

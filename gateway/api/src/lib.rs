@@ -67,8 +67,8 @@ pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
 pub use zigbee::{
-    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDevice,
-    ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDemand,
+    ZigbeeDevice, ZigbeeJoin, ZigbeeLoad, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
 };
 
 /// Where the types below are served. `GET` answers one [`State`].

@@ -36,6 +36,42 @@ pub struct Zigbee {
     pub joining_until: Option<Timestamp>,
     /// The devices, by address.
     pub devices: Vec<ZigbeeDevice>,
+    /// Loads that may be shed; absent where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<ZigbeeDemand>,
+}
+
+/// Loads that are shed for an event or a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeDemand {
+    /// No more than this is drawn from the grid in the mean of a quarter-hour, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_w: Option<Decimal>,
+    /// The loads.
+    pub loads: Vec<ZigbeeLoad>,
+}
+
+/// A load that may be shed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeLoad {
+    /// Its address for life, 16 hex digits.
+    pub ieee: String,
+    /// 1 what nobody misses, 2 what can wait, 3 what is shed last.
+    pub class: u8,
+    /// Since when it is shed; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed_since: Option<Timestamp>,
+    /// What it drew before, W, where that is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_w: Option<Decimal>,
+    /// Its power has fallen, or it drew nothing; a thermostat has taken the setpoint.
+    #[serde(default)]
+    pub proved: bool,
+    /// It was told to shed and did not.
+    #[serde(default)]
+    pub stuck: bool,
 }
 
 /// How the network is.

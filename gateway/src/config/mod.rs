@@ -57,7 +57,7 @@ pub use supply::SupplyConfig;
 pub use upstream::{Taf, UpstreamConfig, UpstreamStream};
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
-pub use zigbee::ZigbeeConfig;
+pub use zigbee::{ZigbeeConfig, ZigbeeLoadConfig};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";
@@ -245,7 +245,7 @@ pub struct MeterConfig {
     pub profile: Option<PathBuf>,
     /// DLMS/COSEM: everything else about it.
     pub dlms: Option<Box<DlmsConfig>>,
-    /// Wireless M-Bus: the meter's number, eight digits.
+    /// Wireless M-Bus: the meter's number, eight digits. Zigbee: the plug's address, 16 hex digits.
     pub id: Option<String>,
     /// M-Bus: the driver that reads it; chosen by its address when left out.
     pub driver: Option<String>,
@@ -307,6 +307,9 @@ pub enum Protocol {
     /// Wired M-Bus, through a level converter or over TCP.
     #[serde(rename = "mbus")]
     Mbus,
+    /// A Zigbee plug or meter in the network of `[zigbee]`.
+    #[serde(rename = "zigbee")]
+    Zigbee,
 }
 
 impl Protocol {
@@ -325,6 +328,7 @@ impl Protocol {
             Self::C12_21 => "c12.21",
             Self::Modbus => "modbus",
             Self::Mbus => "mbus",
+            Self::Zigbee => "zigbee",
         }
     }
 }
@@ -495,7 +499,14 @@ impl Config {
                     meter.name, other.name
                 ));
             }
-            let same_port = meter.protocol != Protocol::Wmbus
+            let has_port = !matches!(meter.protocol, Protocol::Wmbus | Protocol::Zigbee);
+            if meter.protocol == Protocol::Zigbee && !self.zigbee.is_on() {
+                found.push(format!(
+                    "meter {:?}: a Zigbee plug needs the stick's port in [zigbee]",
+                    meter.name
+                ));
+            }
+            let same_port = has_port
                 && self
                     .meters
                     .iter()
@@ -605,6 +616,8 @@ impl MeterConfig {
         }
         if self.protocol == Protocol::Wmbus {
             self.check_wireless(&at, found);
+        } else if self.protocol == Protocol::Zigbee {
+            zigbee::check_plug(self, &at, found);
         } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
         }
@@ -699,9 +712,12 @@ impl MeterConfig {
             | Protocol::Mbus
             | Protocol::C12_18
             | Protocol::C12_21 => true,
-            Protocol::Sml | Protocol::Tic | Protocol::P1 | Protocol::DlmsPush | Protocol::Wmbus => {
-                false
-            }
+            Protocol::Sml
+            | Protocol::Tic
+            | Protocol::P1
+            | Protocol::DlmsPush
+            | Protocol::Wmbus
+            | Protocol::Zigbee => false,
         }
     }
 

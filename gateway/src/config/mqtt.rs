@@ -89,11 +89,13 @@ pub enum MqttCommand {
     Read,
     /// The household's word on what the utility asks for: `opt-out` and `opt-in`.
     OptOut,
+    /// Switching a Zigbee plug: `switch-on` and `switch-off`.
+    Switch,
 }
 
 impl MqttCommand {
     /// All there are.
-    pub const ALL: [Self; 2] = [Self::Read, Self::OptOut];
+    pub const ALL: [Self; 3] = [Self::Read, Self::OptOut, Self::Switch];
 
     /// Whether a command, by its name in a request, is this one's.
     #[must_use]
@@ -101,6 +103,7 @@ impl MqttCommand {
         match self {
             Self::Read => command == "read",
             Self::OptOut => matches!(command, "opt-out" | "opt-in"),
+            Self::Switch => matches!(command, "switch-on" | "switch-off"),
         }
     }
 }

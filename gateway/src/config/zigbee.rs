@@ -1,8 +1,10 @@
 //! `[zigbee]`
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::in_range;
+use super::secret::Secret;
+use super::{MeterConfig, Role, in_range};
 
 /// The Zigbee stick.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +18,66 @@ pub struct ZigbeeConfig {
     pub flow_control: bool,
     /// The channel of a network that is formed, 11 to 26.
     pub channel: u8,
+    /// The gateway's certificate for Smart Energy with its private key, as `file:/path` or
+    /// `credential:name` of a JSON object; no device gets prices, events or messages without.
+    pub certificate: Option<Secret>,
+    /// No more than this is drawn from the grid in the mean of a quarter-hour, kW, as a text: loads
+    /// are shed for it.
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub import_limit_kw: Option<Decimal>,
+    /// Between two loads that come back, seconds, 1 to 600: they do not start all at once.
+    pub restore_pause_s: u16,
+    /// What may be shed; nothing else ever is.
+    #[serde(rename = "load")]
+    pub loads: Vec<ZigbeeLoadConfig>,
+}
+
+/// `[[zigbee.load]]`: a plug or thermostat that may be shed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeLoadConfig {
+    /// Its address, 16 hex digits.
+    pub id: String,
+    /// 1 what nobody misses, 2 what can wait, 3 what is shed last.
+    pub class: u8,
+    /// A thermostat: it heats to this meanwhile, degrees Celsius, as a text.
+    #[serde(default, with = "rust_decimal::serde::str_option")]
+    pub setpoint: Option<Decimal>,
+    /// It runs at least so many seconds before it is shed.
+    #[serde(default)]
+    pub least_on_s: u32,
+    /// It rests at least so many seconds.
+    #[serde(default = "minute")]
+    pub least_off_s: u32,
+    /// It rests at most so many seconds, and then runs as long: a fridge.
+    pub longest_off_s: Option<u32>,
+}
+
+fn minute() -> u32 {
+    60
+}
+
+impl ZigbeeLoadConfig {
+    /// Its address for life.
+    #[must_use]
+    pub fn address(&self) -> Option<u64> {
+        address(&self.id)
+    }
+
+    fn check(&self, found: &mut Vec<String>) {
+        let at = format!("zigbee.load {:?}", self.id);
+        if self.address().is_none() {
+            found.push(format!("{at}: id is the address, 16 hex digits"));
+        }
+        in_range(&format!("{at}: class"), self.class.into(), 1, 3, found);
+        let comfort = Decimal::from(5)..=Decimal::from(30);
+        if self
+            .setpoint
+            .is_some_and(|setpoint| !comfort.contains(&setpoint))
+        {
+            found.push(format!("{at}: setpoint: 5 to 30 degrees Celsius"));
+        }
+    }
 }
 
 impl Default for ZigbeeConfig {
@@ -25,6 +87,10 @@ impl Default for ZigbeeConfig {
             baud: 115_200,
             flow_control: false,
             channel: 15,
+            certificate: None,
+            import_limit_kw: None,
+            restore_pause_s: 30,
+            loads: Vec::new(),
         }
     }
 }
@@ -39,6 +105,27 @@ impl ZigbeeConfig {
     pub(super) fn check(&self, found: &mut Vec<String>) {
         in_range("zigbee.baud", self.baud.into(), 9_600, 921_600, found);
         in_range("zigbee.channel", self.channel.into(), 11, 26, found);
+        let pause = self.restore_pause_s.into();
+        in_range("zigbee.restore_pause_s", pause, 1, 600, found);
+        for (index, load) in self.loads.iter().enumerate() {
+            load.check(found);
+            let before = self.loads.iter().take(index);
+            if before
+                .into_iter()
+                .any(|other| other.address() == load.address())
+            {
+                found.push(format!("zigbee.load {:?}: it is named twice", load.id));
+            }
+        }
+        if self
+            .import_limit_kw
+            .is_some_and(|limit| limit <= Decimal::ZERO)
+        {
+            found.push("zigbee.import_limit_kw: it is above 0".to_owned());
+        }
+        if let Some(Err(error)) = self.certificate.as_ref().map(Secret::reveal) {
+            found.push(format!("zigbee.certificate: {error}"));
+        }
         let is_tcp = self.port.starts_with("tcp://");
         if is_tcp
             && self
@@ -52,4 +139,35 @@ impl ZigbeeConfig {
             ));
         }
     }
+}
+
+pub(super) fn check_plug(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
+    if meter.zigbee_address().is_none() {
+        found.push(format!(
+            "{at}: id must be the plug's address, 16 hex digits, as /api/v1/zigbee tells it"
+        ));
+    }
+    if meter.role != Role::Submeter || meter.medium != wattle_api::Medium::Electricity {
+        found.push(format!(
+            "{at}: a Zigbee plug is an electricity meter with role = \"submeter\""
+        ));
+    }
+    if !meter.port.as_os_str().is_empty() {
+        found.push(format!(
+            "{at}: a Zigbee plug has no port; [zigbee] names the stick's"
+        ));
+    }
+}
+
+impl MeterConfig {
+    /// The address for life of a Zigbee plug.
+    #[must_use]
+    pub fn zigbee_address(&self) -> Option<u64> {
+        address(self.id.as_deref()?)
+    }
+}
+
+fn address(id: &str) -> Option<u64> {
+    let is_address = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u64::from_str_radix(id, 16).ok().filter(|_| is_address)
 }

@@ -34,6 +34,13 @@ pub(super) struct Commands {
 pub(super) enum Order {
     /// Read the meter at a path at once.
     Read(String),
+    /// Switch the relay of the plug at a path.
+    Switch {
+        /// The plug's path.
+        path: String,
+        /// On or off.
+        on: bool,
+    },
     /// Take part in what the utility asks for, or not: in this event, or in the next one that
     /// leaves a choice.
     Choose {
@@ -119,6 +126,10 @@ impl Commands {
         match (command, path) {
             ("opt-out", GRID) => Ok(choose(OptState::Out)),
             ("opt-in", GRID) => Ok(choose(OptState::In)),
+            ("switch-on" | "switch-off", _) if request.event.is_none() => Ok(Order::Switch {
+                path: path.to_owned(),
+                on: command == "switch-on",
+            }),
             ("read", _) if request.event.is_none() => Ok(Order::Read(path.to_owned())),
             _ => Err("it is not for this topic"),
         }
@@ -181,8 +192,17 @@ mod tests {
             opt: OptState::Out,
         };
         let order = Order::Read("meter/A1".to_owned());
+        let off = Order::Switch {
+            path: "meter/A1".to_owned(),
+            on: false,
+        };
         for (path, payload, want) in [
             ("meter/A1", read, (Some(order), json!(7))),
+            (
+                "meter/A1",
+                r#"{"command":"switch-off"}"#,
+                (Some(off), Value::Null),
+            ),
             (GRID, out, (Some(chosen), Value::Null)),
             ("meter/A1", out, (None, Value::Null)),
             (

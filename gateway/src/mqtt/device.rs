@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use super::entity::{self, Entity};
 use super::indication::{Text, texts};
 use super::thing::{Kind, Point, Thing, Topics, Values, identifier, meter_path, text};
+use crate::zigbee::RELAY;
 
 /// Name of the command that asks a meter again.
 pub(super) const READ: &str = "read";
@@ -82,6 +83,14 @@ impl Device {
             points.push(Point {
                 diagnostic: true,
                 ..Point::new(Kind::Button(READ), READ, "Read now")
+            });
+        }
+        if self.indications.states.contains_key(RELAY) {
+            let (on, off) = ("switch-on", "switch-off");
+            points.push(Point {
+                id: "switch".to_owned(),
+                object: "switch".to_owned(),
+                ..Point::new(Kind::Switch { on, off }, "state_relay", "Switch")
             });
         }
         Thing {

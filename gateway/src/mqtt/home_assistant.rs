@@ -120,7 +120,7 @@ impl HomeAssistant {
     fn points<'a>(&'a self, thing: &'a Thing) -> impl Iterator<Item = &'a Point> {
         let allowed = |command: &str| self.commands.iter().any(|one| one.takes(command));
         thing.points.iter().filter(move |point| match point.kind {
-            Kind::Button(command) => allowed(command),
+            Kind::Button(command) | Kind::Switch { on: command, .. } => allowed(command),
             _ => true,
         })
     }
@@ -190,6 +190,16 @@ impl HomeAssistant {
                 put("cmd_t", json!(self.below(&thing.path, "set")));
                 put("pl_prs", json!(json!({ "command": command }).to_string()));
                 put("qos", json!(1));
+            }
+            Kind::Switch { on, off } => {
+                put("cmd_t", json!(self.below(&thing.path, "set")));
+                put("pl_on", json!(json!({ "command": on }).to_string()));
+                put("pl_off", json!(json!({ "command": off }).to_string()));
+                put("stat_on", json!("on"));
+                put("stat_off", json!("off"));
+                put("qos", json!(1));
+                put("stat_t", json!(state));
+                put("val_tpl", json!(template(&point.key)));
             }
             Kind::Sensor | Kind::Binary => {
                 put("stat_t", json!(state));
@@ -282,6 +292,7 @@ const fn component(kind: Kind) -> &'static str {
         Kind::Binary | Kind::Connection => "binary_sensor",
         Kind::Event(_) => "event",
         Kind::Button(_) => "button",
+        Kind::Switch { .. } => "switch",
     }
 }
 

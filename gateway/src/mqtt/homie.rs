@@ -331,6 +331,8 @@ fn property(point: &Point, commands: &[MqttCommand]) -> Option<Value> {
     match point.kind {
         // The device's own `$state` says it.
         Kind::Connection => return None,
+        // Its state is a property of its own; it is switched by wattle's own topic.
+        Kind::Switch { .. } => return None,
         Kind::Button(command) if !commands.iter().any(|one| one.takes(command)) => return None,
         Kind::Binary => put("datatype", json!("boolean")),
         Kind::Event(_) => {

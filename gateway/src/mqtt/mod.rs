@@ -49,6 +49,7 @@ use crate::radio::Handle;
 use crate::store::ledger::Sent;
 use crate::store::{LastField, LastReading, Ledger, Readers, StoreError, StoredTelegram};
 use crate::supervisor::Pulse;
+use crate::zigbee::Request;
 use commands::{Commands, Order};
 use convention::Conventions;
 use fields::FieldMeters;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub ledger: Ledger,
     /// What the utility asks for, and the household's word on it.
     pub asked: crate::grid::Board,
+    /// The Zigbee network, to switch plugs.
+    pub zigbee: crate::zigbee::Board,
     /// What the gateway itself knows.
     pub state: watch::Receiver<Arc<State>>,
     /// Says what happens.
@@ -381,6 +384,15 @@ impl Publisher {
                 self.commands.may_read(&name, Instant::now())?;
                 self.settings.bus.send(Event::ReadNow(name));
                 Ok(())
+            }
+            Order::Switch { path, on } => {
+                let ieee = path
+                    .strip_prefix("meter/")
+                    .filter(|serial| serial.len() == 16)
+                    .and_then(|serial| u64::from_str_radix(serial, 16).ok());
+                let ieee = ieee.ok_or("no Zigbee plug is here")?;
+                let switched = self.settings.zigbee.ask(Request::Switch { ieee, on }).await;
+                switched.map_err(str::to_owned)
             }
             Order::Choose { event, opt } => {
                 let (board, now) = (self.settings.asked.clone(), self.settings.clock.now());

@@ -142,6 +142,13 @@ pub(super) enum Kind {
     Event(&'static [&'static str]),
     /// Something that can be asked for with this command.
     Button(&'static str),
+    /// A relay, `on` or `off`, that is switched with these commands.
+    Switch {
+        /// Switches it on.
+        on: &'static str,
+        /// Switches it off.
+        off: &'static str,
+    },
 }
 
 /// Something that a thing tells or takes.

@@ -53,7 +53,8 @@ impl Meters {
     pub(super) fn adopt(&mut self, meter: &MeterConfig) {
         let role = match self.of(meter.medium) {
             Some(other) if other.api.name != meter.name => Role::Submeter,
-            _ => Role::Grid,
+            // A plug is nobody's meter at the grid.
+            _ => meter.role,
         };
         self.0.retain(|other| other.api.name != meter.name);
         self.0.push(MeterView {

@@ -9,7 +9,7 @@ use han::zigbee::devices::{Device, Measured};
 use han::zigbee::install_code::InstallCode;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use wattle_api::{Zigbee, ZigbeeDevice, ZigbeeState};
+use wattle_api::{Zigbee, ZigbeeDemand, ZigbeeDevice, ZigbeeState};
 
 /// Requests that may wait.
 const QUEUE: usize = 16;
@@ -160,6 +160,10 @@ impl Board {
             Measured::HeatingSetpointC(setpoint) => device.heating_setpoint_c = Some(*setpoint),
             _ => {}
         }
+    }
+
+    pub(super) fn demand(&self, demand: Option<ZigbeeDemand>) {
+        self.lock().zigbee.demand = demand;
     }
 
     pub(super) fn left(&self, ieee: u64) {

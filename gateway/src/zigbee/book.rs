@@ -1,9 +1,12 @@
-//! What must outlive the daemon: what makes the network, sealed, and its devices' addresses.
+//! What must outlive the daemon: what makes the network, sealed, its devices' addresses, what their
+//! registers have counted, and who has a key of its own.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use han::zigbee::coordinator::Network;
+use han::zigbee::devices::energy::Kept as Register;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -28,6 +31,49 @@ struct Kept {
     /// The devices' addresses, for life and in the network.
     #[serde(default)]
     devices: Vec<(u64, u16)>,
+    /// What registers have counted.
+    #[serde(default)]
+    registers: Vec<Counted>,
+    /// The devices with keys of their own, by their place in the stick's table; the keys are in the
+    /// stick alone.
+    #[serde(default)]
+    secured: Vec<u64>,
+}
+
+/// What the register of a device has counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counted {
+    pub(super) ieee: u64,
+    multiplier: u32,
+    divisor: u32,
+    last: u64,
+    total: u128,
+    epochs: u32,
+    /// When it was kept.
+    pub(super) at: Timestamp,
+}
+
+impl Counted {
+    pub(super) fn new(ieee: u64, kept: Register, at: Timestamp) -> Self {
+        Self {
+            ieee,
+            multiplier: kept.scale.0,
+            divisor: kept.scale.1,
+            last: kept.last,
+            total: kept.total,
+            epochs: kept.epochs,
+            at,
+        }
+    }
+
+    pub(super) const fn register(&self) -> Register {
+        Register {
+            scale: (self.multiplier, self.divisor),
+            last: self.last,
+            total: self.total,
+            epochs: self.epochs,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,6 +168,37 @@ impl Book {
         self.write()
     }
 
+    /// What registers have counted.
+    pub(super) fn registers(&self) -> &[Counted] {
+        &self.kept.registers
+    }
+
+    /// The devices with keys of their own.
+    pub(super) fn secured(&self) -> &[u64] {
+        &self.kept.secured
+    }
+
+    /// Keeps what registers have counted.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub(super) fn keep_registers(&mut self, registers: Vec<Counted>) -> anyhow::Result<()> {
+        self.kept.registers = registers;
+        self.write()
+    }
+
+    /// Keeps who has a key, if that has changed.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub(super) fn keep_secured(&mut self, secured: &[u64]) -> anyhow::Result<()> {
+        if secured == self.kept.secured {
+            return Ok(());
+        }
+        self.kept.secured = secured.to_vec();
+        self.write()
+    }
+
     fn write(&self) -> anyhow::Result<()> {
         files::replace(
             &self.file,
@@ -130,6 +207,14 @@ impl Book {
         )
         .with_context(|| self.file.display().to_string())
     }
+}
+
+/// The addresses of the plugs that were counted before; none when the book cannot be read, which
+/// the part says when it opens it.
+pub(super) fn plugs(folder: &Path) -> Vec<u64> {
+    let text = std::fs::read(folder.join("zigbee.json")).unwrap_or_default();
+    let kept: Kept = serde_json::from_slice(&text).unwrap_or_default();
+    kept.registers.iter().map(|one| one.ieee).collect()
 }
 
 #[cfg(test)]
@@ -150,6 +235,19 @@ mod tests {
         let again = Book::open(folder.path()).unwrap();
         assert_eq!(again.network().unwrap(), Some(network));
         assert_eq!(again.devices(), [(1, 2)]);
+        let register = Register {
+            scale: (1, 1000),
+            last: 7,
+            total: 1 << 70,
+            epochs: 2,
+        };
+        let counted = Counted::new(0x12, register, Timestamp::UNIX_EPOCH);
+        book.keep_registers(vec![counted]).unwrap();
+        book.keep_secured(&[0x12]).unwrap();
+        let again = Book::open(folder.path()).unwrap();
+        assert_eq!(again.registers()[0].register(), register);
+        assert_eq!(again.secured(), [0x12]);
+        assert_eq!(plugs(folder.path()), [0x12]);
         std::fs::write(folder.path().join("zigbee.json"), "{").unwrap();
         assert!(
             Book::open(folder.path()).is_err(),

@@ -3,32 +3,49 @@
 pub mod backup;
 mod board;
 mod book;
+mod demand;
+mod plugs;
+mod services;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use han::driver::Stick;
 use han::zigbee::coordinator::{Coordinator, Event as NetworkEvent, Network, Policy};
-use han::zigbee::devices::{Event, Home};
+use han::zigbee::devices::{Event, Home, Measured};
 use han::zigbee::install_code::InstallCode;
-use tokio::sync::mpsc;
+use han::zigbee::services::Event as Said;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use meter_link::model::{ObisCode, Unit};
+use rust_decimal::Decimal;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use wattle_api::ZigbeeState;
+use wattle_api::{Notice, NoticeCode, Severity, State, ZigbeeState};
 use zeroize::Zeroizing;
 
+use crate::bus::{Bus, Event as Fact};
 use crate::clock::SharedClock;
-use crate::config::ZigbeeConfig;
+use crate::config::{MeterConfig, ZigbeeConfig};
+use crate::prices::Current;
+use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
 pub use board::{Asked, Board, Request};
-use book::Book;
+use book::{Book, Counted};
+use demand::Demand;
+use plugs::Plugs;
+pub use plugs::{RELAY, adopt_known};
 
 /// First and longest pause between two attempts to open the port.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// A stick that starts and does not come up is begun anew so often.
 const RESTART: Duration = Duration::from_secs(2);
+/// Devices of Smart Energy are told what is true so often.
+const SERVE: Duration = Duration::from_secs(2);
 /// The frame counter is kept so often; what may have been sent since is added when it is restored.
 const SNAPSHOT: Duration = Duration::from_secs(600);
 
@@ -43,6 +60,22 @@ pub struct Settings {
     pub board: Board,
     /// The wall clock.
     pub clock: SharedClock,
+    /// All meters; those of plugs are read here.
+    pub meters: Vec<MeterConfig>,
+    /// What is stored.
+    pub readers: Readers,
+    /// Into the store.
+    pub queue: mpsc::Sender<Incoming>,
+    /// To everyone who wants to know.
+    pub bus: Bus,
+    /// What the meters tell and what the utility asks for.
+    pub state: watch::Receiver<Arc<State>>,
+    /// The tariff of the moment.
+    pub tariff: Current,
+    /// The home's time zone.
+    pub zone: TimeZone,
+    /// Name of the electricity meter at the grid.
+    pub grid: Option<String>,
 }
 
 /// Runs the stick until told to stop. A port that is lost is opened again for ever.
@@ -59,11 +92,29 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         fresh: Network::from_random(settings.config.channel, &random),
         replace: false,
     };
-    let home = Home::new(Coordinator::new(policy), book.devices());
+    let mut home = Home::new(Coordinator::new(policy), book.devices());
+    if let Some(identity) = services::identity(&settings.config)? {
+        home.services.identify(identity, services::random);
+    }
+    home.services.remember(book.secured());
+    let known = settings.readers.open()?.last_readings()?;
+    recall(&mut home, &book, &known, settings.clock.now());
+    let plugs = Plugs::new(
+        &settings.meters,
+        &settings.config.port,
+        settings.queue.clone(),
+        settings.bus.clone(),
+    );
+    let demand = Demand::new(&settings.config, &settings.state_dir);
     let mut part = Part {
         settings,
         home,
         book,
+        plugs,
+        demand,
+        decided: None,
+        served: None,
+        is_lost: false,
         next_snapshot: Instant::now() + SNAPSHOT,
     };
     let mut pause = FIRST_RETRY;
@@ -84,13 +135,33 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         let Err(error) = lost else { break };
         part.home.port_lost(std::time::Instant::now());
         part.take_events();
-        part.settings
-            .board
-            .offline(format!("{}: {error}", config.port));
+        part.offline(format!("{}: {error}", config.port));
         wait(pause, &pulse, &stop).await;
         pause = (pause * 2).min(LAST_RETRY);
     }
+    part.keep_registers();
     Ok(())
+}
+
+/// Goes on counting where the daemon ended: what has passed since comes with the next value.
+/// What was counted after the book was written last stands in the store.
+fn recall(home: &mut Home, book: &Book, known: &[LastReading], now: Timestamp) {
+    let instant = std::time::Instant::now();
+    for counted in book.registers() {
+        let serial = format!("{:016x}", counted.ieee);
+        let is_its = |one: &&LastReading| {
+            let register = (one.key.obis, one.key.unit);
+            one.key.serial == serial && register == (ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WattHour)
+        };
+        let mut register = counted.register();
+        if let Some(last) = known.iter().find(is_its) {
+            register = register.counted_to(last.value / Decimal::ONE_THOUSAND);
+        }
+        let passed = now.duration_since(counted.at);
+        let passed = Duration::try_from(passed).unwrap_or_default();
+        let at = instant.checked_sub(passed).unwrap_or(instant);
+        home.restore_energy(counted.ieee, register, at);
+    }
 }
 
 async fn wait(pause: Duration, pulse: &Pulse, stop: &CancellationToken) {
@@ -109,6 +180,13 @@ struct Part {
     settings: Settings,
     home: Home,
     book: Book,
+    plugs: Plugs,
+    demand: Demand,
+    decided: Option<Timestamp>,
+    /// When devices were last told what is true.
+    served: Option<Instant>,
+    /// The household was told that the stick is lost.
+    is_lost: bool,
     next_snapshot: Instant,
 }
 
@@ -121,6 +199,7 @@ impl Part {
         pulse: &Pulse,
         stop: &CancellationToken,
     ) -> std::io::Result<()> {
+        self.set_clock();
         self.home.start(std::time::Instant::now());
         let mut buffer = [0; 512];
         let mut restart: Option<Instant> = None;
@@ -150,6 +229,8 @@ impl Part {
                 () = sleep_until(until) => {}
             }
             let now = Instant::now();
+            self.serve(now);
+            self.decide();
             self.home.handle_timeout(now.into_std());
             if restart.is_some_and(|due| now >= due) {
                 restart = None;
@@ -159,19 +240,60 @@ impl Part {
             if now >= self.next_snapshot {
                 self.next_snapshot = now + SNAPSHOT;
                 self.home.coordinator.snapshot(now.into_std());
+                self.keep_registers();
             }
         }
     }
 
+    /// Once a second: is something to be shed, or given back?
+    fn decide(&mut self) {
+        let now = self.settings.clock.now();
+        let is_same = |decided: Timestamp| decided.as_second() == now.as_second();
+        if self.decided.is_some_and(is_same) || !self.home.coordinator.is_up() {
+            return;
+        }
+        self.decided = Some(now);
+        let state = self.settings.state.borrow().clone();
+        self.demand.run(&mut self.home, &state, now);
+        self.settings.board.demand(self.demand.api());
+    }
+
+    fn set_clock(&mut self) {
+        let utc = services::seconds(self.settings.clock.now());
+        self.home.set_clock(utc, std::time::Instant::now());
+    }
+
+    /// Tells the devices of Smart Energy what has become true.
+    fn serve(&mut self, now: Instant) {
+        let is_due = self.served.is_none_or(|served| now >= served + SERVE);
+        if !is_due || !self.home.services.is_used() {
+            return;
+        }
+        self.served = Some(now);
+        self.set_clock();
+        let settings = &self.settings;
+        let state = settings.state.borrow().clone();
+        let tariff = settings.tariff.borrow().clone();
+        services::serve(
+            &mut self.home.services,
+            &state,
+            tariff.as_deref(),
+            &settings.zone,
+            settings.grid.as_deref(),
+            settings.clock.now(),
+        );
+    }
+
     /// Tells what has happened; true when the stick must be begun anew.
     fn take_events(&mut self) -> bool {
-        let mut lost = false;
+        let (mut lost, mut counts) = (false, false);
         while let Some(event) = self.home.poll_event() {
             let board = &self.settings.board;
             match event {
                 Event::Network(NetworkEvent::Up { network, formed }) => {
                     tracing::info!(channel = network.channel, pan = %format_args!("{:04x}", network.pan), formed, "the Zigbee network is up");
                     board.up(&network);
+                    self.back();
                     self.keep(&network);
                 }
                 Event::Network(NetworkEvent::Snapshot(network)) => self.keep(&network),
@@ -188,16 +310,27 @@ impl Part {
                 }
                 Event::Network(NetworkEvent::Lost(reason)) => {
                     tracing::warn!(reason, "the Zigbee stick is lost, trying again");
-                    board.offline(reason);
+                    self.offline(reason);
                     lost = true;
                 }
-                Event::Measured { ieee, measured } => board.measured(ieee, &measured),
+                Event::Measured { ieee, measured } => {
+                    board.measured(ieee, &measured);
+                    self.plugs.take(ieee, &measured);
+                    let now = self.settings.clock.now();
+                    self.demand.take(ieee, &measured, now);
+                    counts |= matches!(measured, Measured::EnergyKwh(_)) && self.is_new_count(ieee);
+                }
+                Event::Service(event) => self.take_service(event),
                 Event::Left { ieee } => board.left(ieee),
                 _ => {}
             }
         }
+        if counts {
+            self.keep_registers();
+        }
         let now = self.settings.clock.now();
         self.settings.board.devices(self.home.devices(), now);
+        self.plugs.store(now);
         let devices = self
             .home
             .devices()
@@ -206,7 +339,81 @@ impl Part {
         if let Err(error) = self.book.keep_devices(devices) {
             tracing::error!("the Zigbee devices are not kept: {error:#}");
         }
+        if let Err(error) = self.book.keep_secured(self.home.services.secured()) {
+            tracing::error!("who has a key of Smart Energy is not kept: {error:#}");
+        }
         lost
+    }
+
+    fn take_service(&self, event: Said) {
+        match event {
+            Said::KeyEstablished { ieee, .. } => {
+                tracing::info!(device = %format_args!("{ieee:016x}"), "a device of Smart Energy has a key");
+            }
+            Said::KeyRefused { ieee, refusal } => {
+                tracing::warn!(device = %format_args!("{ieee:016x}"), %refusal, "a device of Smart Energy gets no key");
+            }
+            Said::EventStatus {
+                ieee, key, status, ..
+            } => {
+                tracing::info!(device = %format_args!("{ieee:016x}"), event = key, ?status, "a device tells how an event goes");
+            }
+            Said::MessageConfirmed { ieee, key, .. } => {
+                tracing::info!(device = %format_args!("{ieee:016x}"), message = key, "a message was confirmed at a device");
+            }
+            _ => {}
+        }
+    }
+
+    /// The stick cannot be reached: the household is told once, and again when it is back.
+    fn offline(&mut self, reason: String) {
+        self.plugs.lost();
+        if !std::mem::replace(&mut self.is_lost, true) {
+            let now = self.settings.clock.now();
+            self.notify(vec![Notice {
+                severity: Severity::Warning,
+                code: NoticeCode::PortLost,
+                meter: None,
+                text: format!(
+                    "The Zigbee stick does not answer ({reason}): is it plugged in? It is tried again for ever; plugs are not read meanwhile."
+                ),
+                since: now,
+            }]);
+        }
+        self.settings.board.offline(reason);
+    }
+
+    fn back(&mut self) {
+        if std::mem::take(&mut self.is_lost) {
+            self.notify(Vec::new());
+        }
+    }
+
+    fn notify(&self, notices: Vec<Notice>) {
+        self.settings.bus.send(Fact::Notices {
+            source: "zigbee".to_owned(),
+            notices,
+        });
+    }
+
+    /// Whether a register has begun, or begun anew, since the book was written: what came before is
+    /// nowhere else.
+    fn is_new_count(&self, ieee: u64) -> bool {
+        let epochs = self.home.device(ieee).map(|device| device.energy.epochs());
+        let kept = self.book.registers().iter().find(|one| one.ieee == ieee);
+        kept.map(|kept| kept.register().epochs) != epochs
+    }
+
+    fn keep_registers(&mut self) {
+        let now = self.settings.clock.now();
+        let counted = self
+            .home
+            .devices()
+            .filter_map(|device| Some(Counted::new(device.ieee, device.energy.kept()?, now)));
+        let counted = counted.collect();
+        if let Err(error) = self.book.keep_registers(counted) {
+            tracing::error!("what Zigbee plugs have counted is not kept: {error:#}");
+        }
     }
 
     fn keep(&mut self, network: &Network) {
