@@ -137,6 +137,7 @@ impl Plugs {
                 telegram: telegram(&serial, latest),
                 fields: Vec::new(),
                 counter: None,
+                doubts: Vec::new(),
             };
             if self.queue.try_send(incoming).is_err() {
                 latest.is_new = true;
