@@ -259,6 +259,11 @@ impl MeterView {
         self.api.protocol == Protocol::Wmbus.name()
     }
 
+    /// True for a plug of the Zigbee network.
+    pub(super) fn is_plug(&self) -> bool {
+        self.api.protocol == Protocol::Zigbee.name()
+    }
+
     fn take_fields(&mut self, fields: &[Field], at: Timestamp) {
         for field in fields {
             let told = wattle_api::Field {

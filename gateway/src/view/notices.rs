@@ -194,6 +194,9 @@ impl Troubles {
                         None if meter.is_radio() => {
                             format!("{name}: nothing was heard; is a receiver near enough?")
                         }
+                        None if meter.is_plug() => {
+                            format!("{name}: nothing was heard; is the plug still in its socket?")
+                        }
                         None => format!(
                             "{name}: nothing was heard; check that the reading head sits straight"
                         ),

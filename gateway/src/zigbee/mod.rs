@@ -7,6 +7,7 @@ mod demand;
 mod plugs;
 mod services;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use han::driver::Stick;
 use han::zigbee::coordinator::{Coordinator, Event as NetworkEvent, Network, Policy};
 use han::zigbee::devices::{Event, Home, Measured};
 use han::zigbee::install_code::InstallCode;
+use han::zigbee::key_establishment::Refusal;
 use han::zigbee::services::Event as Said;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -115,6 +117,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         decided: None,
         served: None,
         is_lost: false,
+        refused: BTreeMap::new(),
         next_snapshot: Instant::now() + SNAPSHOT,
     };
     let mut pause = FIRST_RETRY;
@@ -187,6 +190,8 @@ struct Part {
     served: Option<Instant>,
     /// The household was told that the stick is lost.
     is_lost: bool,
+    /// Why a device got no key of Smart Energy, as it was told last.
+    refused: BTreeMap<u64, Refusal>,
     next_snapshot: Instant,
 }
 
@@ -345,12 +350,16 @@ impl Part {
         lost
     }
 
-    fn take_service(&self, event: Said) {
+    fn take_service(&mut self, event: Said) {
         match event {
             Said::KeyEstablished { ieee, .. } => {
+                self.refused.remove(&ieee);
                 tracing::info!(device = %format_args!("{ieee:016x}"), "a device of Smart Energy has a key");
             }
-            Said::KeyRefused { ieee, refusal } => {
+            // A device asks again every minute; what keeps it out is said once.
+            Said::KeyRefused { ieee, refusal }
+                if self.refused.insert(ieee, refusal) != Some(refusal) =>
+            {
                 tracing::warn!(device = %format_args!("{ieee:016x}"), %refusal, "a device of Smart Energy gets no key");
             }
             Said::EventStatus {

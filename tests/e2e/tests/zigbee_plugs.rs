@@ -43,7 +43,9 @@ fn stick(link: &Path, devices: Vec<Device>) -> anyhow::Result<Serving> {
 
 fn let_in(daemon: &Daemon) -> anyhow::Result<()> {
     eventually("the network is up", PATIENCE, || {
-        Ok((daemon.json("/api/v1/zigbee")?["state"] == "up").then_some(()))
+        let zigbee = daemon.json("/api/v1/zigbee")?;
+        let is_up = zigbee.get("state").is_some_and(|state| state == "up");
+        Ok(is_up.then_some(()))
     })?;
     let (status, answer) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 200}))?;
     ensure!(status.contains("200"), "{status} {answer}");
@@ -53,7 +55,8 @@ fn let_in(daemon: &Daemon) -> anyhow::Result<()> {
 /// A register of a meter in the state, by the meter's name.
 fn register(daemon: &Daemon, name: &str, obis: &str) -> anyhow::Result<Option<f64>> {
     let state = serde_json::to_value(daemon.state()?)?;
-    let meters = state["meters"].as_array().context("there is a list")?;
+    let meters = state.get("meters").and_then(Value::as_array);
+    let meters = meters.context("there is a list")?;
     let registers = meters
         .iter()
         .find(|meter| meter["name"] == name)

@@ -24,6 +24,9 @@ pub enum Refusal {
     /// Too much is under way.
     #[error("too many exchanges are under way")]
     NoResources,
+    /// The gateway was given no certificate.
+    #[error("the gateway has no certificate of its own")]
+    NoCertificate,
     /// The suite is not the one that both have.
     #[error("it asks for another suite")]
     UnsupportedSuite,
@@ -43,7 +46,7 @@ impl Refusal {
             Self::UnknownIssuer => 1,
             Self::BadKeyConfirm => 2,
             Self::BadMessage => 3,
-            Self::NoResources => 4,
+            Self::NoResources | Self::NoCertificate => 4,
             Self::UnsupportedSuite => 5,
             Self::InvalidCertificate => 6,
             Self::ByOther(_) => return None,

@@ -62,7 +62,7 @@ impl Keys {
     ) -> Result<Taken, Refusal> {
         if command == 0x00 {
             self.exchanges.remove(&ieee);
-            let (identity, random) = self.identity.clone().ok_or(Refusal::NoResources)?;
+            let (identity, random) = self.identity.clone().ok_or(Refusal::NoCertificate)?;
             if self.exchanges.len() >= AT_ONCE {
                 return Err(Refusal::NoResources);
             }
