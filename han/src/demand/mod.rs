@@ -328,7 +328,8 @@ impl Engine {
             let Some(shed) = load.shed.as_mut().filter(open) else {
                 continue;
             };
-            let measured = load.power.filter(|(at, _)| *at > shed.since);
+            // A power of the very second in which it was told counts: if that is low, it came after.
+            let measured = load.power.filter(|(at, _)| *at >= shed.since);
             let is_low = match (shed.before_w, measured) {
                 (Some(before), Some((_, after))) => {
                     after <= IDLE_W || after * Decimal::TEN <= before

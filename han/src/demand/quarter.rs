@@ -6,11 +6,13 @@ const QUARTER_S: i64 = 900;
 /// A meter that has not been read for so long did not draw what it drew last, s.
 const GAP_S: i64 = 60;
 
-/// What was drawn since the quarter-hour began.
+/// What was drawn since the quarter-hour began. A part of it that was not measured, before a start
+/// or in a gap, says nothing: it is taken to have been at the limit, neither room nor debt.
 #[derive(Debug, Default)]
 pub(super) struct Quarter {
     number: i64,
     watt_seconds: Decimal,
+    measured_s: i64,
     last: Option<(i64, Decimal)>,
 }
 
@@ -20,11 +22,12 @@ impl Quarter {
         let begin = number * QUARTER_S;
         let is_new = number != self.number;
         if is_new {
-            (self.number, self.watt_seconds) = (number, Decimal::ZERO);
+            (self.number, self.watt_seconds, self.measured_s) = (number, Decimal::ZERO, 0);
         }
         if let Some((last, before)) = self.last.filter(|(last, _)| *last < at) {
             let passed = (at - last.max(begin)).clamp(0, GAP_S);
             self.watt_seconds += before * Decimal::from(passed);
+            self.measured_s += passed;
         }
         self.last = Some((at, watts));
     }
@@ -41,13 +44,11 @@ impl Quarter {
         if number != self.number || rest <= GAP_S {
             return watts - limit;
         }
-        let drawn = match self.last {
-            Some((last, before)) => {
-                self.watt_seconds + before * Decimal::from((now - last).clamp(0, GAP_S))
-            }
-            None => self.watt_seconds,
-        };
-        let allowed = limit * Decimal::from(QUARTER_S) - drawn;
+        let (before, passed) = self.last.map_or((Decimal::ZERO, 0), |(last, before)| {
+            (before, (now - last).clamp(0, GAP_S))
+        });
+        let drawn = self.watt_seconds + before * Decimal::from(passed);
+        let allowed = limit * Decimal::from(self.measured_s + passed + rest) - drawn;
         watts - allowed / Decimal::from(rest)
     }
 }
@@ -72,5 +73,22 @@ mod tests {
         // Ten seconds at 6 kW are missed in the 890 that are left.
         let excess = quarter.excess(watts(4000), watts(4000), 9910);
         assert_eq!(excess.round(), watts(22));
+    }
+
+    #[test]
+    fn what_was_not_measured_leaves_no_room() {
+        let watts = |number: i64| Decimal::from(number);
+        for begin in [0, 1, 450, 838, 839, 840, 899] {
+            let mut quarter = Quarter::default();
+            quarter.take(watts(5000), 9000 + begin);
+            let excess = quarter.excess(watts(5000), watts(4200), 9000 + begin);
+            assert_eq!(excess, watts(800), "begun {begin} s into the quarter-hour");
+        }
+        // 100 s at 5 kW, of which 60 are measured: 48 kWs too many for the 800 s that are left.
+        let mut quarter = Quarter::default();
+        quarter.take(watts(5000), 9000);
+        quarter.take(watts(5000), 9100);
+        let excess = quarter.excess(watts(4200), watts(4200), 9100);
+        assert_eq!(excess, watts(60));
     }
 }

@@ -211,6 +211,28 @@ fn r11_a_load_that_does_not_shed_is_noticed_and_the_next_one_goes() {
 }
 
 #[test]
+fn r11_a_load_that_sheds_within_the_second_and_then_is_silent_is_proved() {
+    let mut engine = Engine::new(Settings::default(), vec![plug(1, 1)], &[]);
+    engine.set_calls(vec![less(1, 0, 3600)]);
+    engine.take_on(1, true, START);
+    engine.take_power(1, watts(2000), START);
+    engine.handle_time(START);
+    engine.take_on(1, false, START);
+    engine.handle_time(START + 1);
+    assert_eq!(
+        engine.poll_event(),
+        None,
+        "the power of before proves nothing"
+    );
+    engine.take_power(1, watts(0), START);
+    engine.handle_time(START + 2);
+    assert!(matches!(
+        engine.poll_event(),
+        Some(Event::Shed { id: 1, .. })
+    ));
+}
+
+#[test]
 fn r10_what_somebody_switches_on_stays_on() {
     let mut house = House::new(
         Settings::default(),
