@@ -26,6 +26,7 @@ use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
 use crate::dlms;
 use crate::mbus::{Told, WiredMeter};
+use crate::prices::told;
 use crate::store::{Incoming, Profiles, Readers};
 use crate::supervisor::Pulse;
 
@@ -387,6 +388,22 @@ impl Collector<'_> {
                 ahead_after_s = clock.ahead_after_s,
                 "the meter's clock"
             ),
+            Outcome::Calendar(calendar) => {
+                let profiles = self.sink.profiles.clone();
+                let document = told::of_calendar(&calendar);
+                let kept = {
+                    let name = name.clone();
+                    tokio::task::spawn_blocking(move || profiles.keep_calendar(&name, &document))
+                };
+                kept.await??;
+                tracing::info!(
+                    meter = name,
+                    seasons = calendar.seasons.len(),
+                    days = calendar.days.len(),
+                    special_days = calendar.special_days.len(),
+                    "the meter's tariff calendar"
+                );
+            }
             _ => {}
         }
         Ok(())

@@ -48,6 +48,7 @@ pub fn reader(
         profile,
         profile_period: Duration::from_secs(u64::from(dlms.profile_period_s.unwrap_or(900))),
         clock: dlms.clock_policy(),
+        calendar: dlms.calendar,
     };
     Ok(Reader::new(config, counters, random(), wall(clock)))
 }

@@ -73,6 +73,8 @@ pub struct DlmsConfig {
     pub clock_tolerance_s: Option<u32>,
     /// Seconds beyond which the clock is left alone with `clock = "keep"`; 900 when left out.
     pub clock_limit_s: Option<u32>,
+    /// The tariff calendar (classes 20 and 11) is read at first and once a day, for `[tariff] meter`.
+    pub calendar: bool,
     /// The relay, `0-0:96.3.10` when left out.
     pub relay: Option<ObisCode>,
 }

@@ -8,7 +8,7 @@
 
 mod cache;
 mod fetch;
-mod told;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

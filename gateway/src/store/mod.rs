@@ -8,6 +8,7 @@
 //! Readers open connections of their own ([`Reader`]); WAL lets them work beside the writer.
 
 mod accumulate;
+mod calendar;
 pub mod copy;
 pub mod ledger;
 mod logbook;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use e2e::daemon::Daemon;
 use e2e::{eventually, program};
+use jiff::Zoned;
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
 use wattle_sim::household::{Curve, Kind};
@@ -124,6 +126,40 @@ fn a_profile_is_read_once_and_then_what_is_missing() -> anyhow::Result<()> {
     assert!(more < 30, "{more} rows crossed the line for two");
     let log = daemon.log()?;
     assert!(log.contains("the load profile has a gap") && log.contains("missing=4"));
+    daemon.stop()
+}
+
+/// Script 1 from 07:00 to 22:00 from Monday to Friday, but not on 25 December.
+fn calendar_price(at: &Zoned) -> Decimal {
+    let workday = at.weekday().to_monday_zero_offset() < 5 && (at.month(), at.day()) != (12, 25);
+    let normal = workday && (7..22).contains(&at.hour());
+    Decimal::new(if normal { 3 } else { 2 }, 1)
+}
+
+#[test]
+fn the_meter_s_calendar_with_prices_of_a_file_is_the_tariff() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let meter = DlmsMeter::at_tcp(meter(Carrier::Wrapper, Security::None))?;
+    std::fs::write(
+        folder.path().join("tariff.toml"),
+        "version = 1\nname = \"meter\"\ncurrency = \"EUR\"\nzone = \"Europe/Brussels\"\n[source]\nformat = \"meter\"\nfile = \"meter.json\"\n\
+         [bands.normal]\nrate = \"0.3\"\nnumber = 1\n[bands.low]\nrate = \"0.2\"\nnumber = 2\n",
+    )?;
+    let tariff = "calendar = true\n[tariff]\nfile = \"tariff.toml\"\nmeter = true\n";
+    let daemon = Daemon::start(
+        folder.path(),
+        &configuration(folder.path(), &meter, tariff)?,
+    )?;
+    let price = eventually("the calendar is the tariff", PATIENCE * 2, || {
+        Ok(daemon.state()?.price)
+    })?;
+    let slots: Vec<_> = price.days.iter().flat_map(|day| &day.slots).collect();
+    assert!(slots.len() >= 46, "two days have {} hours", slots.len());
+    let zone = TimeZone::get("Europe/Brussels")?;
+    for slot in slots {
+        let at = slot.start.to_zoned(zone.clone());
+        assert_eq!(slot.per_kwh, calendar_price(&at), "{at}");
+    }
     daemon.stop()
 }
 

@@ -7,8 +7,8 @@ use super::association::{Client, Random};
 use super::config::{CarrierConfig, ClientConfig};
 use super::counter::CounterStore;
 use super::job::{
-    Catalogue, ClockJob, ClockPolicy, Job, Outcome, ProfileJob, ProfileQuery, RegisterSpec,
-    RegistersJob, RegistersRead,
+    CalendarJob, Catalogue, ClockJob, ClockPolicy, Job, Outcome, ProfileJob, ProfileQuery,
+    RegisterSpec, RegistersJob, RegistersRead,
 };
 use super::runner::{Runner, RunnerEvent, WallClock};
 use crate::model::{Check, MeterId, ObisCode, Telegram, Value};
@@ -18,6 +18,9 @@ use crate::session::{Action, Line, Rejected, Session};
 const SERIAL: ObisCode = ObisCode([0, 0, 96, 1, 0, 255]);
 /// `0-0:42.0.0*255`: the name of its logical device, which nobody else has.
 const DEVICE_NAME: ObisCode = ObisCode([0, 0, 42, 0, 0, 255]);
+
+/// From one reading of the calendar to the next: meters change it a few times in their life.
+const CALENDAR_PERIOD: Duration = Duration::from_secs(86_400);
 
 /// What is read of a meter, and when.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct ReaderConfig {
     pub profile_period: Duration,
     /// What is done about the clock, each time the profile is read.
     pub clock: Option<ClockPolicy>,
+    /// The tariff calendar is read, at first and once a day.
+    pub calendar: bool,
 }
 
 /// A [`Session`] that reads a meter again and again. [`Session::restart`] starts it.
@@ -49,6 +54,7 @@ pub struct Reader {
     told: Vec<String>,
     next: Option<Instant>,
     next_profile: Option<Instant>,
+    next_calendar: Option<Instant>,
     actions: VecDeque<Action>,
     check: Check,
     /// What of the reading under way is still to come.
@@ -61,6 +67,7 @@ enum Due {
     Registers,
     Clock,
     Profile,
+    Calendar,
 }
 
 impl Reader {
@@ -88,6 +95,7 @@ impl Reader {
             told: Vec::new(),
             next: None,
             next_profile: None,
+            next_calendar: None,
             actions: VecDeque::new(),
             check,
             due: VecDeque::new(),
@@ -109,6 +117,11 @@ impl Reader {
             self.catalogue.clone(),
         )));
         self.due.push_back(Due::Registers);
+        if self.config.calendar && self.next_calendar.is_none_or(|due| due <= now) {
+            self.next_calendar = Some(now + CALENDAR_PERIOD);
+            jobs.push(Box::new(CalendarJob::default()));
+            self.due.push_back(Due::Calendar);
+        }
         if self.next_profile.is_none_or(|due| due <= now) {
             self.next_profile = Some(now + self.config.profile_period);
             if let Some(policy) = self.config.clock {
@@ -154,14 +167,21 @@ impl Reader {
                         reason: error.to_string(),
                         length: 0,
                     }));
-                    // What was left out is tried again with the next reading.
-                    if self.due.contains(&Due::Profile) {
-                        self.next_profile = None;
-                    }
+                    self.again();
                     let retry = now + self.config.retry_after;
                     self.next = Some(self.next.map_or(retry, |next| next.max(retry)));
                 }
             }
+        }
+    }
+
+    /// What was not done is done with the next reading.
+    fn again(&mut self) {
+        if self.due.contains(&Due::Profile) {
+            self.next_profile = None;
+        }
+        if self.due.contains(&Due::Calendar) {
+            self.next_calendar = None;
         }
     }
 
@@ -242,9 +262,7 @@ impl Session for Reader {
     }
 
     fn restart(&mut self, now: Instant) {
-        if self.due.contains(&Due::Profile) {
-            self.next_profile = None;
-        }
+        self.again();
         self.runner.restart();
         self.actions.clear();
         self.due.clear();

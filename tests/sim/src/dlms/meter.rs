@@ -16,6 +16,7 @@ use meter_link::dlms::security::{Cipher, Protected, SecurityControl, SystemTitle
 use meter_link::key::Key;
 use meter_link::model::ObisCode;
 
+use super::calendar::{self, CALENDAR, SPECIAL_DAYS};
 use super::{Config, DlmsMeter, Security, Shared, lock};
 
 const PUBLIC: u8 = 16;
@@ -545,6 +546,11 @@ impl Meter {
             (7, PROFILE, 7 | 8) => {
                 Data::Uint32(u32::try_from(lock(&self.state).rows.len()).unwrap_or(0))
             }
+            (20, CALENDAR, attribute) => match calendar::attribute(attribute) {
+                Some(data) => data,
+                None => return GetResult::Error(DataAccessResult::ObjectUndefined),
+            },
+            (11, SPECIAL_DAYS, 2) => calendar::special_days(),
             (15, ObisCode([0, 0, 40, 0, 0, 255]), 2) => objects(),
             _ => return GetResult::Error(DataAccessResult::ObjectUndefined),
         };
@@ -639,6 +645,8 @@ fn objects() -> Data {
         (3, POWER),
         (7, PROFILE),
         (70, RELAY),
+        (20, CALENDAR),
+        (11, SPECIAL_DAYS),
     ];
     Data::Array(all.into_iter().map(object).collect())
 }

@@ -1,10 +1,11 @@
 //! A DLMS/COSEM meter: over HDLC on a pty or a TCP connection, behind an opening in mode E, or over
 //! the wrapper on a TCP connection.
 //!
-//! It has clock, registers, a load profile, a relay and an invocation counter; associations for the
+//! It has clock, registers, a load profile, a relay, a tariff calendar and an invocation counter; associations for the
 //! public client 16 and for one more with no security, a password or GMAC with ciphered services in
 //! suites 0 to 2. It writes down every invocation counter it hears.
 
+mod calendar;
 mod carrier;
 mod meter;
 

@@ -1,6 +1,7 @@
 //! What is done with a meter in an association, step by step: each job says what to ask, takes
 //! the answer, and in the end says what came out.
 
+mod calendar;
 mod clock;
 mod object;
 mod objects;
@@ -16,6 +17,7 @@ use crate::dlms::apdu::{ActionResult, DataAccessResult, GetResult};
 use crate::dlms::data::{AttributeDescriptor, Data};
 use crate::model::{ObisCode, ScaleError, Unit, Value, scaled};
 
+pub use calendar::{CalendarDate, CalendarJob, DayProfile, Season, TariffCalendar, Week};
 pub use clock::{ClockJob, ClockPolicy, ClockReport};
 pub use object::{ObjectJob, ObjectRead};
 pub use objects::{ObjectInfo, ObjectsJob};
@@ -59,6 +61,8 @@ pub enum Outcome {
     Profile(ProfileRows),
     /// The clock, and what was done about it.
     Clock(ClockReport),
+    /// When tariffs are switched.
+    Calendar(TariffCalendar),
     /// The relay, and what was done with it.
     Relay(RelayReport),
     /// No more comes, and why if that was not intended.
