@@ -78,7 +78,7 @@ test-api: ## Schemathesis against the daemon's own OpenAPI document (EXAMPLES, d
 	cargo build --locked -p gateway -p wattle-sim --bins
 	@tests/web/api
 
-test-c12: ## termineter reads the simulated ANSI meter, tshark our C12.22 messages
+test-c12: ## termineter reads the simulated ANSI meter, tshark decrypts what the C12.22 server answers
 	@image/install-packages build test c12
 	@tests/c12/run
 

@@ -17,6 +17,7 @@ use crate::appliances;
 use crate::bills;
 use crate::bus::Bus;
 use crate::buses::Buses;
+use crate::c1222_server;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
 use crate::config::{Config, MeterConfig, Protocol, SupplyConfig};
@@ -537,6 +538,21 @@ fn start_utilities(
         supervisor.start("dlms server", WITHIN, move |pulse, stop| {
             let settings = settings.clone();
             let part = move |pulse, stop| dlms_server::run(settings.clone(), pulse, stop);
+            records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
+        });
+    }
+    if let Some(config_of) = config.c1222_server.clone() {
+        let settings = c1222_server::Settings {
+            config: config_of,
+            state_dir: config.gateway.state_dir.clone(),
+            readers: api.readers.clone(),
+            ledger: api.keeping.ledger.clone(),
+            clock: Arc::clone(&api.clock),
+        };
+        let consents = consents.clone();
+        supervisor.start("c12.22 server", WITHIN, move |pulse, stop| {
+            let settings = settings.clone();
+            let part = move |pulse, stop| c1222_server::run(settings.clone(), pulse, stop);
             records::gated(consents.clone(), RecipientKind::Utility, part, pulse, stop)
         });
     }

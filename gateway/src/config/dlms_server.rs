@@ -8,10 +8,8 @@ use meter_link::dlms::server::ServerConfig;
 use meter_link::key::Key;
 use serde::Deserialize;
 
+use super::served::check_served;
 use super::{MeterConfig, Secret};
-
-/// Meters that are served at most.
-const METERS: usize = 64;
 
 /// Who may read this gateway as a DLMS meter, over the wrapper on TCP.
 #[derive(Clone, Debug, Deserialize)]
@@ -76,19 +74,14 @@ impl DlmsServerConfig {
         if !(1..=127).contains(&self.client) || self.client == 16 {
             found.push("dlms_server.client: 1 to 127, and not the public client 16".to_owned());
         }
-        if self.meters.is_empty() || self.meters.len() > METERS {
-            found.push(format!("dlms_server.meters: 1 to {METERS} names"));
-        }
-        for name in &self.meters {
-            if !meters.iter().any(|meter| meter.name == *name) {
-                found.push(format!("dlms_server.meters: there is no meter {name:?}"));
-            }
-        }
-        if self.consent.trim().is_empty() {
-            found.push(
-                "dlms_server.consent: who reads this learns of every quarter-hour; it needs the household's word, such as \"2026-05-01, Ms Example\""
-                    .to_owned(),
-            );
-        }
+        let names: Vec<&String> = self.meters.iter().collect();
+        check_served(
+            "dlms_server",
+            "meters",
+            &names,
+            &self.consent,
+            meters,
+            found,
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
 mod c12;
+mod c1222_server;
 mod dlms;
 mod dlms_server;
 mod framing;
@@ -18,6 +19,7 @@ mod prepay;
 mod receiver;
 mod secret;
 mod sep2;
+mod served;
 mod supply;
 mod upstream;
 mod upstream_link;
@@ -40,6 +42,7 @@ use wattle_api::Medium;
 
 use crate::channel;
 pub use c12::{C12Config, SourceConfig};
+pub use c1222_server::C1222ServerConfig;
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use dlms_server::DlmsServerConfig;
 pub use framing::Framing;
@@ -95,6 +98,8 @@ pub struct Config {
     pub sep2: Sep2Config,
     /// `[dlms_server]`: somebody reads this gateway over DLMS; nobody when left out.
     pub dlms_server: Option<DlmsServerConfig>,
+    /// `[c1222_server]`: somebody reads this gateway over C12.22; nobody when left out.
+    pub c1222_server: Option<C1222ServerConfig>,
     /// The MQTT broker.
     pub mqtt: MqttConfig,
     /// Being found in the network.
@@ -584,6 +589,9 @@ impl Config {
         self.openadr.check(&mut found);
         self.sep2.check(&mut found);
         if let Some(server) = &self.dlms_server {
+            server.check(&self.meters, &mut found);
+        }
+        if let Some(server) = &self.c1222_server {
             server.check(&self.meters, &mut found);
         }
         self.zigbee.check(&mut found);

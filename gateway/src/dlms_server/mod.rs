@@ -19,7 +19,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use wattle_api::RecipientKind;
 
 use crate::clock::SharedClock;
@@ -85,31 +84,13 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         .await
         .with_context(|| format!("dlms_server.listen {address}"))?;
     tracing::info!(%address, "a DLMS client may read here");
+    let serve = move |stream, peer| {
+        let counters = Box::new(counters.clone());
+        let server = Server::new(config.clone(), counters, crate::dlms::random());
+        serve(server, settings.clone(), stream, peer)
+    };
     let door = Door::new(listener, CONNECTIONS, false);
-    let tasks = TaskTracker::new();
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = tick.tick() => pulse.beat(),
-            (stream, peer, place) = door.next() => {
-                let server = Server::new(config.clone(), Box::new(counters.clone()), crate::dlms::random());
-                let (settings, stop) = (settings.clone(), stop.clone());
-                tasks.spawn(async move {
-                    let served = serve(server, settings, stream, peer.ip());
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        ended = served => if let Err(error) = ended {
-                            tracing::debug!(%peer, error = format!("{error:#}"), "a DLMS client ended");
-                        },
-                    }
-                    drop(place);
-                });
-            }
-        }
-    }
-    tasks.close();
-    tasks.wait().await;
+    door.serve("DLMS client", pulse, stop, serve).await;
     Ok(())
 }
 

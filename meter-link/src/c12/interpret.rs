@@ -269,6 +269,41 @@ fn group_d(processing: Processing, unit: Option<&UnitOfMeasure>) -> u8 {
     }
 }
 
+/// What a source measures whose sum or present value, over all tariffs, is this register, and its
+/// unit; `None` for registers that C12.19 cannot name.
+pub(super) fn source_of(register: ObisCode) -> Option<(UnitOfMeasure, Unit)> {
+    let ObisCode([1, 0, _, d, 0, 255]) = register else {
+        return None;
+    };
+    let (processing, time_base) = match d {
+        8 => (Processing::Sum, 0),
+        7 => (Processing::Present, 1),
+        _ => return None,
+    };
+    // There are some hundred of them, and so one table serves both ways.
+    let id_codes = [0, 1, 2, 8, 12].into_iter();
+    let shapes = id_codes.flat_map(|id_code| (0..16).map(move |quadrants| (id_code, quadrants)));
+    let phases = [0, 5, 6, 7];
+    let mut candidates = shapes.flat_map(|(id_code, quadrants)| {
+        phases.into_iter().flat_map(move |segmentation| {
+            [false, true].map(|net_flow| UnitOfMeasure {
+                id_code,
+                time_base,
+                multiplier: 0,
+                quadrants,
+                net_flow,
+                segmentation,
+                harmonic: false,
+                nfs: false,
+            })
+        })
+    });
+    candidates.find_map(|unit| match code(&unit, processing, 0) {
+        Some((found, physical)) if found == register => Some((unit, physical)),
+        _ => None,
+    })
+}
+
 /// Code and unit of a quantity; `None` for those that OBIS does not have.
 fn code(unit: &UnitOfMeasure, processing: Processing, tier: u8) -> Option<(ObisCode, Unit)> {
     if unit.nfs || unit.harmonic {

@@ -40,5 +40,6 @@ pub mod reader;
 pub mod recording;
 pub mod service;
 pub mod table;
+pub mod view;
 
 pub use modem::Modem;

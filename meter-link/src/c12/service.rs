@@ -181,8 +181,8 @@ pub const fn baud(code: u8) -> Option<u32> {
     })
 }
 
-/// Table data with its length and check: `count(2) data checksum`.
-fn framed(data: &[u8]) -> Vec<u8> {
+/// Table data of up to 65,535 octets with its length and check: `count(2) data checksum`.
+pub(crate) fn framed(data: &[u8]) -> Vec<u8> {
     let count = u16::try_from(data.len()).unwrap_or(u16::MAX);
     let mut bytes = count.to_be_bytes().to_vec();
     bytes.extend_from_slice(data);

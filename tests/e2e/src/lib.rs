@@ -7,6 +7,7 @@
 pub mod broker;
 pub mod daemon;
 pub mod display;
+pub mod lived;
 pub mod nats;
 pub mod net;
 pub mod relay;

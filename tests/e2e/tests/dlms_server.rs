@@ -1,82 +1,17 @@
 //! Others read the gateway over DLMS: our own client, and gurux-dlms where `WATTLE_GURUX_PYTHON`
 //! names a Python that has it (`make test-dlms-server`).
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
 use e2e::daemon::Daemon;
+use e2e::lived::{live_through, quarters};
 use e2e::{eventually, program};
-use gateway::bus::Bus;
-use gateway::store::{Incoming, Settings, Store};
-use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
-use rust_decimal::Decimal;
 use serde_json::json;
 
-const SERIAL: &str = "1WSM0000000001";
 const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 const AUTH_KEY: &str = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF";
-
-/// Two days of readings every five minutes, up to a quarter-hour ago.
-fn live_through(state: &Path) -> anyhow::Result<()> {
-    let settings = Settings {
-        folder: state.to_path_buf(),
-        zone: TimeZone::get("Europe/Berlin")?,
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
-    let store = Store::open(&settings, Bus::default())?;
-    let queue = store.queue();
-    let end = Timestamp::now().as_second().div_euclid(900) * 900;
-    for step in 0..=576_i64 {
-        let value = |register, tenths| RegisterValue {
-            register,
-            value: Value::Number(Decimal::new(tenths, 1)),
-            unit: Some(Unit::WattHour),
-            status: None,
-            captured_at: None,
-            quirk: None,
-        };
-        let telegram = Telegram {
-            meter: MeterId::new(SERIAL),
-            values: vec![
-                value(ObisCode::ACTIVE_ENERGY_IMPORT, 54_301_577 + step * 1_913),
-                value(ObisCode::ACTIVE_ENERGY_EXPORT, 1_000 + step * 7),
-            ],
-            check: Check::Crc,
-            ..Telegram::default()
-        };
-        queue.blocking_send(Incoming {
-            name: "house".to_owned(),
-            serial: SERIAL.to_owned(),
-            received_at: Timestamp::from_second(end - (576 - step) * 300)?,
-            port: "none".to_owned(),
-            counter: None,
-            telegram,
-            fields: Vec::new(),
-            doubts: Vec::new(),
-        })?;
-    }
-    drop(queue);
-    store.close();
-    Ok(())
-}
-
-/// The quarter-hours of the store: when each ended, and both registers in tenths.
-fn quarters(daemon: &Daemon) -> anyhow::Result<Vec<[i64; 3]>> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let db = rusqlite::Connection::open_with_flags(daemon.database(), flags)?;
-    let mut select = db.prepare(
-        "SELECT a.start_s + 900, CAST(replace(a.closing, '.', '') AS INTEGER), CAST(replace(b.closing, '.', '') AS INTEGER)
-         FROM interval AS a JOIN interval AS b USING (start_s)
-         JOIN register AS ra ON ra.id = a.register_id AND ra.obis = '1-0:1.8.0*255'
-         JOIN register AS rb ON rb.id = b.register_id AND rb.obis = '1-0:2.8.0*255' ORDER BY start_s",
-    )?;
-    let rows = select.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
 
 #[test]
 fn a_head_end_reads_registers_and_quarter_hours() -> anyhow::Result<()> {

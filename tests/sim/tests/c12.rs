@@ -469,7 +469,7 @@ fn c1222_over_datagrams_with_segments_loss_and_replay() {
     let now = Instant::now();
     let network = network(300);
     let mut meter = Responder::new(Config::new(load()), network.clone());
-    let mut client = net_client::Client::new(net_config(&network), 1);
+    let mut client = net_client::Client::new(net_config(&network), 1, 1);
     client.request(reads(), now);
     // The first message gets lost, and the answer comes late.
     let Some(NetEvent::Send(_)) = client.poll() else {
@@ -524,7 +524,7 @@ fn c1222_over_datagrams_with_segments_loss_and_replay() {
 #[test]
 fn c1222_silence_ends_it() {
     let mut now = Instant::now();
-    let mut client = net_client::Client::new(net_config(&network(300)), 1);
+    let mut client = net_client::Client::new(net_config(&network(300)), 1, 1);
     client.request(reads(), now);
     let mut sent = 0;
     loop {
@@ -552,7 +552,7 @@ fn c1222_over_tcp() {
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
-    let mut client = net_client::Client::new(net_config(&network), 77);
+    let mut client = net_client::Client::new(net_config(&network), 77, 77);
     for _ in 0..3 {
         client.request(reads(), Instant::now());
         let mut buffer = [0; 97];

@@ -82,23 +82,27 @@ pub struct Client {
     waiting: Option<Waiting>,
     events: VecDeque<Event>,
     next_id: u32,
+    first_iv: u32,
     next_iv: u32,
+    started: Option<Instant>,
 }
 
 impl Client {
-    /// A client that asks nothing yet. `first_iv` counts up from here; no value may be used twice
-    /// under one key, which the seconds since 1970 at the start of a program see to as long as it
-    /// sends less than one message a second.
+    /// A client that asks nothing yet. `first_id` is the number of its first message: under one
+    /// key and title no number should come twice. `first_iv` is the time of the first message in
+    /// seconds since 1970; it goes on with the time, and by at least one for each message.
     #[must_use]
-    pub fn new(config: Config, first_iv: u32) -> Self {
+    pub fn new(config: Config, first_iv: u32, first_id: u32) -> Self {
         Self {
             config,
             splitter: Splitter::new(),
             reassembler: Reassembler::new(),
             waiting: None,
             events: VecDeque::new(),
-            next_id: first_iv,
+            next_id: first_id.wrapping_sub(1),
+            first_iv,
             next_iv: first_iv,
+            started: None,
         }
     }
 
@@ -118,6 +122,10 @@ impl Client {
         let Some(waiting) = &mut self.waiting else {
             return;
         };
+        let started = *self.started.get_or_insert(now);
+        let elapsed_s = now.saturating_duration_since(started).as_secs();
+        let elapsed_s = u32::try_from(elapsed_s).unwrap_or(u32::MAX);
+        self.next_iv = self.next_iv.max(self.first_iv.saturating_add(elapsed_s));
         waiting.sent = waiting.sent.saturating_add(1);
         waiting.due = now + self.config.timeout;
         let message = Outgoing {
@@ -136,7 +144,7 @@ impl Client {
             },
             None => Protection::Clear,
         };
-        self.next_iv = self.next_iv.wrapping_add(1);
+        self.next_iv = self.next_iv.saturating_add(1);
         match message.to_bytes(protection) {
             Ok(octets) => self.events.push_back(Event::Send(octets)),
             Err(error) => {

@@ -26,6 +26,7 @@ mod apdu;
 mod ber;
 pub mod client;
 pub mod eax;
+pub mod host;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -59,12 +59,14 @@ impl ApTitle {
     /// Whether both are the same title, relative or not.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let absolute = |title: &Self| {
-            let mut octets = Vec::new();
-            title.put_absolute(&mut octets);
-            octets
-        };
-        absolute(self) == absolute(other)
+        self.absolute() == other.absolute()
+    }
+
+    /// The element of [`ApTitle::put_absolute`] alone.
+    pub(super) fn absolute(&self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        self.put_absolute(&mut octets);
+        octets
     }
 
     /// Whether it is relative.

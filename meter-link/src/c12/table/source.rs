@@ -80,6 +80,18 @@ impl UnitOfMeasure {
         })
     }
 
+    /// The bits of the entry.
+    pub(in crate::c12) fn bits(&self) -> u32 {
+        u32::from(self.id_code)
+            | u32::from(self.time_base) << 8
+            | u32::from(self.multiplier) << 11
+            | u32::from(self.quadrants) << 14
+            | u32::from(self.net_flow) << 18
+            | u32::from(self.segmentation) << 19
+            | u32::from(self.harmonic) << 22
+            | u32::from(self.nfs) << 31
+    }
+
     /// The power of ten that numbers are multiplied with.
     #[must_use]
     pub const fn exponent(&self) -> i8 {

@@ -48,7 +48,7 @@ const BLOCK: u32 = 1_000;
 const HIGHEST: u32 = 0xFF00_0000;
 
 /// Hands out numbers from a reserved block.
-pub(super) struct Counter {
+pub(crate) struct Counter {
     store: Box<dyn CounterStore>,
     next: u32,
     /// Numbers left in the block.
@@ -58,7 +58,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    pub(super) fn new(store: Box<dyn CounterStore>) -> Self {
+    pub(crate) fn new(store: Box<dyn CounterStore>) -> Self {
         Self {
             store,
             next: 0,
@@ -77,7 +77,7 @@ impl Counter {
     }
 
     /// A number that was never given before.
-    pub(super) fn take(&mut self) -> Result<u32, CounterError> {
+    pub(crate) fn take(&mut self) -> Result<u32, CounterError> {
         let skip = self.lowest.saturating_sub(self.next);
         if skip >= self.left {
             let at_least = self.lowest.max(self.next);

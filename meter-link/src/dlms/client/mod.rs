@@ -33,6 +33,7 @@ pub use config::{
     INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, Referencing, WrapperConfig,
     default_conformance,
 };
+pub(crate) use counter::Counter;
 pub use counter::{CounterError, CounterStore, MemoryCounters};
 pub use error::ClientError;
 pub use exchange::{Answer, MAX_VALUE, Request};
