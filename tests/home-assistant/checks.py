@@ -14,6 +14,10 @@ SHAPES = {
 }
 
 
+# What a plug has beside its registers: the state of its relay, and a switch where commands are let.
+RELAY = ("state_relay", "switch")
+
+
 @dataclass
 class Entity:
     device_class: str | None
@@ -47,6 +51,9 @@ def expected(state):
             want[f"{gateway}_{meter['id'].lower()}_{slug}"] = Entity(
                 device_class, state_class, unit, meter["name"],
                 {"1": "import", "2": "export"}.get(quantity), value)
+        if meter["protocol"] == "zigbee":
+            want |= {f"{gateway}_{meter['id'].lower()}_{key}":
+                     Entity(None, None, None, meter["name"], None, None) for key in RELAY}
     want.update(household(gateway, state))
     return want
 

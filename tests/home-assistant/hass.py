@@ -175,6 +175,11 @@ class HomeAssistant:
     async def devices(self):
         return {device["id"]: device for device in await self.ask("config/device_registry/list")}
 
+    async def call(self, domain, service, entity_id):
+        """Calls a service for an entity."""
+        await self.ask("call_service", domain=domain, service=service,
+                       target={"entity_id": entity_id})
+
     async def history(self, entity_ids, start, end=None):
         """Every state from `start` on, [(when, state)] by entity; it includes the one at `start`."""
         query = {"filter_entity_id": ",".join(entity_ids), "significant_changes_only": "0",

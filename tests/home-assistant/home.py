@@ -42,6 +42,20 @@ id = "22222222"
 """
 
 
+# A plug behind a simulated Zigbee stick, the first device of the stick's home.
+PLUG = "00124b0000000001"
+ZIGBEE = f"""
+[zigbee]
+port = "{{stick}}"
+
+[[meter]]
+name = "plug"
+protocol = "zigbee"
+id = "{PLUG}"
+role = "submeter"
+"""
+
+
 class Failed(Exception):
     """Something without which there is nothing to look at."""
 
@@ -151,6 +165,9 @@ class Home:
         self.meters = Program(folder, "meters",
                               [bin_dir / "wattle-sim", "household", "--dir", ports])
 
+        self.stick = Program(folder, "stick", [bin_dir / "wattle-sim-zigbee",
+                                               "--pty", ports / "stick", "--devices", "1"])
+
         config = (TEMPLATE / "wattle.toml").read_text()
         shutil.copy(TEMPLATE / "tariff.toml", folder / "tariff.toml")
         for mark, path in (("@PORTS@", ports), ("@STATE@", folder / "state"),
@@ -158,7 +175,9 @@ class Home:
             config = config.replace(mark, str(path))
         config += f'\n[mqtt]\nhost = "127.0.0.1"\nport = {self.mqtt_port}\n'
         config += 'modes = ["home-assistant", "dsmr"]\n'
+        config += 'commands = ["switch"]\n'
         config += AIR.format(sim=bin_dir / "wattle-sim")
+        config += ZIGBEE.format(stick=ports / "stick")
         self.history = [bin_dir / "examples" / "lived_in", folder / "state", DAYS]
         (folder / "wattle.toml").write_text(config)
         self.daemon = Program(folder, "wattle",
@@ -167,20 +186,25 @@ class Home:
     async def start(self):
         await self.start_broker()
         self.meters.start()
+        self.stick.start()
         print(f"-- making {DAYS} days of readings, so that appliances are known", flush=True)
         (self.folder / "state").mkdir()
         await asyncio.to_thread(subprocess.run, [str(word) for word in self.history], check=True)
 
         async def meters_ready():
-            return self.meters.says('"ready":true')
+            return self.meters.says('"ready":true') and self.stick.says('"ready":true')
         await need("the simulated meters start", 20, meters_ready)
         self.daemon.start()
+
+        async def joins():
+            return await self.post("/api/v1/zigbee/join", {"seconds": 200})
+        await need("the Zigbee network lets the plug in", 60, joins)
 
         async def all_heard():
             if not self.daemon.alive():
                 raise Failed(f"the daemon has ended:\n{self.daemon.tail()}")
             meters = (await self.state() or {}).get("meters", [])
-            return len(meters) == 4 and all(meter["registers"] for meter in meters)
+            return len(meters) == 5 and all(meter["registers"] for meter in meters)
         await need("the daemon reads all meters", 60, all_heard)
 
         async def known():
@@ -211,6 +235,16 @@ class Home:
         async def carried_out():
             return self.meters.log.read_text().count(done) > before
         await need(order, 5, carried_out)
+
+    async def post(self, path, body):
+        """Asks the API for something; whether it was done."""
+        try:
+            connector = aiohttp.UnixConnector(path=str(self.socket))
+            async with aiohttp.ClientSession(connector=connector) as session:
+                async with session.post(f"http://wattle{path}", json=body) as answer:
+                    return answer.status < 300
+        except (aiohttp.ClientError, OSError):
+            return False
 
     async def state(self):
         """What the API says now, with exact numbers; None while it does not answer."""

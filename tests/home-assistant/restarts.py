@@ -12,7 +12,6 @@ from home import Home, until
 
 # Home Assistant and the broker are back, and a minute later everything has to be.
 WITHIN_S = 60
-KILLS = 50
 # A meter that sends every second is given up after 15 s without a telegram.
 SILENT_S = 30
 
@@ -142,13 +141,13 @@ async def every_order(around):
     await around.same_ids()
 
 
-async def kills(around):
+async def kills(around, times):
     home = around.home
-    for _ in range(KILLS):
+    for _ in range(times):
         await home.daemon.stop(signal.SIGKILL)
         home.daemon.start()
         await until("the API answers", 20, lambda: answers(home))
-    await around.all_back(f"after {KILLS} kills everything is back")
+    await around.all_back(f"after {times} kills everything is back")
 
 
 async def meter(around):

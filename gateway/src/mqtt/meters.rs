@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use han::zigbee::devices::REPORT_EVERY_S;
 use jiff::Timestamp;
 use meter_link::model::{Indications, Quality};
 use tokio::time::Instant;
@@ -45,13 +46,16 @@ struct Asked {
 
 impl Asked {
     fn of(meter: &MeterConfig) -> Self {
-        let period = match meter.protocol {
-            Protocol::Iec62056_21 => !meter.push,
-            Protocol::Modbus | Protocol::Mbus => true,
-            _ => false,
+        let asked_s = u64::from(meter.period_s);
+        let period_s = match meter.protocol {
+            Protocol::Iec62056_21 => (!meter.push).then_some(asked_s),
+            Protocol::Modbus | Protocol::Mbus => Some(asked_s),
+            // Many words in a row while it changes, and one a minute while it does not.
+            Protocol::Zigbee => Some(REPORT_EVERY_S.into()),
+            _ => None,
         };
         Self {
-            period: period.then(|| Duration::from_secs(u64::from(meter.period_s))),
+            period: period_s.map(Duration::from_secs),
             at_will: meter.is_asked(),
         }
     }
@@ -69,6 +73,12 @@ impl Meters {
             known: BTreeMap::new(),
             former: BTreeSet::new(),
         }
+    }
+
+    /// A meter was taken on while the daemon runs.
+    pub(super) fn configure(&mut self, meter: &MeterConfig) {
+        let asked = Asked::of(meter);
+        self.configured.insert(meter.name.clone(), asked);
     }
 
     /// What is taken comes so far apart at least, however often the meters speak.
@@ -344,6 +354,24 @@ mod tests {
             assert!(meters.fall_silent(later).is_empty());
             assert_eq!(expiry(&meters.take(&telegram("A1"), later)), second);
         }
+    }
+
+    #[test]
+    fn a_plug_whose_power_stays_the_same_is_not_gone() {
+        let now = Instant::now();
+        let mut meters = meters(None);
+        let plug = "name = \"grid\"\nprotocol = \"zigbee\"\nid = \"00124b0000000001\"";
+        meters.configure(&toml::from_str(plug).unwrap());
+        // All that it has is told when it is met, and when its relay is switched.
+        for second in 0..6 {
+            meters.take(&telegram("A1"), now + Duration::from_secs(second));
+        }
+        let (late, gone) = (
+            now + Duration::from_secs(180),
+            now + Duration::from_secs(186),
+        );
+        assert!(meters.fall_silent(late).is_empty());
+        assert!(!meters.fall_silent(gone).is_empty());
     }
 
     #[test]

@@ -260,6 +260,7 @@ impl Publisher {
             Event::Stored(telegram) => self.meters.take(telegram, now),
             Event::Adopted(meter) => {
                 self.fields.configure(meter);
+                self.meters.configure(meter);
                 return;
             }
             Event::Appliances(appliances) => {

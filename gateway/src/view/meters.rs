@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use han::zigbee::devices::REPORT_EVERY_S;
 use jiff::{SignedDuration, Timestamp};
 use meter_link::model::{self, DayColor, Indications, ObisCode, Quality, Unit};
 use rust_decimal::Decimal;
@@ -18,6 +19,8 @@ const LOST: SignedDuration = SignedDuration::from_mins(5);
 /// A radio meter sends every few seconds or twice a day, and some telegrams are lost on the air.
 const RADIO_LIVE: SignedDuration = SignedDuration::from_hours(1);
 const RADIO_LOST: SignedDuration = SignedDuration::from_hours(24);
+/// A plug tells a power that stays the same once a minute, and one word may be lost.
+const PLUG_LIVE: SignedDuration = SignedDuration::from_secs(3 * REPORT_EVERY_S as i64);
 
 /// All configured meters, and behind them those that report through them, as they are heard.
 #[derive(Debug)]
@@ -330,6 +333,7 @@ impl MeterView {
     pub(super) fn freshness(&self, at: Timestamp, now: Timestamp) -> Freshness {
         let age = now.duration_since(at);
         let (live, lost) = match self.period {
+            _ if self.is_plug() => (PLUG_LIVE, LOST),
             _ if !self.is_radio() => (LIVE, LOST),
             None => (RADIO_LIVE, RADIO_LOST),
             Some(period) => (LOST, RADIO_LIVE.max(period * 12)),
@@ -485,6 +489,19 @@ mod tests {
         assert_eq!(gas.api.name, "house gas");
         assert_eq!(gas.volume_m3().unwrap().0, Decimal::from(12));
         assert_eq!(meters.supplies().len(), 2);
+    }
+
+    #[test]
+    fn a_plug_that_says_the_same_once_a_minute_is_live() {
+        let plug = MeterView::new("kettle", Medium::Electricity, "zigbee", "/dev/ttyUSB0");
+        let fresh = |seconds| {
+            let heard = Timestamp::UNIX_EPOCH;
+            plug.freshness(heard, heard + SignedDuration::from_secs(seconds))
+        };
+        assert_eq!(
+            [130, 190, 310].map(fresh),
+            [Freshness::Live, Freshness::Stale, Freshness::Lost]
+        );
     }
 
     #[test]

@@ -70,6 +70,20 @@ impl Broker {
         self.port
     }
 
+    /// Publishes a message with `mosquitto_pub`, not retained.
+    ///
+    /// # Errors
+    /// `mosquitto_pub` is not installed, or the broker does not take it.
+    pub fn publish(&self, topic: &str, payload: &str) -> anyhow::Result<()> {
+        let done = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-q", "1", "-t", topic, "-m", payload])
+            .args(["-p", &self.port.to_string()])
+            .status()
+            .context("mosquitto_pub is not installed: apt-get install mosquitto-clients")?;
+        anyhow::ensure!(done.success(), "mosquitto_pub: {done}");
+        Ok(())
+    }
+
     /// Listens to every topic with `mosquitto_sub`.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The Homie 5 tree of a running daemon, read by an independent parser of the convention, `homie5`.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -169,16 +168,7 @@ fn an_independent_parser_accepts_the_tree() -> anyhow::Result<()> {
         .keys()
         .find(|(_, node, _)| node == "meter")
         .context("the meter")?;
-    let done = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &broker.port().to_string()])
-        .args([
-            "-t",
-            &format!("homie/5/{device}/meter/read/set"),
-            "-m",
-            "press",
-        ])
-        .status()?;
-    anyhow::ensure!(done.success(), "mosquitto_pub: {done}");
+    broker.publish(&format!("homie/5/{device}/meter/read/set"), "press")?;
     eventually("the press is answered", PATIENCE, || {
         let answers = listener.ending("/result");
         Ok(answers

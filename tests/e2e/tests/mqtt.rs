@@ -36,16 +36,6 @@ fn meter(link: &Path) -> anyhow::Result<iec62056_21::Meter> {
     )?)
 }
 
-fn publish(broker: &Broker, topic: &str, payload: &str) -> anyhow::Result<()> {
-    let done = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-q", "1", "-t", topic, "-m", payload])
-        .args(["-p", &broker.port().to_string()])
-        .status()
-        .context("mosquitto_pub is not installed: apt-get install mosquitto-clients")?;
-    anyhow::ensure!(done.success(), "mosquitto_pub: {done}");
-    Ok(())
-}
-
 fn signal(daemon: &Daemon, name: &str) -> anyhow::Result<()> {
     let status = Command::new("kill")
         .args([name, &daemon.pid().to_string()])
@@ -137,7 +127,7 @@ fn a_meter_is_read_at_once_when_that_is_allowed() -> anyhow::Result<()> {
     let press = button["pl_prs"].as_str().context("pl_prs")?;
     let states = || listener.meter_states().into_iter();
     let before = eventually("it is read", PATIENCE, || Ok(states().last()))?;
-    publish(&broker, set, press)?;
+    broker.publish(set, press)?;
     eventually("it is read again, long before its hour", PATIENCE, || {
         Ok(states()
             .last()
@@ -148,7 +138,7 @@ fn a_meter_is_read_at_once_when_that_is_allowed() -> anyhow::Result<()> {
         (&answer["command"], &answer["ok"]),
         (&"read".into(), &true.into())
     );
-    publish(&broker, set, r#"{"command":"disconnect","id":"a"}"#)?;
+    broker.publish(set, r#"{"command":"disconnect","id":"a"}"#)?;
     let refused = eventually("an unknown command is refused", PATIENCE, || {
         let answer = last(&listener, "/result").context("an answer")?.json()?;
         Ok((answer["id"] == "a").then_some(answer))
@@ -244,7 +234,7 @@ fn events_outlive_a_broker_that_is_away() -> anyhow::Result<()> {
     let broker = Broker::start_at(folder.path(), port, "allow_anonymous true\n")?;
     let listener = broker.listen()?;
     eventually("somebody listens", PATIENCE, || {
-        publish(&broker, "test/heard", "yes")?;
+        broker.publish("test/heard", "yes")?;
         Ok(last(&listener, "test/heard"))
     })?;
     signal(&daemon, "-CONT")?;

@@ -1,56 +1,23 @@
-//! Plugs as meters of the home, and loads that are shed: the daemon on the simulated Zigbee stick,
-//! its API and a real mosquitto say the same, and what the simulator knows.
+//! Plugs as meters of the home: the daemon on the simulated Zigbee stick, its API and a real
+//! mosquitto say the same, and what the simulator knows.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod zigbee_home;
+
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use e2e::broker::{Broker, Listener};
 use e2e::daemon::Daemon;
 use e2e::eventually;
-use han::zigbee::key_establishment::Suite;
-use serde_json::{Value, json};
-use wattle_sim::household::{Curve as Household, Kind};
-use wattle_sim::sml::{Config, SmlMeter};
-use wattle_sim::zigbee::authority::{authority, random};
-use wattle_sim::zigbee::device::{Curve, Device};
-use wattle_sim::zigbee::{Ncp, Serving, kinds, mesh::Mesh, serve};
+use serde_json::Value;
+use wattle_sim::zigbee::Serving;
+use wattle_sim::zigbee::device::{Curve, Load};
 
-const OUI: u64 = 0x0012_4B00_0000_0000;
+use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
+
 const WASHER: u64 = OUI | 0x01;
 const BOILER: u64 = OUI | 0x02;
 const LAMP: u64 = OUI | 0x03;
-const THERMOSTAT: u64 = OUI | 0x04;
-const DISPLAY: u64 = OUI | 0x05;
-const HEATER: u64 = OUI | 0x06;
-/// 2000-01-01 UTC, in seconds since 1970.
-const EPOCH: u64 = 946_684_800;
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn plug(ieee: u64, watts: u32) -> Device {
-    let nwk = 0x1A00 | u16::try_from(ieee & 0xFF).unwrap_or(0);
-    kinds::plug(ieee, nwk, Curve::Constant(watts))
-}
-
-fn stick(link: &Path, devices: Vec<Device>) -> anyhow::Result<Serving> {
-    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let utc = u32::try_from(unix.as_secs() - EPOCH)?;
-    Ok(serve(
-        link,
-        Ncp::new(13, Mesh::new(devices, utc), Instant::now()),
-    )?)
-}
-
-fn let_in(daemon: &Daemon) -> anyhow::Result<()> {
-    eventually("the network is up", PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let is_up = zigbee.get("state").is_some_and(|state| state == "up");
-        Ok(is_up.then_some(()))
-    })?;
-    let (status, answer) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 200}))?;
-    ensure!(status.contains("200"), "{status} {answer}");
-    Ok(())
-}
 
 /// A register of a meter in the state, by the meter's name.
 fn register(daemon: &Daemon, name: &str, obis: &str) -> anyhow::Result<Option<f64>> {
@@ -201,133 +168,102 @@ fn a_plug_is_a_meter_in_the_store_over_mqtt_and_for_the_display() -> anyhow::Res
     Ok(())
 }
 
+/// What MQTT said last of a meter's register, kWh.
+fn told_kwh(listener: &Listener, ieee: u64) -> Option<f64> {
+    let told = state_of(listener, ieee)?;
+    let value = told.get("energy_import_kwh")?;
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// A day of which an hour lasts a second, from `from_s` on; W by the hour.
+fn day(from_s: u32, hours: &[u32]) -> Curve {
+    let steps = (from_s..).zip(hours.iter().copied());
+    let over = from_s + u32::try_from(hours.len()).unwrap_or_default();
+    Curve::Day(steps.chain([(over, 0)]).collect())
+}
+
 #[test]
-fn loads_are_shed_for_the_limit_and_given_back_and_displays_get_the_price() -> anyhow::Result<()> {
+fn a_days_energies_are_the_same_in_truth_on_the_display_and_over_mqtt() -> anyhow::Result<()> {
+    const FROM_S: u32 = 12;
     let folder = tempfile::tempdir()?;
+    let broker = Broker::start(folder.path())?;
+    let listener = broker.listen()?;
     let link = folder.path().join("stick");
-    let devices = vec![
-        plug(WASHER, 2000),
-        plug(BOILER, 1500),
-        plug(LAMP, 60),
-        kinds::thermostat(THERMOSTAT, 0x1A04),
-        kinds::display(DISPLAY, 0x1A05),
-        kinds::load_control(HEATER, 0x1A06, Curve::Constant(1000)),
+    let washing: Vec<u32> = (0..24)
+        .map(|hour| if hour == 9 { 2300 } else { 4 })
+        .collect();
+    let hot_water: Vec<u32> = (0..24)
+        .map(|hour| if hour < 5 { 3000 } else { 900 })
+        .collect();
+    let light: Vec<u32> = (0..24).map(|hour| 40 + 97 * (hour % 7)).collect();
+    // Each counts in units of its own: tenths of a milliwatt-hour, watt-seconds, three sixteenths of a milliwatt-hour.
+    let days = [
+        (WASHER, washing, (1, 10_000_000)),
+        (BOILER, hot_water, (1, 3_600_000)),
+        (LAMP, light, (3, 16_000_000)),
     ];
-    let stick = stick(&link, devices)?;
-    let own = stick.ncp().eui64;
-    let authority = authority(Suite::One);
-    let (certificate, private) = authority.issue(own, random)?;
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
-    let file = folder.path().join("certificate.json");
-    let parts = json!({
-        "suite": 1,
-        "certificate": hex(&certificate),
-        "private_key": hex(&private),
-        "authority": hex(authority.public()),
+    let devices = days.iter().map(|(ieee, hours, (multiplier, divisor))| {
+        let mut device = plug(*ieee, 0);
+        device.set(
+            1,
+            0x0702,
+            0x0301,
+            han::Value::Unsigned((*multiplier).into()),
+        );
+        device.set(1, 0x0702, 0x0302, han::Value::Unsigned((*divisor).into()));
+        let mut load = Load::new(day(FROM_S, hours));
+        (load.multiplier, load.divisor) = (*multiplier, *divisor);
+        device.load = Some(load);
+        device
     });
-    std::fs::write(&file, parts.to_string())?;
-    std::fs::write(
-        folder.path().join("tariff.toml"),
-        "version = 1\nname = \"Flat\"\ncurrency = \"EUR\"\nzone = \"Europe/Berlin\"\n\
-         [bands.all]\nlabel = \"All day\"\nrate = \"0.3125\"\n[[schedule]]\nband = \"all\"\n",
-    )?;
-    let optical = folder.path().join("optical");
-    let curve = Household::new(Kind::Constant { power_w: 5000 }, 1);
-    let _meter = SmlMeter::start(&optical, Config::new(curve))?;
-    let load = |ieee: u64, more: &str| format!("[[zigbee.load]]\nid = \"{ieee:016x}\"\n{more}\n");
-    let loads = [
-        load(WASHER, "class = 1\nleast_off_s = 0"),
-        load(BOILER, "class = 2\nleast_off_s = 0"),
-        load(LAMP, "class = 3\nleast_off_s = 0"),
-        load(
-            THERMOSTAT,
-            "class = 2\nleast_off_s = 0\nsetpoint = \"18.5\"",
-        ),
-    ]
-    .concat();
-    let config = |limit: &str| {
-        format!(
-            "[tariff]\nfile = \"tariff.toml\"\n\
-             [zigbee]\nport = {link:?}\ncertificate = \"file:{}\"\nrestore_pause_s = 1\n{limit}{loads}\
-             [[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {optical:?}\n",
-            file.display()
-        )
-    };
-    let daemon = Daemon::start(folder.path(), &config(""))?;
+    let stick = stick(&link, devices.collect())?;
+    let config = format!(
+        "[zigbee]\nport = {link:?}\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n\
+         commands = [\"switch\"]\n",
+        broker.port()
+    );
+    let daemon = Daemon::start(folder.path(), &config)?;
     let_in(&daemon)?;
-    eventually("all are known", PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let devices = zigbee["devices"].as_array().cloned().unwrap_or_default();
-        let known = devices.iter().filter(|one| one["interviewed"] == true);
-        Ok((known.count() == 6).then_some(()))
+    let over_ms = u64::from(FROM_S + 24) * 1000;
+    eventually("the day is over", PATIENCE, || {
+        Ok((stick.ncp().now_ms() > over_ms).then_some(()))
     })?;
-    let is_on = |ieee: u64| {
-        let ncp = stick.ncp();
-        let load = ncp
-            .mesh
-            .device(ieee)
-            .and_then(|device| device.load.as_ref());
-        load.is_some_and(|load| load.on)
-    };
-    let setpoint = || {
-        let ncp = stick.ncp();
-        let device = ncp.mesh.device(THERMOSTAT);
-        device.and_then(|one| one.value(1, 0x0201, 0x0012)).cloned()
-    };
-    // A display that has come to a key gets the tariff.
-    eventually("the price is on the display", PATIENCE, || {
-        let ncp = stick.ncp();
-        let display = ncp
-            .mesh
-            .device(DISPLAY)
-            .and_then(|one| one.energy_services.as_ref());
-        let prices = display.map_or(&[][..], |display| &display.prices);
-        let told = prices.iter().any(|(_, fields)| {
-            (
-                fields.number("price"),
-                fields.number("trailing_digit"),
-                fields.number("currency"),
-            ) == (Some(3125), Some(4), Some(978))
-        });
-        Ok(told.then_some(()))
-    })?;
-
-    // 5 kW at the meter, and 4.2 kW are allowed.
-    daemon.reload(&config("import_limit_kw = \"4.2\"\n"))?;
-    eventually("the least important is off", PATIENCE, || {
-        Ok((!is_on(WASHER)).then_some(()))
-    })?;
-    // The meter still says 5 kW, so that one after the other goes.
-    eventually("all that may be shed is", PATIENCE, || {
-        let off = !is_on(BOILER) && !is_on(LAMP);
-        Ok((off && setpoint() == Some(han::Value::Signed(1850))).then_some(()))
-    })?;
-    let shed = eventually("the API says so", PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let loads = zigbee["demand"]["loads"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let all = loads
-            .iter()
-            .all(|load| load["shed_since"].is_string() && load["proved"] == true);
-        Ok((all && loads.len() == 4).then_some(zigbee))
-    })?;
-    ensure!(shed["demand"]["limit_w"] == "4200.0", "{shed}");
-    ensure!(is_on(HEATER), "what is not named is never shed");
-
-    // The limit is gone, over a new start: everything is as it was.
-    daemon.reload(&config(""))?;
-    eventually("all is given back", PATIENCE, || {
-        let on = is_on(WASHER) && is_on(BOILER) && is_on(LAMP);
-        Ok((on && setpoint() == Some(han::Value::Signed(2100))).then_some(()))
-    })?;
-    let log = daemon.log()?;
-    ensure!(!log.contains(&hex(&private)), "the private key is told");
+    // The household goes to bed.
+    for (ieee, ..) in &days {
+        let topic = eventually("it is known", PATIENCE, || {
+            let ending = format!("/meter/{ieee:016x}/state");
+            let told = listener.ending(&ending).pop();
+            Ok(told.map(|told| told.topic.replace("/state", "/set")))
+        })?;
+        broker.publish(&topic, r#"{"command":"switch-off"}"#)?;
+    }
+    for (ieee, hours, _) in &days {
+        let truth = truth_wh(&stick, *ieee)?;
+        let meant = f64::from(hours.iter().sum::<u32>()) / 3600.0;
+        ensure!(
+            (truth - meant).abs() < 1e-3 * meant,
+            "the simulator counts {truth} Wh of {meant}"
+        );
+        let name = format!("plug {:06x}", ieee & 0x00FF_FFFF);
+        let is_true = |wh: f64| (wh - truth).abs() <= truth / 1000.0;
+        let (shown, told, network) = eventually("all say the same", PATIENCE, || {
+            let shown = register(&daemon, &name, "1-0:1.8.0")?;
+            let told = told_kwh(&listener, *ieee).map(|kwh| kwh * 1000.0);
+            let zigbee = daemon.json("/api/v1/zigbee")?;
+            let devices = zigbee["devices"].as_array().into_iter().flatten();
+            let found = devices
+                .filter(|one| one["ieee"] == format!("{ieee:016x}"))
+                .find_map(|one| one["energy_kwh"].as_str()?.parse::<f64>().ok());
+            let all = (shown, told, found.map(|kwh| kwh * 1000.0));
+            let (Some(shown), Some(told), Some(network)) = all else {
+                return Ok(None);
+            };
+            let agree = [shown, told, network].into_iter().all(is_true);
+            Ok(agree.then_some((shown, told, network)))
+        })?;
+        println!(
+            "{name}: truth {truth:.3} Wh, display {shown:.3}, MQTT {told:.3}, network {network:.3}"
+        );
+    }
     Ok(())
 }

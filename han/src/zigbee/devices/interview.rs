@@ -53,6 +53,9 @@ pub(super) const TEMPERATURE: u16 = 0x0402;
 pub(super) const METERING: u16 = 0x0702;
 pub(super) const MEASUREMENT: u16 = 0x0B04;
 
+/// A plug that is on tells its power at least so often, also when that stays the same.
+pub const REPORT_EVERY_S: u16 = 60;
+
 /// Names and power source, for any device.
 const NAMES: &[u16] = &[0x0004, 0x0005, 0x0007, 0x4000];
 /// What is read of each cluster: what it means first, what it says next.
@@ -127,7 +130,7 @@ fn reports(cluster: u16) -> Vec<Reporting> {
     match cluster {
         ON_OFF => vec![report(0, 0x10, 0, 300, Value::Null)],
         METERING => vec![report(0, 0x25, 60, 300, Value::Unsigned(1))],
-        MEASUREMENT => vec![report(0x050B, 0x29, 1, 60, Value::Signed(10))],
+        MEASUREMENT => vec![report(0x050B, 0x29, 1, REPORT_EVERY_S, Value::Signed(10))],
         TEMPERATURE => vec![report(0, 0x29, 10, 300, Value::Signed(20))],
         THERMOSTAT => vec![
             report(0, 0x29, 10, 300, Value::Signed(20)),

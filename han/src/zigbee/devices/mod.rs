@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rust_decimal::Decimal;
 
 pub use device::{Device, Names};
-pub use interview::Endpoint;
+pub use interview::{Endpoint, REPORT_EVERY_S};
 pub use topology::Link;
 use topology::Survey;
 
@@ -194,6 +194,10 @@ impl Home {
         };
         let is_sent = self.transmit(ieee, nwk, aps, payload, now);
         if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
+            // What it has counted until now is exact at once, not at its next report.
+            if let Some(metering) = device.endpoint_with(interview::METERING) {
+                device.look_at(metering, interview::METERING, &[0]);
+            }
             device.look_at(endpoint, interview::ON_OFF, &[0]);
             self.go_on(ieee, now);
         }
