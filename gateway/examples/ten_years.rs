@@ -32,7 +32,7 @@ fn main() {
     let mut events = bus.listen();
     let settings = Settings {
         folder: folder.clone().into(),
-        zone,
+        zone: zone.clone(),
         readings_days: 7,
         raw_megabytes: 0,
     };
@@ -87,8 +87,8 @@ fn main() {
         .find(|row| row.key.unit == Unit::WattHour)
         .unwrap();
     let (from, to) = ("2025-01-01".parse().unwrap(), "2025-12-31".parse().unwrap());
-    let days = median_ms(|| reader.days(register.id, from, to).unwrap().len());
-    let months = median_ms(|| reader.months(register.id, from, to).unwrap().len());
+    let days = median_ms(|| reader.days(register.id, (from, to), &zone).unwrap().len());
+    let months = median_ms(|| reader.months(register.id, (from, to), &zone).unwrap().len());
     let intervals = median_ms(|| {
         reader
             .intervals(register.id, end - 365 * DAY_S, end)

@@ -193,8 +193,8 @@ fn quarter_hours_and_days_do_not_depend_on_restarts() {
         let days = reader
             .days(
                 register.id,
-                "2026-01-01".parse().unwrap(),
-                "2026-12-31".parse().unwrap(),
+                ("2026-01-01".parse().unwrap(), "2026-12-31".parse().unwrap()),
+                &house.zone,
             )
             .unwrap();
         assert_eq!(days.len(), 1);

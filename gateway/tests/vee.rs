@@ -237,6 +237,24 @@ fn gaps_are_estimated_and_add_up_to_the_register_and_what_was_metered_stays() {
         .iter()
         .filter(|row| row.quality == ReadingQuality::Estimated);
     assert_eq!(estimated.count(), flat.len() + like.len());
+    // The register stood still over the midnight that nobody read; the days are those of the meter.
+    let zone = TimeZone::get(ZONE).unwrap();
+    let dates = ("2026-02-08".parse().unwrap(), "2026-02-09".parse().unwrap());
+    let days = reader.days(register.id, dates, &zone).unwrap();
+    let told: Vec<_> = days
+        .iter()
+        .map(|day| {
+            (
+                day.amount.normalize().to_string(),
+                day.measured,
+                day.supplied,
+            )
+        })
+        .collect();
+    let whole = "9680".to_owned();
+    assert_eq!(told, [(whole.clone(), 67, 29), (whole, 62, 34)]);
+    let months = reader.months(register.id, dates, &zone).unwrap();
+    assert_eq!((months[0].days, months[0].supplied), (2, 63));
     let findings = reader.findings(register.id, 0, i64::MAX).unwrap();
     let missing: Vec<(i64, i64)> = findings
         .iter()

@@ -616,9 +616,12 @@ pub struct Day {
     pub quarter_hours: u16,
     /// How many of them were measured.
     pub measured: u16,
+    /// How many others were estimated or imported.
+    #[serde(default)]
+    pub supplied: u16,
 }
 
-/// A month of a register: the sum of its closed days.
+/// A month of a register: the sum of its days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MonthTotal {
@@ -632,6 +635,9 @@ pub struct MonthTotal {
     pub quarter_hours: u16,
     /// How many of them were measured.
     pub measured: u16,
+    /// How many others were estimated or imported.
+    #[serde(default)]
+    pub supplied: u16,
 }
 
 /// The bill of a period as far as it has been metered, and what it may become.

@@ -176,7 +176,7 @@ pub(super) fn write_all(api: &Api, folder: &Path, file: &Path) -> anyhow::Result
     let mut days = create(folder, "days.csv")?;
     writeln!(
         days,
-        "meter,serial,register,unit,date_local,amount,quarter_hours,measured"
+        "meter,serial,register,unit,date_local,amount,quarter_hours,measured,supplied"
     )?;
     for register in reader.registers()? {
         let head = format!(
@@ -207,14 +207,19 @@ pub(super) fn write_all(api: &Api, folder: &Path, file: &Path) -> anyhow::Result
                 "{head},{start},{amount},{complete},{quality},{method}"
             )?;
         }
-        for day in reader.days(register.id, Date::constant(1900, 1, 1), Date::MAX)? {
+        let dates = (Date::constant(1900, 1, 1), Date::MAX);
+        for day in reader.days(register.id, dates, &api.home.zone)? {
             let wattle_api::Day {
                 date,
                 amount,
                 quarter_hours,
                 measured,
+                supplied,
             } = day;
-            writeln!(days, "{head},{date},{amount},{quarter_hours},{measured}")?;
+            writeln!(
+                days,
+                "{head},{date},{amount},{quarter_hours},{measured},{supplied}"
+            )?;
         }
     }
     readings.flush()?;

@@ -277,8 +277,9 @@ async fn days(
     Path((meter, obis)): Path<(String, String)>,
     Query(Dates { from, to }): Query<Dates>,
 ) -> Result<Json<Vec<Day>>, Problem> {
+    let zone = api.home.zone.clone();
     let rows = query(&api, meter, obis, move |reader, register| {
-        Ok(reader.days(register.id, from, to)?)
+        Ok(reader.days(register.id, (from, to), &zone)?)
     })
     .await?;
     Ok(Json(rows))
@@ -289,8 +290,9 @@ async fn months(
     Path((meter, obis)): Path<(String, String)>,
     Query(Dates { from, to }): Query<Dates>,
 ) -> Result<Json<Vec<MonthTotal>>, Problem> {
+    let zone = api.home.zone.clone();
     let rows = query(&api, meter, obis, move |reader, register| {
-        Ok(reader.months(register.id, from, to)?)
+        Ok(reader.months(register.id, (from, to), &zone)?)
     })
     .await?;
     Ok(Json(rows))

@@ -10,6 +10,7 @@
 mod accumulate;
 mod calendar;
 pub mod copy;
+mod days;
 pub mod ledger;
 mod logbook;
 mod outbox;
