@@ -7,10 +7,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use meter_link::model::Unit;
 use rust_decimal::Decimal;
-use wattle_api::{Bill, BillForecast, BillLine, BillToDate};
+use wattle_api::{Bill, BillForecast, BillLine, BillToDate, BlockGauge, DemandGauge};
 use wattle_billing::bill::{BillError, Interval, Usage, bill};
 use wattle_billing::forecast::History;
-use wattle_billing::tariff::Tariff;
+use wattle_billing::gauge;
+use wattle_billing::tariff::{Tariff, TierPeriod};
 use wattle_billing::time::Span;
 
 use crate::store::{QUARTER_S, Reader, RegisterRow, StoreError};
@@ -99,7 +100,10 @@ pub fn to_date(
     } else {
         None
     };
+    let (block, demand) = gauges(tariff, asked, &usage)?;
     Ok(BillToDate {
+        block,
+        demand,
         from: asked.from,
         to: asked.to,
         until,
@@ -287,6 +291,39 @@ fn forecast(
         high,
         import_kwh,
     }))
+}
+
+/// Where the home stands in blocks and demand: of the present month alone.
+fn gauges(
+    tariff: &Tariff,
+    asked: &Asked<'_>,
+    usage: &Usage,
+) -> Result<(Option<BlockGauge>, Vec<DemandGauge>), BillProblem> {
+    let today = asked.zone.to_datetime(asked.now).date();
+    if asked.from.day() != 1 || today < asked.from || today > asked.to {
+        return Ok((None, Vec::new()));
+    }
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let block = gauge::block(tariff, usage, asked.now).map_err(BillError::from)?;
+    let block = block.map(|block| BlockGauge {
+        number: count(block.number),
+        of: count(block.of),
+        used_kwh: block.used_kwh.normalize(),
+        from_kwh: block.from_kwh,
+        up_to_kwh: block.up_to_kwh,
+        left_kwh: block.left_kwh.map(|left| left.normalize()),
+        daily: block.period == TierPeriod::Day,
+    });
+    let mut demands = Vec::new();
+    for demand in &tariff.demands {
+        let peak = gauge::peak(tariff, demand, usage, asked.now).map_err(BillError::from)?;
+        demands.push(DemandGauge {
+            label: demand.label.clone(),
+            peak_kw: peak.map(|kw| kw.normalize()),
+            counts_now: tariff.demand_counts(demand, asked.now),
+        });
+    }
+    Ok((block, demands))
 }
 
 /// Standard deviation of days' totals.

@@ -45,6 +45,7 @@ pub mod tariff;
 mod tls;
 pub mod upstream;
 pub mod usage;
+mod usage_parts;
 mod vault;
 pub mod vee;
 pub mod view;

@@ -6,11 +6,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use rust_decimal::Decimal;
-use wattle_api::{Usage, UsageBar, UsageSpan};
+use wattle_api::{Medium, Usage, UsageBar, UsageSpan};
 use wattle_billing::tariff::Tariff;
 use wattle_billing::time::{day_start, local_date};
 
 use crate::store::{QUARTER_S, Reader, RegisterRow, StoreError};
+use crate::usage_parts;
 use crate::view::figures::energy_registers;
 
 const HOUR_S: i64 = 3600;
@@ -20,6 +21,8 @@ const HOUR_S: i64 = 3600;
 pub struct Asked<'a> {
     /// Configured name of the meter.
     pub meter: &'a str,
+    /// What it measures: electricity, gas or water.
+    pub medium: Medium,
     /// The home's time zone.
     pub zone: &'a TimeZone,
     /// What a kilowatt-hour costs.
@@ -46,6 +49,9 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
     let Some(edges) = edges(asked.span, from, to, asked.zone) else {
         return Ok(None);
     };
+    if asked.medium != Medium::Electricity {
+        return usage_parts::supply(reader, asked, (from, to), &edges).map(Some);
+    }
     let (Some(first), Some(last)) = (edges.first(), edges.last()) else {
         return Ok(None);
     };
@@ -59,7 +65,7 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
     let made = made.and_then(|date| day_start(date, asked.zone));
     let rest = made.unwrap_or(*first).as_second();
     let quarters = quarters(reader, asked.meter, rest, last.as_second())?;
-    let bars: Vec<UsageBar> = edges
+    let mut bars: Vec<UsageBar> = edges
         .windows(2)
         .filter_map(|pair| match pair {
             [start, end] => {
@@ -70,6 +76,12 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
             _ => None,
         })
         .collect();
+    // A year is told in whole months: its bands would take every quarter-hour of it.
+    if let (Some(tariff), true) = (asked.tariff, asked.span != UsageSpan::Year) {
+        let (from_s, to_s) = (first.as_second(), last.as_second());
+        let all = self::quarters(reader, asked.meter, from_s, to_s)?;
+        usage_parts::divide(&mut bars, &all, tariff, asked.zone);
+    }
     let metered = || bars.iter().filter(|bar| bar.import_kwh.is_some());
     let costs: Option<Vec<Decimal>> = metered().map(|bar| bar.cost).collect();
     let whole: Vec<Decimal> = metered()
@@ -84,6 +96,7 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
     let any = until.is_some();
     Ok(Some(Usage {
         span: asked.span,
+        medium: asked.medium,
         back: asked.back,
         from,
         to,
@@ -93,6 +106,8 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
             .iter()
             .sum::<Decimal>()
             .checked_div(Decimal::from(whole.len())),
+        volume_m3: None,
+        average_m3: None,
         currency: asked.tariff.and_then(|tariff| tariff.currency.clone()),
         cost: costs.filter(|_| any).map(|costs| costs.iter().sum()),
         bars,
@@ -277,6 +292,8 @@ fn bar<'a>(
         start,
         end,
         import_kwh: any.then(|| sum.kwh.normalize()),
+        volume_m3: None,
+        bands: Vec::new(),
         cost: sum.cost.filter(|_| any).map(|cost| cost.normalize()),
         complete: sum.whole == (end.as_second() - start.as_second()) / QUARTER_S,
     }

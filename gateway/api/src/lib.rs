@@ -13,6 +13,7 @@ mod access;
 mod appliances;
 mod devices;
 pub mod format;
+mod gauge;
 mod grid_events;
 mod history;
 mod network;
@@ -42,6 +43,7 @@ pub use appliances::{
     RunningLoad, UnnamedLoad,
 };
 pub use devices::{DEVICES_PATH, Device, DeviceKind, DeviceVia, OUTLETS_PATH, Outlet, PluggedCar};
+pub use gauge::{BlockGauge, DemandGauge};
 pub use grid_events::{
     GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
     GridEventStep, OptState,
@@ -65,7 +67,7 @@ pub use records::{
 };
 pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
-pub use usage::{USAGE_PATH, Usage, UsageBar, UsageSpan};
+pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan};
 pub use zigbee::{
     ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDemand,
     ZigbeeDevice, ZigbeeJoin, ZigbeeLoad, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
@@ -572,11 +574,12 @@ pub struct Field {
 }
 
 /// What a meter measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Medium {
     /// Electricity.
+    #[default]
     Electricity,
     /// Gas.
     Gas,
@@ -659,6 +662,13 @@ pub struct BillToDate {
     /// The period of the same length before it, metered as far; absent when nothing of it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Bill>,
+    /// The block of a tiered price that the next kilowatt-hour falls into. Told for the present
+    /// month, where blocks begin again each month or day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockGauge>,
+    /// The peaks that demand charges count. Told for the present month.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub demand: Vec<DemandGauge>,
 }
 
 /// A bill. The total is the sum of the lines, unrounded.

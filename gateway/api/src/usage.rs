@@ -4,8 +4,11 @@ use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-/// `GET` answers [`Usage`] for `span` ([`UsageSpan`]; `day` when left out) and `back`, how many of
-/// them before the present one (0 when left out, at most 400).
+use crate::{Band, Medium};
+
+/// `GET` answers [`Usage`] for `span` ([`UsageSpan`]; `day` when left out), `back`, how many of
+/// them before the present one (0 when left out, at most 400), and `medium` (`electricity` when left
+/// out; `gas` or `water`).
 pub const USAGE_PATH: &str = "/api/v1/usage";
 
 /// A stretch of the home's calendar.
@@ -37,13 +40,17 @@ impl UsageSpan {
     }
 }
 
-/// Electricity imported in a day, week, month or year, up to the last closed quarter-hour. The
-/// total is the sum of the bars.
+/// Electricity imported, or gas or water used, in a day, week, month or year, up to the last closed
+/// quarter-hour. The total is the sum of the bars. Electricity is told in kWh, gas and water in cubic
+/// metres; what is not the medium's is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Usage {
     /// What was asked for.
     pub span: UsageSpan,
+    /// What was used.
+    #[serde(default)]
+    pub medium: Medium,
     /// How many spans before the present one.
     pub back: u16,
     /// First local date.
@@ -61,6 +68,12 @@ pub struct Usage {
     /// Mean of the bars that are over and wholly metered, in kWh; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_kwh: Option<Decimal>,
+    /// Volume of all bars in m³; absent when nothing was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_m3: Option<Decimal>,
+    /// Mean of the bars that are over and wholly metered, in m³; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_m3: Option<Decimal>,
     /// ISO 4217 code of every cost; absent without a tariff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
@@ -81,9 +94,29 @@ pub struct UsageBar {
     /// Energy in kWh; absent when nothing of it was metered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_kwh: Option<Decimal>,
+    /// Volume in m³; absent when nothing of it was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_m3: Option<Decimal>,
     /// Its cost; absent when some of it has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Decimal>,
+    /// The same by the price's band on its day, the cheapest first; empty where prices are equal,
+    /// in a year, and where its quarter-hours
+    /// do not come to it, as when some of it was estimated or has no price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bands: Vec<UsageBand>,
     /// True when every quarter-hour of it was metered.
     pub complete: bool,
+}
+
+/// What of a bar was used in a band of the price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageBand {
+    /// Which.
+    pub band: Band,
+    /// Energy in kWh.
+    pub import_kwh: Decimal,
+    /// Its cost.
+    pub cost: Decimal,
 }

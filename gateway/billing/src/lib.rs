@@ -26,6 +26,7 @@ pub mod determinants;
 pub mod exact;
 pub mod exchange;
 pub mod forecast;
+pub mod gauge;
 pub mod grid;
 pub mod prepay;
 pub mod price;

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 pub use wattle_billing::tariff::{LoadOptions, Tariff, TariffError};
 
-pub(crate) use outlook::{LEAST_SAVING, cheapest_run};
+pub(crate) use outlook::{Bands, LEAST_SAVING, cheapest_run};
 pub use outlook::{cheapest_window, price};
 
 /// Reads a tariff's file. `home` is the zone for a file that names none.

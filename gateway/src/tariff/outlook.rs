@@ -189,13 +189,29 @@ fn mean(tariff: &Tariff, span: &Span) -> Option<Decimal> {
 
 /// Limits of the bands: cheap up to the 33rd percentile, dear from the 67th, all normal when the
 /// range is below 15 % of the mean.
-struct Bands {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bands {
     cheap: Decimal,
     dear: Decimal,
     flat: bool,
 }
 
 impl Bands {
+    /// Those of a local day, by the price at the start of each of its hours.
+    pub(crate) fn of_day(tariff: &Tariff, date: Date, home: &TimeZone) -> Option<Self> {
+        let start = time::day_start(date, home)?.as_second();
+        let end = time::day_start(date.tomorrow().ok()?, home)?.as_second();
+        let hours = (start..end).step_by(3600);
+        Some(Self::of(hours.filter_map(|at| {
+            tariff.per_kwh(Timestamp::from_second(at).ok()?)
+        })))
+    }
+
+    /// All prices are nearly equal.
+    pub(crate) const fn is_flat(&self) -> bool {
+        self.flat
+    }
+
     fn of(prices: impl Iterator<Item = Decimal>) -> Self {
         let mut sorted: Vec<Decimal> = prices.collect();
         sorted.sort();
@@ -226,7 +242,7 @@ impl Bands {
 
     /// With two prices both percentiles may fall on the same one: then it is what the price is
     /// compared with the other that counts, and the lower is never called dear.
-    fn band(&self, per_kwh: Decimal) -> Band {
+    pub(crate) fn band(&self, per_kwh: Decimal) -> Band {
         if per_kwh < Decimal::ZERO {
             Band::PaidToUse
         } else if self.flat {

@@ -6,7 +6,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
-use wattle_api::{Caller, Usage, UsageBar, UsageSpan};
+use wattle_api::{Caller, Medium, Usage, UsageBar, UsageSpan};
 
 use super::super::{Api, usage};
 use super::chart::{Bar, Chart};
@@ -50,7 +50,7 @@ async fn show(
 ) -> Shown {
     let t = |text| tongue.t(text);
     let current = |here: bool| here.then_some("page");
-    let body = match usage::of(&api, which.span, which.back).await {
+    let body = match usage::of(&api, which.span, which.back, Medium::Electricity).await {
         Ok(used) => shown(&tongue, &used, which, api.clock.now()),
         Err(problem) if problem.status == axum::http::StatusCode::NOT_FOUND => {
             html! { div class="card" { p { (tongue.problem(&problem)) } p class="quiet" { (t("Once an electricity meter at the grid is read, this page fills by itself.")) } } }
