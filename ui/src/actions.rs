@@ -10,7 +10,9 @@ use wattle_api::{AdoptMeter, ApplianceCorrection, GridEventChoice, OptState, Sec
 use crate::bind;
 use crate::client::Mailbox;
 use crate::command::{Command, Done};
-use crate::generated::{App, Appliances, Ask, AskFor, Money, More, Nav, Page, Phrase, Say, Toast};
+use crate::generated::{
+    App, Appliances, Ask, AskFor, Door, First, Money, More, Nav, Network, Page, Phrase, Say, Toast,
+};
 use crate::typing;
 
 /// The longest name that can be typed.
@@ -53,6 +55,11 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
         to(Command::Opt(GridEventChoice { id, opt }));
     });
     let to = send.clone();
+    app.global::<Network>()
+        .on_let_in(move |open| to(Command::Join(bind::join(open))));
+    let to = send.clone();
+    app.global::<Door>().on_open(move || to(Command::Pair));
+    let to = send.clone();
     app.global::<More>().on_consent(move |kind, allowed| {
         to(Command::Consent(bind::consent_change(kind, allowed)));
     });
@@ -87,7 +94,13 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
             AskFor::TopUp => send(Command::TopUp(SecretText(text.to_string()))),
             AskFor::Nothing => {}
         }
-        if let Some(app) = weak.upgrade().filter(|_| what == AskFor::MeterName) {
+        let first = weak
+            .upgrade()
+            .is_some_and(|app| app.global::<First>().get_shown());
+        if let Some(app) = weak
+            .upgrade()
+            .filter(|_| what == AskFor::MeterName && !first)
+        {
             app.global::<Nav>().set_page(Page::Network);
         }
         if let Some(app) = weak.upgrade().filter(|_| what == AskFor::LoadName) {
@@ -147,6 +160,10 @@ fn label(mailbox: &Mailbox, name: &str) -> Option<String> {
 
 /// Shows what came of a command.
 pub(crate) fn tell(app: &App, done: &Done) {
+    // What shows by itself is not told of.
+    if done.outcome.is_ok() && matches!(done.command, Command::Pair | Command::Join(_)) {
+        return;
+    }
     let toast = app.global::<Toast>();
     let say = |say, text: &str| Phrase {
         say,

@@ -41,14 +41,16 @@ impl Backlight {
     }
 }
 
-/// How bright, in per cent, for a choice (0 low, 1 medium, 2 full), by night and asleep.
+/// How bright, in per cent, for a choice (0 low, 1 medium, 2 full), by night and asleep. An alarm
+/// is bright at any hour.
 #[must_use]
-pub const fn percent(choice: i32, night: bool, asleep: bool) -> u32 {
-    match (night, asleep) {
-        (true, true) => 5,
-        (true, false) => 10,
-        (false, true) => 25,
-        (false, false) => match choice {
+pub const fn percent(choice: i32, night: bool, asleep: bool, alarmed: bool) -> u32 {
+    match (alarmed, night, asleep) {
+        (true, _, _) => 100,
+        (_, true, true) => 5,
+        (_, true, false) => 10,
+        (_, false, true) => 25,
+        (_, false, false) => match choice {
             0 => 35,
             1 => 65,
             _ => 100,
@@ -83,9 +85,15 @@ mod tests {
 
     #[test]
     fn asleep_and_by_night_it_is_dim() {
-        assert_eq!(percent(2, false, false), 100);
-        assert!(percent(0, false, true) < percent(0, false, false));
-        assert!(percent(2, true, true) < percent(2, true, false));
-        assert!(percent(2, true, false) <= 10);
+        let of = |choice, night, asleep| percent(choice, night, asleep, false);
+        assert_eq!(of(2, false, false), 100);
+        assert!(of(0, false, true) < of(0, false, false));
+        assert!(of(2, true, true) < of(2, true, false));
+        assert!(of(2, true, false) <= 10);
+        assert_eq!(
+            percent(0, true, true, true),
+            100,
+            "an alarm wakes the house"
+        );
     }
 }

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use wattle_api::{
-    BILL_PATH, CONSENTS_PATH, EVENTS_PATH, HEARD_PATH, LEDGER_PATH, POWERLINE_PATH,
-    RUN_ADVICE_PATH, State, USAGE_PATH, UsageSpan,
+    BILL_PATH, CONSENTS_PATH, EVENTS_PATH, HEARD_PATH, LEDGER_PATH, Medium, POWERLINE_PATH,
+    RUN_ADVICE_PATH, State, USAGE_PATH, Usage, UsageSpan, ZIGBEE_PATH,
 };
 
 use crate::bind::Answers;
@@ -101,12 +101,16 @@ pub fn start(socket: PathBuf, arrived: impl Fn() + Send + 'static) -> io::Result
 /// What a screen wants to know besides the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// What was used in a stretch, and how many of them before the present one.
-    Usage(UsageSpan, u16),
+    /// What was used in a stretch, how many of them before the present one, and of what.
+    Usage(UsageSpan, u16, Medium),
+    /// The last days of gas and water.
+    Supplies,
     /// The bill of the month.
     Bill,
     /// The powerline networks.
     Powerline,
+    /// The Zigbee network.
+    Zigbee,
     /// When to run what can wait, finished by a time.
     Runs(Option<Timestamp>),
     /// Wireless meters that are heard.
@@ -149,10 +153,16 @@ pub fn answer(
 
 fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
     match question {
-        Question::Usage(span, back) => {
-            let path = format!("{USAGE_PATH}?span={}&back={back}", span.name());
-            let usage = ask(socket, &path).ok();
+        Question::Usage(span, back, medium) => {
+            let usage = ask(socket, &usage_path(span, back, medium)).ok();
             mailbox.write(|news| news.answers.usage = usage);
+        }
+        Question::Supplies => {
+            let [gas, water] = [Medium::Gas, Medium::Water].map(|medium| weeks(socket, medium));
+            mailbox.write(|news| {
+                news.answers.gas_weeks = gas;
+                news.answers.water_weeks = water;
+            });
         }
         Question::Bill => {
             let bill = ask(socket, BILL_PATH).ok();
@@ -161,6 +171,10 @@ fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
         Question::Powerline => {
             let powerline = ask(socket, POWERLINE_PATH).ok();
             mailbox.write(|news| news.answers.powerline = powerline);
+        }
+        Question::Zigbee => {
+            let zigbee = ask(socket, ZIGBEE_PATH).ok();
+            mailbox.write(|news| news.answers.zigbee = zigbee);
         }
         Question::Runs(finish_by) => {
             let path = match finish_by {
@@ -190,13 +204,36 @@ fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
 pub fn answers(socket: &Path) -> Answers {
     Answers {
         powerline: ask(socket, POWERLINE_PATH).ok(),
+        zigbee: ask(socket, ZIGBEE_PATH).ok(),
         usage: ask(socket, USAGE_PATH).ok(),
+        gas_weeks: weeks(socket, Medium::Gas),
+        water_weeks: weeks(socket, Medium::Water),
         bill: ask(socket, BILL_PATH).ok(),
         runs: ask(socket, RUN_ADVICE_PATH).ok(),
         heard: ask(socket, HEARD_PATH).ok(),
         told: ask(socket, LEDGER_PATH).ok(),
         consents: ask(socket, CONSENTS_PATH).ok(),
     }
+}
+
+fn usage_path(span: UsageSpan, back: u16, medium: Medium) -> String {
+    let medium = match medium {
+        Medium::Electricity | Medium::Heat => "electricity",
+        Medium::Gas => "gas",
+        Medium::Water => "water",
+    };
+    format!(
+        "{USAGE_PATH}?span={}&back={back}&medium={medium}",
+        span.name()
+    )
+}
+
+/// This week and the one before it, the earlier first; nothing where there is no such meter.
+fn weeks(socket: &Path, medium: Medium) -> Vec<Usage> {
+    [1, 0]
+        .into_iter()
+        .filter_map(|back| ask(socket, &usage_path(UsageSpan::Week, back, medium)).ok())
+        .collect()
 }
 
 /// Asks for one document.

@@ -10,8 +10,8 @@ use serde_json::Value;
 use wattle_api::{
     ADOPT_PATH, APPLIANCE_CORRECTIONS_PATH, APPLIANCE_LABELS_PATH, AdoptMeter, ApplianceCorrection,
     ApplianceLabel, CONSENTS_PATH, ConsentChange, Corrected, GRID_EVENT_CHOICE_PATH,
-    GridEventChoice, OptState, PREPAY_CODE_PATH, PREPAY_EMERGENCY_PATH, PREPAY_SWITCH_ON_PATH,
-    SecretText, TopUpCode,
+    GridEventChoice, OpenPairing, OptState, PAIRING_PATH, PREPAY_CODE_PATH, PREPAY_EMERGENCY_PATH,
+    PREPAY_SWITCH_ON_PATH, Role, SecretText, TopUpCode, ZIGBEE_JOIN_PATH, ZigbeeJoin,
 };
 
 use crate::client::Mailbox;
@@ -54,6 +54,10 @@ pub enum Command {
     Opt(GridEventChoice),
     /// Let a kind of recipient be told, or not any more.
     Consent(ConsentChange),
+    /// Let Zigbee devices in, or not any more.
+    Join(ZigbeeJoin),
+    /// Open a pairing for somebody of the household.
+    Pair,
 }
 
 /// What came of a command.
@@ -152,6 +156,8 @@ fn send(socket: &Path, command: &Command) -> io::Result<Option<Command>> {
         })),
         Command::Undo(_)
         | Command::Adopt(_)
+        | Command::Join(_)
+        | Command::Pair
         | Command::TopUp(_)
         | Command::Emergency
         | Command::SwitchOn => None,
@@ -197,6 +203,15 @@ fn request(command: &Command) -> io::Result<(&'static str, String, Option<String
         Command::SwitchOn => ("POST", PREPAY_SWITCH_ON_PATH.to_owned(), None),
         Command::Opt(choice) => ("POST", GRID_EVENT_CHOICE_PATH.to_owned(), json(choice)?),
         Command::Consent(said) => ("PUT", CONSENTS_PATH.to_owned(), json(said)?),
+        Command::Join(join) => ("POST", ZIGBEE_JOIN_PATH.to_owned(), json(join)?),
+        Command::Pair => {
+            let role = Role::Household;
+            (
+                "POST",
+                PAIRING_PATH.to_owned(),
+                json(&OpenPairing { role })?,
+            )
+        }
         Command::Adopt(meter) => ("POST", ADOPT_PATH.to_owned(), json(meter)?),
     })
 }

@@ -16,6 +16,7 @@ pub mod command;
 pub mod headless;
 mod http;
 pub mod live;
+mod qr;
 pub mod ring;
 pub mod settings;
 pub mod speech;
@@ -55,6 +56,8 @@ pub fn prepare(app: &App) {
     actions::prepare(app);
     app.global::<Prices>()
         .on_hatching(|width, height| bind::hatching(width, height).into());
+    app.global::<Door>()
+        .on_picture(|text, dark, light| qr::picture(&text, dark, light));
     app.global::<Now>()
         .on_ring_picture(|diameter, stroke, permille, backwards, track, fill| {
             let pixels = |length: i32| u32::try_from(length).unwrap_or(0);

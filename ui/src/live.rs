@@ -8,7 +8,8 @@ use crate::client::{Mailbox, News, Question};
 use crate::command::Command;
 use crate::format::Language;
 use crate::generated::{
-    App, Appliances, Choices, Level, Nav, Now, Page, Prices, Theme, Toast, Tokens, Usage, Words,
+    App, Appliances, Choices, First, Level, More, Nav, Network, Now, Page, Prices, Theme, Toast,
+    Tokens, Usage, Words,
 };
 use crate::settings;
 use crate::speech::Voice;
@@ -23,6 +24,8 @@ const BETWEEN_UPDATES: Duration = Duration::from_millis(500);
 /// How often a screen that is open asks again; that of the meters that are heard, sooner.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 const ASK_SOON: Duration = Duration::from_secs(5);
+/// What the first run shows of the home's network.
+const FOUND: &[Question] = &[Question::Heard, Question::Powerline, Question::Zigbee];
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs as long as it is kept.
@@ -53,6 +56,7 @@ struct Inner {
     backlight: Option<Backlight>,
     voice: RefCell<Voice>,
     level: Cell<Level>,
+    alarmed: Cell<bool>,
     /// The last command that was told of, and how to take it back.
     done: Cell<u64>,
     undo: RefCell<Option<Command>>,
@@ -86,6 +90,7 @@ impl Live {
             backlight,
             voice: RefCell::new(voice),
             level: Cell::new(Level::None),
+            alarmed: Cell::new(false),
             done: Cell::new(0),
             undo: RefCell::new(None),
             asked: Cell::new(None),
@@ -105,6 +110,12 @@ impl Live {
         let on_open = Rc::downgrade(&inner);
         app.global::<Nav>().on_opened(move || {
             if let Some(inner) = on_open.upgrade() {
+                inner.ask();
+            }
+        });
+        let on_turn = Rc::downgrade(&inner);
+        app.global::<First>().on_turned(move || {
+            if let Some(inner) = on_turn.upgrade() {
                 inner.ask();
             }
         });
@@ -153,7 +164,16 @@ impl Live {
                 .and_then(|inner| inner.app.upgrade().map(|app| (inner, app)))
             {
                 inner.follow_choice(&app);
-                chosen(&app);
+                // Before the first run has ended nothing is kept: it begins anew after a restart.
+                if !app.global::<First>().get_shown() {
+                    chosen(&app);
+                }
+            }
+        });
+        let kept = app.as_weak();
+        app.global::<First>().on_finished(move || {
+            if let Some(app) = kept.upgrade() {
+                app.global::<Choices>().invoke_changed();
             }
         });
         let ticks = Timer::default();
@@ -204,16 +224,18 @@ impl Inner {
         let Some(app) = self.app.upgrade() else {
             return;
         };
-        let (span, back) = bind::wanted(&app.global::<Usage>());
+        let (span, back, medium) = bind::wanted(&app.global::<Usage>());
         let questions: &[Question] = match app.global::<Nav>().get_page() {
-            Page::Usage => &[Question::Usage(span, back)],
+            _ if app.global::<First>().get_shown() => FOUND,
+            Page::Usage => &[Question::Usage(span, back, medium)],
             Page::Money => &[Question::Bill],
             Page::More => &[Question::Bill, Question::Powerline],
-            Page::Network => &[Question::Powerline],
+            Page::Network => &[Question::Powerline, Question::Zigbee],
             Page::Prices => {
                 let by = bind::finish_by(&app.global::<Prices>(), clock(&self.mailbox.read()));
-                &[Question::Runs(by)]
+                &[Question::Runs(by), Question::Bill]
             }
+            Page::Supplies => &[Question::Supplies],
             Page::AddMeter => &[Question::Heard],
             Page::Privacy => &[Question::Told, Question::Consents],
             _ => return,
@@ -226,11 +248,12 @@ impl Inner {
     }
 
     fn ask_again(&self) {
-        let page = self.app.upgrade().map(|app| app.global::<Nav>().get_page());
-        let pause = match page {
-            Some(Page::AddMeter) => ASK_SOON,
-            _ => ASK_AGAIN,
-        };
+        let soon = self.app.upgrade().is_some_and(|app| {
+            let page = app.global::<Nav>().get_page();
+            let joining = app.global::<Network>().get_joining();
+            page == Page::AddMeter || app.global::<First>().get_shown() || !joining.is_empty()
+        });
+        let pause = if soon { ASK_SOON } else { ASK_AGAIN };
         if self.asked.get().is_some_and(|at| at.elapsed() >= pause) {
             self.asked.set(None);
             self.ask();
@@ -255,9 +278,10 @@ impl Inner {
             return;
         };
         let night = app.global::<Tokens>().get_theme() == Theme::Night;
+        let alarmed = alarmed(&app);
         let asleep = app.global::<Nav>().get_asleep();
         let choice = app.global::<Choices>().get_brightness();
-        if let Err(error) = backlight.set(backlight::percent(choice, night, asleep)) {
+        if let Err(error) = backlight.set(backlight::percent(choice, night, asleep, alarmed)) {
             self.log(&format!("the backlight: {error}"));
         }
     }
@@ -337,6 +361,10 @@ impl Inner {
                 answers: news.answers,
             },
         );
+        // An alarm is to be seen from the next room, and when it is over the night is dark again.
+        if self.alarmed.replace(alarmed(&app)) != alarmed(&app) {
+            self.light();
+        }
         self.speak(false);
     }
 
@@ -352,6 +380,12 @@ impl Inner {
             told.clone_from(&news.trouble);
         }
     }
+}
+
+/// Whether an alarm fills the screen that nobody has seen yet.
+fn alarmed(app: &App) -> bool {
+    let more = app.global::<More>();
+    more.get_alarmed() && more.get_seen() != more.get_alarm().key
 }
 
 /// The gateway's clock: its last time, carried on by a clock that is never set.

@@ -14,7 +14,7 @@ use ui::headless::{self, Screen};
 use ui::live::{self, Around, Live};
 use ui::speech::Voice;
 use ui::watchdog::Watchdog;
-use ui::{Nav, Page, ThemeChoice, client, settings};
+use ui::{First, Nav, Page, ThemeChoice, client, settings};
 
 /// The display of a wattle gateway.
 ///
@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, value_name = "PATH", env = "WATTLE_SOCKET", default_value = client::DEFAULT_SOCKET)]
     socket: PathBuf,
 
-    /// Colours; `auto` is night from 22:00 to 06:00 of this computer's clock and dark otherwise
+    /// Colours; `auto` is night in the hours set on the screen (22:00 to 06:00), dark otherwise
     #[arg(long, value_enum, default_value_t = Colours::Dark)]
     theme: Colours,
 
@@ -214,6 +214,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let (width, height) = arguments.size;
     app.window()
         .set_size(slint::PhysicalSize::new(width, height));
+    // A display that has kept nothing yet is new here.
+    let new = arguments
+        .settings
+        .as_ref()
+        .is_some_and(|file| !file.exists());
+    app.global::<First>().set_shown(new);
     let weak = app.as_weak();
     let mailbox = client::start(arguments.socket.clone(), move || live::wake(&weak))
         .context("cannot start reading the gateway")?;
@@ -257,7 +263,8 @@ fn follow_the_clock(app: &ui::App) -> slint::Timer {
     timer.start(slint::TimerMode::Repeated, minute, move || {
         if let Some(app) = weak.upgrade() {
             let choice = app.global::<ui::Choices>().get_theme();
-            let theme = settings::theme(choice, jiff::Zoned::now().hour());
+            let night = settings::Night::chosen(&app);
+            let theme = settings::theme(choice, night, jiff::Zoned::now().hour());
             let tokens = app.global::<ui::Tokens>();
             if tokens.get_theme() != theme {
                 tokens.set_theme(theme);

@@ -9,13 +9,42 @@ use slint::{ComponentHandle, PlatformError};
 use std::io;
 use std::path::Path;
 
+/// The hours between which the automatic colours are those of the night; equal ones are no night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Night {
+    /// Its first hour, 0 to 23.
+    pub from: i32,
+    /// The hour it ends with.
+    pub until: i32,
+}
+
+impl Night {
+    /// As it is chosen on the screen.
+    #[must_use]
+    pub fn chosen(app: &App) -> Self {
+        let choices = app.global::<Choices>();
+        Self {
+            from: choices.get_night_from(),
+            until: choices.get_night_until(),
+        }
+    }
+
+    fn holds(self, hour: i32) -> bool {
+        if self.from <= self.until {
+            (self.from..self.until).contains(&hour)
+        } else {
+            !(self.until..self.from).contains(&hour)
+        }
+    }
+}
+
 /// The colours of a choice at an hour of the local clock.
 #[must_use]
-pub fn theme(choice: ThemeChoice, hour: i8) -> Theme {
+pub fn theme(choice: ThemeChoice, night: Night, hour: i8) -> Theme {
     match choice {
         ThemeChoice::Light => Theme::Light,
         ThemeChoice::Night => Theme::Night,
-        ThemeChoice::Auto if !(6..22).contains(&hour) => Theme::Night,
+        ThemeChoice::Auto if night.holds(i32::from(hour)) => Theme::Night,
         ThemeChoice::Auto | ThemeChoice::Dark => Theme::Dark,
     }
 }
@@ -40,7 +69,7 @@ pub fn follow(app: &App, hour: i8) -> Result<(), PlatformError> {
     apply(
         app,
         Settings {
-            theme: theme(choices.get_theme(), hour),
+            theme: theme(choices.get_theme(), Night::chosen(app), hour),
             text_scale: if choices.get_large_text() { 1.25 } else { 1.0 },
             language: language(app),
         },
@@ -85,6 +114,9 @@ pub fn save(app: &App, file: &Path) -> io::Result<()> {
         "brightness": choices.get_brightness(),
         "simple": choices.get_simple(),
         "speaks": choices.get_speaks(),
+        "night_from": choices.get_night_from(),
+        "night_until": choices.get_night_until(),
+        "in_money": choices.get_in_money(),
     });
     let new = file.with_extension("new");
     std::fs::write(&new, format!("{text}\n"))?;
@@ -126,6 +158,21 @@ pub fn restore(app: &App, file: &Path) -> io::Result<()> {
     if let Some(speaks) = flag("speaks") {
         choices.set_speaks(speaks);
     }
+    if let Some(in_money) = flag("in_money") {
+        choices.set_in_money(in_money);
+    }
+    let hour = |name: &str| {
+        let hour = kept.get(name).and_then(Value::as_i64)?;
+        i32::try_from(hour)
+            .ok()
+            .filter(|hour| (0..24).contains(hour))
+    };
+    if let Some(from) = hour("night_from") {
+        choices.set_night_from(from);
+    }
+    if let Some(until) = hour("night_until") {
+        choices.set_night_until(until);
+    }
     let brightness = kept.get("brightness").and_then(Value::as_i64);
     if let Some(Ok(brightness @ 0..=2)) = brightness.map(i32::try_from) {
         choices.set_brightness(brightness);
@@ -146,8 +193,17 @@ mod tests {
             (21, Theme::Dark),
             (22, Theme::Night),
         ] {
-            assert_eq!(theme(ThemeChoice::Auto, hour), expected, "{hour}");
+            let night = Night { from: 22, until: 6 };
+            assert_eq!(theme(ThemeChoice::Auto, night, hour), expected, "{hour}");
         }
-        assert_eq!(theme(ThemeChoice::Light, 23), Theme::Light);
+        let night = Night { from: 1, until: 5 };
+        let auto = |hour| theme(ThemeChoice::Auto, night, hour);
+        assert_eq!(
+            [0, 1, 4, 5].map(auto),
+            [Theme::Dark, Theme::Night, Theme::Night, Theme::Dark]
+        );
+        let none = Night { from: 6, until: 6 };
+        assert_eq!(theme(ThemeChoice::Auto, none, 6), Theme::Dark);
+        assert_eq!(theme(ThemeChoice::Light, night, 3), Theme::Light);
     }
 }

@@ -117,6 +117,7 @@ fn every_scene_can_be_read_and_touched() {
                         + of_type(&app, "KeypadScreen").len()
                         + of_type(&app, "AlarmScreen").len()
                         + of_type(&app, "PairingScreen").len()
+                        + of_type(&app, "FirstScreen").len()
                         + of_type(&app, "AmbientScreen").len()
                         + of_type(&app, "ToastBar").len();
                     labels += check_labels(&app, (wide, tall), overlaid > 0, &place, &mut faults);

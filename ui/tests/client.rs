@@ -106,12 +106,16 @@ fn a_question_is_asked_once_and_answered_into_the_mailbox() {
     let answers = common::answers("normal");
 
     questions
-        .send(client::Question::Usage(wattle_api::UsageSpan::Week, 2))
+        .send(client::Question::Usage(
+            wattle_api::UsageSpan::Week,
+            2,
+            wattle_api::Medium::Gas,
+        ))
         .unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     assert_eq!(
         request(&stream),
-        "GET /api/v1/usage?span=week&back=2 HTTP/1.1"
+        "GET /api/v1/usage?span=week&back=2&medium=gas HTTP/1.1"
     );
     let body = serde_json::to_string(&answers.usage).unwrap();
     write!(

@@ -15,7 +15,7 @@ use slint::platform::{PointerEventButton, WindowEvent};
 use slint::{ComponentHandle, LogicalPosition, LogicalSize};
 use ui::bind::{self, View};
 use ui::format::Language;
-use ui::{App, Choices, Nav, Page, Settings, Theme, ThemeChoice, Usage};
+use ui::{App, Choices, First, Nav, Page, Settings, Theme, ThemeChoice, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Box {
@@ -79,6 +79,7 @@ fn boxes_are_where_they_belong_and_say_what_they_are() {
     more(&app);
     other_screens(&app, language);
     usage(&app, language);
+    first_run(&app);
 }
 
 /// A tap on a bar says its value; another stretch is asked for.
@@ -120,6 +121,25 @@ fn usage(app: &App, language: Language) {
         (3, -1, 3)
     );
     screen.set_span(0);
+}
+
+/// Five steps that cover the screen, forth and back; the last one ends them.
+fn first_run(app: &App) {
+    let first = app.global::<First>();
+    let ended = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = ended.clone();
+    first.on_finished(move || count.set(count.get() + 1));
+    first.set_step(0);
+    first.set_shown(true);
+    for step in 1..=4 {
+        touch(app, place(&button(app, "Next")));
+        assert_eq!((first.get_step(), ended.get()), (step, 0));
+    }
+    touch(app, place(&button(app, "Back")));
+    assert_eq!(first.get_step(), 3);
+    touch(app, place(&button(app, "Next")));
+    touch(app, place(&button(app, "Start")));
+    assert_eq!((first.get_shown(), ended.get()), (false, 1));
 }
 
 const SCREENS: [(Page, &str); 11] = [

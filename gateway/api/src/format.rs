@@ -183,17 +183,23 @@ pub fn parts(exact: &[Decimal], total: Decimal, decimals: u32) -> (Vec<Decimal>,
     (parts, shown)
 }
 
-/// An amount with two decimals and its currency: £2.31, 2,31 €.
+/// A currency's sign; its code where it has none.
 #[must_use]
-pub fn money(amount: Decimal, currency: &str, language: Language) -> String {
-    let symbol = match currency {
+pub fn sign(currency: &str) -> &str {
+    match currency {
         "GBP" => "£",
         "EUR" => "€",
         "USD" | "AUD" | "CAD" | "NZD" => "$",
         "CHF" => "Fr.",
         "SEK" | "NOK" | "DKK" => "kr",
         other => other,
-    };
+    }
+}
+
+/// An amount with two decimals and its currency: £2.31, 2,31 €.
+#[must_use]
+pub fn money(amount: Decimal, currency: &str, language: Language) -> String {
+    let symbol = sign(currency);
     let text = number(amount, 2, language);
     match language {
         Language::English if symbol.chars().count() == 1 => match text.strip_prefix('−') {

@@ -24,6 +24,7 @@ fn card(view: &View, event: &GridEvent) -> EventCard {
         (GridEventKind::LoadShed, _) => phrase(Say::LoadShed, String::new()),
         (GridEventKind::ImportLimit, Some(kw)) => phrase(Say::ImportLimit, kw),
         (GridEventKind::ExportLimit, Some(kw)) => phrase(Say::ExportLimit, kw),
+        (GridEventKind::GenerationLimit, Some(percent)) => phrase(Say::GenerationLimit, percent),
         (GridEventKind::Dispatch, _) => phrase(Say::Dispatch, String::new()),
         (GridEventKind::Alert, _) => phrase(Say::GridAlert, String::new()),
         _ => phrase(Say::GridOther, String::new()),

@@ -5,11 +5,13 @@
 
 mod appliances;
 mod axis;
+mod door;
+mod first;
+mod gauges;
 mod grid_events;
 mod money;
 mod more;
 mod notices;
-mod pairing;
 mod prepay;
 mod prices;
 mod privacy;
@@ -17,15 +19,18 @@ mod runs;
 mod strip;
 mod tiles;
 mod usage;
+mod zigbee;
 
 pub(crate) use prices::hatching;
 pub(crate) use privacy::change as consent_change;
 pub(crate) use runs::finish_by;
 pub(crate) use usage::wanted;
+pub(crate) use zigbee::join;
 
 use crate::format::{self, Age, Language};
 use crate::generated::{
-    App, Choices, Level, Money, More, Now, Phrase, Prices, Say, Severity, Usage,
+    App, Choices, Door, First, Level, Money, More, Network, Now, Phrase, Prices, Say, Severity,
+    Usage,
 };
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use slint::{ComponentHandle, Model, ModelRc, VecModel};
@@ -63,8 +68,14 @@ pub struct View {
 pub struct Answers {
     /// The powerline networks.
     pub powerline: Option<Vec<api::Powerline>>,
+    /// The Zigbee network.
+    pub zigbee: Option<api::Zigbee>,
     /// What was used, in the stretch that was asked for.
     pub usage: Option<api::Usage>,
+    /// This week of gas and the one before it, the earlier first; empty without a meter.
+    pub gas_weeks: Vec<api::Usage>,
+    /// The same of water.
+    pub water_weeks: Vec<api::Usage>,
     /// The bill of the month so far.
     pub bill: Option<api::BillToDate>,
     /// When to run what can wait.
@@ -141,15 +152,19 @@ pub fn bind(app: &App, view: &View) {
         now.set_tiles(model);
     }
     strip::bind(&now, view);
+    gauges::bind(&app.global::<Prices>(), view);
     prices::bind(&app.global::<Prices>(), view);
     runs::bind(&app.global::<Prices>(), view);
     more::bind(&app.global::<More>(), view);
     grid_events::bind(&app.global::<More>(), view);
-    pairing::bind(&app.global::<More>(), view);
+    zigbee::bind(&app.global::<Network>(), view);
+    door::bind(&app.global::<Door>(), view);
+    first::bind(&app.global::<First>(), view);
     notices::bind(&app.global::<More>(), view);
     privacy::bind(&app.global::<More>(), view);
     prepay::bind(&app.global::<Money>(), view);
-    usage::bind(&app.global::<Usage>(), view);
+    let in_money = app.global::<Choices>().get_in_money();
+    usage::bind(&app.global::<Usage>(), view, in_money);
     appliances::bind(app, view);
     money::bind(&app.global::<Money>(), view);
 }

@@ -2,9 +2,12 @@
 
 use super::{View, phrase, rows};
 use crate::format::{self, MISSING};
-use crate::generated::{DeviceKind, DeviceRow, Heard, More, Phrase, Say, SupplyData, TileKind};
+use crate::generated::{
+    DayBar, DeviceKind, DeviceRow, Heard, More, Phrase, Say, SupplyData, TileKind,
+};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use wattle_api as api;
 use wattle_api::{Medium, Meter};
 
@@ -46,13 +49,24 @@ pub(super) fn bind(more: &More, view: &View) {
             ..phrase(Say::HeardOf, heard.to_string())
         }
     });
+    if let Some(model) = rows(&more.get_gas_days(), day_bars(view, TileKind::Gas)) {
+        more.set_gas_days(model);
+    }
+    if let Some(model) = rows(&more.get_water_days(), day_bars(view, TileKind::Water)) {
+        more.set_water_days(model);
+    }
     if let Some(model) = rows(&more.get_devices(), shown(devices)) {
         more.set_devices(model);
     }
-    more.set_about(match &view.state {
-        None => format!("wattle {}", env!("CARGO_PKG_VERSION")).into(),
-        Some(state) => format!("wattle {}, {}", state.gateway.version, state.gateway.id).into(),
-    });
+    let gateway = view.state.as_ref().map(|state| &state.gateway);
+    let version = gateway.map_or(env!("CARGO_PKG_VERSION"), |gateway| &gateway.version);
+    more.set_version(format!("wattle {version}").into());
+    more.set_gateway(
+        gateway
+            .map(|gateway| gateway.id.clone())
+            .unwrap_or_default()
+            .into(),
+    );
 }
 
 fn heard(view: &View, of: Option<api::Freshness>) -> Heard {
@@ -64,7 +78,7 @@ fn heard(view: &View, of: Option<api::Freshness>) -> Heard {
     }
 }
 
-fn age(view: &View, at: Option<Timestamp>) -> Phrase {
+pub(super) fn age(view: &View, at: Option<Timestamp>) -> Phrase {
     let Some(at) = at else {
         return phrase(Say::Plain, MISSING.to_owned());
     };
@@ -121,7 +135,59 @@ fn supply(
         age: age(view, at),
         heard: heard(view, freshness),
         meter: or_missing(meter.map(|meter| meter.id.clone().unwrap_or(meter.name.clone()))),
+        most: most(view, weeks(view, kind))
+            .map(volume)
+            .unwrap_or_default()
+            .into(),
+        wrong: match kind {
+            TileKind::Water => leak(view),
+            _ => Phrase::default(),
+        },
     }
+}
+
+/// What leaks, as the gateway has noticed it.
+fn leak(view: &View) -> Phrase {
+    let mut notices = view.state.iter().flat_map(|state| &state.notices);
+    let leak = notices.find(|notice| notice.code == api::NoticeCode::NightFlow);
+    leak.map(super::notice).unwrap_or_default()
+}
+
+/// Days that are shown.
+const DAYS: usize = 7;
+
+fn weeks(view: &View, kind: TileKind) -> &[api::Usage] {
+    match kind {
+        TileKind::Water => &view.answers.water_weeks,
+        _ => &view.answers.gas_weeks,
+    }
+}
+
+/// The last days that have begun, the present one last.
+fn last_days<'a>(view: &View, weeks: &'a [api::Usage]) -> Vec<&'a api::UsageBar> {
+    let begun = weeks.iter().flat_map(|week| &week.bars);
+    let begun: Vec<&api::UsageBar> = begun.filter(|bar| bar.start <= view.now).collect();
+    let skipped = begun.len().saturating_sub(DAYS);
+    begun.into_iter().skip(skipped).collect()
+}
+
+fn most(view: &View, weeks: &[api::Usage]) -> Option<Decimal> {
+    let days = last_days(view, weeks);
+    days.into_iter().filter_map(|bar| bar.volume_m3).max()
+}
+
+fn day_bars(view: &View, kind: TileKind) -> Vec<DayBar> {
+    let weeks = weeks(view, kind);
+    let most = most(view, weeks).filter(|most| !most.is_zero());
+    let share = |bar: &api::UsageBar| bar.volume_m3?.checked_div(most?)?.to_f32();
+    last_days(view, weeks)
+        .into_iter()
+        .map(|bar| DayBar {
+            known: bar.volume_m3.is_some(),
+            height: share(bar).unwrap_or(0.0),
+            label: bar.start.to_zoned(view.zone()).day().to_string().into(),
+        })
+        .collect()
 }
 
 /// The meter's volume as it is printed on its own display.
@@ -153,6 +219,7 @@ fn devices(view: &View) -> Vec<DeviceRow> {
         }
         devices.extend(network.adapters.iter().map(|adapter| one(view, adapter)));
     }
+    devices.extend(super::zigbee::devices(view));
     devices
 }
 

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::strip;
-use super::{View, phrase, rows};
+use super::{View, gauges, phrase, rows};
 use crate::format::{self, MISSING};
 use crate::generated::{AxisMark, Bar, Gap, Phrase, Prices, Say, TileData, TileKind};
 use jiff::{Timestamp, ToSpan, Zoned};
@@ -47,6 +47,10 @@ pub(super) fn bind(prices: &Prices, view: &View) {
     }
     bind_now(prices, view, price);
     let runs: Vec<TileData> = price.map_or_else(Vec::new, |price| runs(view, price));
+    let runs = runs
+        .into_iter()
+        .take(gauges::room_for_runs(prices))
+        .collect();
     let bands = prices.get_has_bands() || prices.get_has_paid();
     prices.set_no_runs(match price {
         Some(_) if slots.len() > 1 && !bands => phrase(Say::FlatPrice, String::new()),

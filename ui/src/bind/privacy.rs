@@ -2,7 +2,9 @@
 
 use super::{View, phrase, rows};
 use crate::format;
-use crate::generated::{ConsentRow, HeardRow, More, Phrase, Recipient, Say, ToldRow};
+use crate::generated::{
+    ConsentRow, HeardRow, More, Phrase, Recipient, Say, Told, ToldAbout, ToldRow,
+};
 use wattle_api as api;
 use wattle_api::{Disclosure, HeardMeter, RecipientKind};
 
@@ -60,11 +62,52 @@ fn row(view: &View, told: &Disclosure) -> ToldRow {
     ToldRow {
         kind: recipient(told.kind),
         name: told.recipient.clone().into(),
-        fields: format!("{}, {}", told.fields, told.resolution).into(),
+        fields: about(&told.fields),
+        resolution: about(&told.resolution),
         times: Phrase {
             b: format::clock(told.last, &view.zone()).into(),
             ..phrase(Say::ToldTimes, told.count.to_string())
         },
+    }
+}
+
+/// What the ledger says, in words that can be translated where it is known.
+fn about(said: &str) -> ToldAbout {
+    if let Some(meter) = said.strip_prefix("all registers of ") {
+        return ToldAbout {
+            kind: Told::AllOf,
+            text: meter.into(),
+        };
+    }
+    let kind = match said {
+        "live state" => Told::LiveState,
+        "live state, followed" => Told::Followed,
+        "meters and their registers" => Told::Registers,
+        "history of registers" => Told::History,
+        "bill" => Told::Bill,
+        "usage" => Told::Usage,
+        "home network" => Told::Network,
+        "radio meters in reach" => Told::Radio,
+        "appliances" => Told::Appliances,
+        "prepayment account" => Told::Account,
+        "Zigbee devices" => Told::Zigbee,
+        "requests of the utility" => Told::Requests,
+        "privacy ledger" => Told::Ledger,
+        "everything" => Told::Everything,
+        "everything, as a backup" => Told::Backup,
+        "log books" => Told::Logs,
+        "quarter-hours, exported" => Told::Exported,
+        "registers, for monitoring" => Told::Monitoring,
+        "power" => Told::Power,
+        "nothing measured; that somebody here asks for prices" => Told::Asking,
+        "every telegram" => Told::EachTelegram,
+        "as asked for" => Told::AsAsked,
+        "each time prices are fetched" => Told::EachFetch,
+        _ => Told::Other,
+    };
+    ToldAbout {
+        kind,
+        text: said.into(),
     }
 }
 

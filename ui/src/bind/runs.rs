@@ -1,7 +1,7 @@
 //! When to run the appliances that can wait: the lower part of the PRICES screen.
 
 use super::appliances::named;
-use super::{View, phrase, rows};
+use super::{View, gauges, phrase, rows};
 use crate::format::{self, MISSING};
 use crate::generated::{Prices, RunTile, Say};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +29,10 @@ pub(super) fn bind(prices: &Prices, view: &View) {
         Some(by) => phrase(Say::FinishBy, format::clock(by, &view.zone())),
     });
     let told = view.answers.runs.iter().flatten();
-    let tiles: Vec<RunTile> = told.map(|advice| tile(view, advice)).collect();
+    let tiles: Vec<RunTile> = told
+        .map(|advice| tile(view, advice))
+        .take(gauges::room_for_runs(prices))
+        .collect();
     if let Some(model) = rows(&prices.get_appliance_runs(), tiles) {
         prices.set_appliance_runs(model);
     }

@@ -9,7 +9,7 @@ use ui::bind::Answers;
 use wattle_api::State;
 
 /// Every recorded state, by the name of its file.
-pub(crate) const FIXTURES: [&str; 17] = [
+pub(crate) const FIXTURES: [&str; 20] = [
     "normal",
     "zero",
     "absent",
@@ -27,6 +27,9 @@ pub(crate) const FIXTURES: [&str; 17] = [
     "alarm",
     "event",
     "pairing",
+    "joining",
+    "tiers",
+    "two_events",
 ];
 
 /// Reads a recorded state.
@@ -48,9 +51,16 @@ pub(crate) fn answers(name: &str) -> Answers {
         let text = std::fs::read_to_string(path).ok()?;
         Some(text)
     };
+    let weeks = |text: Option<String>| {
+        text.map(|text| serde_json::from_str(&text).unwrap())
+            .unwrap_or_default()
+    };
     Answers {
+        zigbee: read("zigbee").map(|text| serde_json::from_str(&text).unwrap()),
         powerline: read("powerline").map(|text| serde_json::from_str(&text).unwrap()),
         usage: read("usage").map(|text| serde_json::from_str(&text).unwrap()),
+        gas_weeks: weeks(read("gas_weeks")),
+        water_weeks: weeks(read("water_weeks")),
         bill: read("bill").map(|text| serde_json::from_str(&text).unwrap()),
         runs: read("runs").map(|text| serde_json::from_str(&text).unwrap()),
         heard: read("heard").map(|text| serde_json::from_str(&text).unwrap()),

@@ -3,7 +3,10 @@
 use slint::ComponentHandle;
 use ui::bind::{self, Link, View};
 use ui::format::Language;
-use ui::{App, Appliances, Ask, AskFor, Choices, More, Nav, Page, Theme, Toast, Tokens};
+use ui::{
+    App, Appliances, Ask, AskFor, Choices, Door, First, More, Nav, Page, Theme, Toast, Tokens,
+    Usage,
+};
 
 use super::{answers, fixture};
 
@@ -67,10 +70,15 @@ pub(crate) const SCENES: &[Scene] = &[
     }),
     scene("usage-normal", Page::Usage, "normal"),
     scene("usage-absent", Page::Usage, "absent"),
+    with("usage-money", Page::Usage, "normal", |app| {
+        app.global::<Choices>().set_in_money(true);
+        app.global::<Usage>().set_chosen(7);
+    }),
     scene("prices-normal", Page::Prices, "normal"),
     scene("prices-negative_price", Page::Prices, "negative_price"),
     scene("prices-prices_unknown", Page::Prices, "prices_unknown"),
     scene("prices-no_tariff", Page::Prices, "no_tariff"),
+    scene("prices-tiers", Page::Prices, "tiers"),
     scene("appliances-normal", Page::Appliances, "normal"),
     scene("appliances-absent", Page::Appliances, "absent"),
     with("appliances-saved", Page::Appliances, "normal", |app| {
@@ -113,6 +121,10 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("money-normal", Page::Money, "normal"),
     scene("money-absent", Page::Money, "absent"),
     scene("supplies-normal", Page::Supplies, "normal"),
+    with("supplies-leak", Page::Supplies, "alarm", |app| {
+        let seen = app.global::<More>().get_alarm().key;
+        app.global::<More>().set_seen(seen);
+    }),
     scene("supplies-stale", Page::Supplies, "stale"),
     scene("supplies-absent", Page::Supplies, "absent"),
     scene("network-normal", Page::Network, "normal"),
@@ -127,6 +139,10 @@ pub(crate) const SCENES: &[Scene] = &[
         app.global::<More>().set_seen(seen);
     }),
     scene("events-asked", Page::Events, "event"),
+    scene("events-first", Page::Events, "two_events"),
+    with("events-second", Page::Events, "two_events", |app| {
+        app.global::<More>().set_event(1);
+    }),
     scene("events-absent", Page::Events, "absent"),
     scene("alarm", Page::Now, "alarm"),
     scene("privacy-normal", Page::Privacy, "normal"),
@@ -134,11 +150,46 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("add-meter-normal", Page::AddMeter, "normal"),
     scene("add-meter-absent", Page::AddMeter, "absent"),
     scene("settings-normal", Page::Settings, "normal"),
-    scene("settings-pairing", Page::Settings, "pairing"),
+    with("settings-use", Page::Settings, "normal", |app| {
+        app.global::<Choices>().set_part(1);
+    }),
+    with("settings-about", Page::Settings, "pairing", |app| {
+        app.global::<Choices>().set_part(2);
+    }),
     with("pairing", Page::Settings, "pairing", |app| {
-        app.global::<More>().set_pairing_shown(true);
+        app.global::<Door>().set_shown(true);
+    }),
+    with("pairing-closed", Page::Settings, "normal", |app| {
+        app.global::<Door>().set_shown(true);
+    }),
+    with("network-joining", Page::Network, "joining", |_| {}),
+    with("first-language", Page::Now, "pairing", |app| {
+        first(app, 0);
+    }),
+    with("first-time", Page::Now, "pairing", |app| {
+        first(app, 1);
+    }),
+    with("first-meters", Page::Now, "normal", |app| {
+        first(app, 2);
+    }),
+    with("first-meters-none", Page::Now, "absent", |app| {
+        first(app, 2);
+    }),
+    with("first-phone", Page::Now, "pairing", |app| {
+        first(app, 3);
+    }),
+    with("first-tariff", Page::Now, "pairing", |app| {
+        first(app, 4);
+    }),
+    with("first-tariff-none", Page::Now, "absent", |app| {
+        first(app, 4);
     }),
 ];
+
+fn first(app: &App, step: i32) {
+    app.global::<First>().set_step(step);
+    app.global::<First>().set_shown(true);
+}
 
 /// How a scene is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -184,7 +235,12 @@ pub(crate) fn stage(app: &App, scene: &Scene, look: Look) {
     appliances.set_merging(false);
     nav.set_page(scene.page);
     app.global::<More>().set_seen("".into());
-    app.global::<More>().set_pairing_shown(false);
+    app.global::<Door>().set_shown(false);
+    app.global::<First>().set_shown(false);
+    choices.set_part(0);
+    app.global::<More>().set_event(0);
+    choices.set_in_money(false);
+    app.global::<Usage>().set_chosen(-1);
     let mut view = View::of(fixture(scene.state), look.language);
     view.answers = answers(scene.state);
     if scene.state == "lost" && look.large_text {

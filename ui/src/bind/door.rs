@@ -1,36 +1,44 @@
-//! Letting a phone or a computer in: the code of an open pairing, below SETTINGS.
+//! Letting a phone or a computer in: the code of an open pairing, and the address with it.
 
 use super::View;
 use crate::format;
-use crate::generated::More;
+use crate::generated::Door;
 use slint::SharedString;
 use wattle_api::WebAccess;
 
-pub(super) fn bind(more: &More, view: &View) {
+pub(super) fn bind(door: &Door, view: &View) {
     let web = view.state.as_ref().and_then(|state| state.web.as_ref());
+    let address = web.and_then(|web| web.urls.first());
+    door.set_has_page(address.is_some());
+    door.set_address(address.cloned().unwrap_or_default().into());
     // While the web page is switched off there is nowhere to type a code.
     let open = web.and_then(|web| {
         let pairing = web.pairing.as_ref()?;
-        Some((web, pairing, web.urls.first()?))
+        address.map(|_| (web, pairing))
     });
-    let Some((web, pairing, address)) =
-        open.filter(|(_, pairing, _)| pairing.expires_at > view.now)
-    else {
-        more.set_pairing(SharedString::new());
-        more.set_pairing_shown(false);
+    let open = open.filter(|(_, pairing)| pairing.expires_at > view.now);
+    let code: SharedString = open
+        .map(|(_, pairing)| grouped(&pairing.code.0))
+        .unwrap_or_default()
+        .into();
+    // What was shown is void: nobody looks at a code for ever.
+    let before = door.get_code();
+    if !before.is_empty() && before != code {
+        door.set_shown(false);
+    }
+    door.set_code(code);
+    let Some((web, pairing)) = open else {
+        door.set_url(SharedString::new());
+        door.set_fingerprint(SharedString::new());
+        door.set_fingerprint_rest(SharedString::new());
         return;
     };
-    let code: SharedString = grouped(&pairing.code.0).into();
-    // What was shown is void: nobody looks at a code for ever.
-    if more.get_pairing() != code {
-        more.set_pairing_shown(false);
-    }
-    more.set_pairing(code);
-    more.set_pairing_address(address.into());
-    more.set_pairing_until(format::moment(pairing.expires_at, &view.local(), view.language).into());
+    let url = pairing.url.as_ref().map(|url| url.0.as_str());
+    door.set_url(url.unwrap_or_default().into());
+    door.set_until(format::moment(pairing.expires_at, &view.local(), view.language).into());
     let (first, rest) = halves(web);
-    more.set_fingerprint(first.into());
-    more.set_fingerprint_rest(rest.into());
+    door.set_fingerprint(first.into());
+    door.set_fingerprint_rest(rest.into());
 }
 
 /// Eight digits in two groups; anything else as it is.
