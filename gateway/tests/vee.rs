@@ -314,6 +314,7 @@ fn days_by_bands_are_what_quarter_hours_come_to_and_past_months_keep_their_price
     let zone = TimeZone::get(ZONE).unwrap();
     let asked = usage::Asked {
         meter: "house",
+        medium: wattle_api::Medium::Electricity,
         zone: &zone,
         tariff: Some(&tariff),
         span: UsageSpan::Year,

@@ -101,8 +101,8 @@ pub struct UsageBar {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Decimal>,
     /// The same by the price's band on its day, the cheapest first; empty where prices are equal,
-    /// in a year, and where its quarter-hours
-    /// do not come to it, as when some of it was estimated or has no price.
+    /// in a year, and where its quarter-hours do not come to it, as when some of it was estimated
+    /// or has no price.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bands: Vec<UsageBand>,
     /// True when every quarter-hour of it was metered.
