@@ -134,7 +134,7 @@ mod tests {
         Usage::new((0..).zip(kwh).map(hour).collect()).unwrap()
     }
 
-    const BLOCKS: &str = "[bands.all]\nperiod = \"day\"\ntiers = [{ up_to = \"5\", rate = \"0.1\" }, \
+    const BLOCKS: &str = "[bands.all]\ntier_period = \"day\"\ntiers = [{ up_to = \"5\", rate = \"0.1\" }, \
         { up_to = \"8\", rate = \"0.2\" }, { rate = \"0.3\" }]\n[[schedule]]\nband = \"all\"\n";
 
     #[test]
