@@ -10,7 +10,7 @@ pub(super) fn bind(first: &First, view: &View) {
     first.set_zone(zone.unwrap_or_default().into());
     let today = view.local();
     let year = today.year();
-    first.set_date(format!("{} {year}", format::date(&today, view.language)).into());
+    first.set_date(format!("{} {year}", format::date(today.date(), view.language)).into());
     let tariff = state.and_then(|state| state.price.as_ref());
     first.set_tariff(
         tariff
