@@ -212,7 +212,9 @@ impl<'a> Chart<'a> {
             dear: part(api::Band::Dear),
             label: match self.usage.span {
                 UsageSpan::Day => format::clock(bar.start, &self.view.zone()),
-                UsageSpan::Week | UsageSpan::Month => format::date(start.date(), self.view.language),
+                UsageSpan::Week | UsageSpan::Month => {
+                    format::date(start.date(), self.view.language)
+                }
                 UsageSpan::Year => format::month(start.date(), self.view.language).to_owned(),
             }
             .into(),
