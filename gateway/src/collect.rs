@@ -29,6 +29,7 @@ use crate::mbus::{Told, WiredMeter};
 use crate::prices::told;
 use crate::store::{Incoming, Profiles, Readers};
 use crate::supervisor::Pulse;
+use crate::supply::{Order, Orders};
 
 /// Events that may wait between the driver and here.
 const QUEUE: usize = 32;
@@ -54,6 +55,8 @@ pub struct Sink {
     pub drivers_dir: PathBuf,
     /// Folder of what outlives the daemon, such as invocation counters.
     pub state_dir: PathBuf,
+    /// To the relay of a meter, where the utility may switch it.
+    pub orders: Option<Orders>,
     /// To everyone who wants to know.
     pub bus: Bus,
     /// The wall clock.
@@ -78,14 +81,19 @@ pub async fn run(
         loop {
             let once = stop.child_token();
             let mut drive = drive(&pushed, &driven, &buses, events.clone(), once.clone())?;
-            tokio::select! {
+            let order = tokio::select! {
                 () = &mut drive => return Ok(()),
-                () = read_now(&mut asked, &pushed) => once.cancel(),
-            }
+                () = read_now(&mut asked, &pushed) => None,
+                order = next_order(driven.orders.as_ref(), &pushed) => Some(order),
+            };
+            once.cancel();
             // The line is given back in order; then the meter is asked from the beginning.
             drive.await;
             if stop.is_cancelled() {
                 return Ok(());
+            }
+            if let Some(order) = order {
+                obey(order, &pushed, &driven).await;
             }
         }
     };
@@ -130,6 +138,24 @@ async fn read_now(asked: &mut broadcast::Receiver<Event>, meter: &MeterConfig) {
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
+}
+
+/// Waits for an order for the relay of this meter.
+async fn next_order(orders: Option<&Orders>, meter: &MeterConfig) -> Order {
+    match orders {
+        Some(orders) => orders.next(&meter.name).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has the relay switched and read back, as long as somebody waits for it.
+async fn obey(mut order: Order, meter: &MeterConfig, sink: &Sink) {
+    let command = order.command;
+    let switched = tokio::select! {
+        () = order.given_up() => return,
+        switched = dlms::relay(meter, &sink.state_dir, sink.clock.clone(), command) => switched,
+    };
+    order.tell(switched.map_err(|error| format!("{error:#}")));
 }
 
 /// What reads the meter and tells `events` of it.

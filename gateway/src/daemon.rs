@@ -35,7 +35,7 @@ use crate::sep2;
 use crate::store::{Plan, Settings, Store};
 use crate::supervisor::{HealthBoard, Supervisor};
 use crate::view::{self, Sources};
-use crate::{prices, tariff, upstream, vee, zigbee};
+use crate::{prices, supply, tariff, upstream, vee, zigbee};
 
 /// How long the parts have to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -183,7 +183,10 @@ async fn run_once(
     start_anomalies(&mut supervisor, &config, &api, &store, &bus);
     start_vee(&mut supervisor, &config, &api, &store);
     api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
+    api.supply = start_supply(&mut supervisor, &config, &api, &store, &bus)?;
+    let orders = api.supply.as_ref().map(|supply| supply.orders().clone());
     let reach = upstream::Reach {
+        supply: api.supply.clone(),
         prices: prices.clone(),
         board: board.clone(),
         logbooks: store.logbooks(),
@@ -256,6 +259,7 @@ async fn run_once(
             readers: store.readers(),
             drivers_dir: config.gateway.drivers_dir.clone(),
             state_dir: config.gateway.state_dir.clone(),
+            orders: orders.clone(),
             bus: bus.clone(),
             clock: Arc::clone(&clock),
         };
@@ -449,6 +453,34 @@ fn start_prepay(
     let shown = board.clone();
     supervisor.start("prepay", WITHIN, move |pulse, stop| {
         prepay::run(board.clone(), pulse, stop)
+    });
+    Ok(Some(shown))
+}
+
+/// Starts the part that holds the relay of the supply, where the utility may open it.
+fn start_supply(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    api: &Api,
+    store: &Store,
+    bus: &Bus,
+) -> anyhow::Result<Option<supply::Board>> {
+    let Some(config_of) = config.disconnect.clone() else {
+        return Ok(None);
+    };
+    let board = supply::Board::open(supply::Settings {
+        orders: supply::Orders::new(config_of.meter.clone()),
+        config: config_of,
+        state_dir: config.gateway.state_dir.clone(),
+        readers: store.readers(),
+        logbooks: store.logbooks(),
+        bus: bus.clone(),
+        clock: Arc::clone(&api.clock),
+        zone: api.home.zone.clone(),
+    })?;
+    let shown = board.clone();
+    supervisor.start("supply", WITHIN, move |pulse, stop| {
+        supply::run(board.clone(), pulse, stop)
     });
     Ok(Some(shown))
 }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use meter_link::dlms::client::job::Job;
+use meter_link::dlms::client::job::{Job, Outcome, RelayCommand, RelayJob, RelayReport};
 use meter_link::dlms::client::{
     Client, ClientConfig, CounterStore, JobMaker, MemoryCounters, Once, Random, Reader,
     ReaderConfig, Runner, WallClock,
 };
 use meter_link::dlms::data::DateTime;
-use meter_link::driver::FileCounters;
+use meter_link::driver::{self, FileCounters, Place, PortEvent};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::config::{DlmsConfig, MeterConfig};
@@ -67,6 +69,70 @@ pub fn once(
     let counters = counters(meter, &client, state_dir)?;
     let client = Client::new(client, counters, random());
     Ok(Once::new(Runner::new(client, wall(clock)), jobs))
+}
+
+/// Runs a session of [`once`] at the meter's port, and hands over what comes out of it until there
+/// is no more.
+///
+/// # Errors
+/// The port is lost, the association fails, or `take` fails.
+pub async fn finish(
+    meter: &MeterConfig,
+    session: &mut Once,
+    mut take: impl FnMut(Outcome) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let (events, mut from_driver) = mpsc::channel(32);
+    let stop = CancellationToken::new();
+    let port: Place = meter.port.to_string_lossy().parse()?;
+    let drive = driver::run_at(&port, meter.head_power, session, events, stop);
+    let listen = async {
+        let mut failed = None;
+        while let Some(event) = from_driver.recv().await {
+            match event {
+                PortEvent::Lost { reason, .. } => anyhow::bail!("{port}: {reason}"),
+                PortEvent::Rejected(rejected) => failed = Some(rejected.reason),
+                PortEvent::Dlms(outcome) => match *outcome {
+                    Outcome::Finished(None) => {
+                        let failed = failed.map(|reason| anyhow::anyhow!(reason));
+                        return failed.map_or(Ok(()), Err);
+                    }
+                    Outcome::Finished(Some(error)) => anyhow::bail!("{error}"),
+                    outcome => take(outcome)?,
+                },
+                _ => {}
+            }
+        }
+        anyhow::bail!("the port was closed")
+    };
+    tokio::select! {
+        biased;
+        ended = listen => ended,
+        () = drive => anyhow::bail!("the port was closed"),
+    }
+}
+
+/// Does something with a meter's relay and reads back what it did.
+///
+/// # Errors
+/// As [`finish`], or the relay did not do it.
+pub async fn relay(
+    meter: &MeterConfig,
+    state_dir: &Path,
+    clock: SharedClock,
+    command: RelayCommand,
+) -> anyhow::Result<RelayReport> {
+    let relay = part(meter)?.relay();
+    let jobs = job(move || RelayJob::new(relay, command));
+    let mut session = once(meter, state_dir, clock, jobs)?;
+    let mut report = None;
+    finish(meter, &mut session, |outcome| {
+        if let Outcome::Relay(found) = outcome {
+            report = Some(found);
+        }
+        Ok(())
+    })
+    .await?;
+    report.context("the meter did not tell the state of its relay")
 }
 
 /// A maker of one job.

@@ -41,6 +41,7 @@ pub mod records;
 pub mod sep2;
 pub mod store;
 pub mod supervisor;
+pub mod supply;
 pub mod tariff;
 mod tls;
 pub mod upstream;

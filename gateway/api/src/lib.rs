@@ -22,6 +22,7 @@ mod prepay;
 mod radio;
 mod records;
 mod run;
+mod supply;
 mod tariff;
 mod usage;
 mod zigbee;
@@ -66,6 +67,7 @@ pub use records::{
     LogEntry, LogPage, RecipientKind,
 };
 pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
+pub use supply::{SUPPLY_ON_PATH, SUPPLY_PATH, SupplyState, SupplySwitch};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan};
 pub use zigbee::{
@@ -473,6 +475,12 @@ pub enum NoticeCode {
     CreditUsedUp,
     /// The supply may be switched on again by the person at the display.
     SupplyArmed,
+    /// The utility will switch the supply off; its text says when, why, and whom to call.
+    SupplyAnnounced,
+    /// The utility has switched the supply off.
+    SupplyOff,
+    /// The relay of the supply does not stand where it should.
+    SupplyWrong,
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,

@@ -10,6 +10,7 @@ pub mod nilm;
 pub mod probe;
 mod readings;
 pub mod service;
+mod supply;
 mod tariff;
 mod upstream;
 
@@ -71,6 +72,7 @@ enum Command {
     Pair(access::PairArgs),
     User(access::UserArgs),
     Log(log::LogArgs),
+    Supply(supply::SupplyArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Pair(args) => access::pair(&args),
         Command::User(args) => access::user(&args),
         Command::Log(args) => log::run(&args),
+        Command::Supply(args) => supply::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

@@ -5,6 +5,7 @@
 
 mod c12;
 mod c1222_server;
+mod disconnect;
 mod dlms;
 mod dlms_server;
 mod framing;
@@ -43,6 +44,7 @@ use wattle_api::Medium;
 use crate::channel;
 pub use c12::{C12Config, SourceConfig};
 pub use c1222_server::C1222ServerConfig;
+pub use disconnect::DisconnectConfig;
 pub use dlms::{DlmsAuthentication, DlmsClock, DlmsConfig, DlmsLink};
 pub use dlms_server::DlmsServerConfig;
 pub use framing::Framing;
@@ -98,6 +100,8 @@ pub struct Config {
     pub sep2: Sep2Config,
     /// `[dlms_server]`: somebody reads this gateway over DLMS; nobody when left out.
     pub dlms_server: Option<DlmsServerConfig>,
+    /// `[disconnect]`: the utility may have the supply switched off; it may not when left out.
+    pub disconnect: Option<DisconnectConfig>,
     /// `[c1222_server]`: somebody reads this gateway over C12.22; nobody when left out.
     pub c1222_server: Option<C1222ServerConfig>,
     /// The MQTT broker.
@@ -590,6 +594,13 @@ impl Config {
         self.sep2.check(&mut found);
         if let Some(server) = &self.dlms_server {
             server.check(&self.meters, &mut found);
+        }
+        if let Some(disconnect) = &self.disconnect {
+            let commanded = self
+                .upstream
+                .as_ref()
+                .is_some_and(|upstream| upstream.commanders.is_some());
+            disconnect.check(&self.meters, commanded, &mut found);
         }
         if let Some(server) = &self.c1222_server {
             server.check(&self.meters, &mut found);

@@ -17,6 +17,7 @@ mod prepay;
 mod radio;
 mod records;
 mod run_advice;
+mod supply;
 mod table;
 mod tariff;
 #[cfg(test)]
@@ -76,6 +77,8 @@ pub struct Api {
     pub appliances: crate::appliances::Board,
     /// The prepayment account, where the home pays in advance.
     pub prepay: Option<crate::prepay::Board>,
+    /// The switch of the supply, where the utility may open it.
+    pub supply: Option<crate::supply::Board>,
     /// The Zigbee network.
     pub zigbee: crate::zigbee::Board,
     /// What the utility asks for.
@@ -177,6 +180,7 @@ impl Api {
             grid: crate::grid::Board::default(),
             zigbee: crate::zigbee::Board::default(),
             prepay: None,
+            supply: None,
             stop,
             radio: None,
             home,
@@ -325,6 +329,7 @@ fn routes() -> Router<Api> {
         .merge(metrics::routes())
         .merge(openapi::routes())
         .merge(prepay::routes())
+        .merge(supply::routes())
         .merge(radio::routes())
         .merge(records::routes())
         .merge(tariff::routes())

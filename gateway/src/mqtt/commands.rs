@@ -1,7 +1,7 @@
 //! What may be asked of the gateway over MQTT: nothing, unless the configuration names it.
 //!
 //! A request is a JSON object on `…/set` of a thing, not retained; the answer goes to `…/result`
-//! with the request's `id`. No command disconnects a supply: there is none.
+//! with the request's `id`. No command disconnects a supply: that takes two signatures.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -78,8 +78,8 @@ impl Later {
 pub(super) enum Outcome {
     /// It was done.
     Done(String),
-    /// It waits for its time.
-    Accepted,
+    /// It waits for its time, and how.
+    Accepted(String),
     /// It was not done, and why.
     Refused(String),
     /// It cannot be done here.
@@ -129,16 +129,20 @@ impl Desk {
             command.id
         );
         engine.outbox().keep_number(COUNTER, command.counter)?;
-        let outcome = self.judge(engine, command, wall)?;
+        let outcome = self.judge(engine, signed, wall)?;
         tell(engine, command, &outcome, wall)
     }
 
     fn judge(
         &mut self,
         engine: &mut Engine,
-        command: &Command,
+        signed: &Signed,
         wall: Timestamp,
     ) -> anyhow::Result<Outcome> {
+        let command = &signed.command;
+        if matches!(command.kind, Kind::Disconnect | Kind::Arm | Kind::Reconnect) {
+            return self.services.switch(signed, wall);
+        }
         if let Err(denial) = disconnect::in_window(command, wall.as_second()) {
             return Ok(Outcome::Refused(denial.to_string()));
         }
@@ -159,7 +163,7 @@ impl Desk {
         }
         self.waiting.push(Later::of(command));
         self.store()?;
-        Ok(Outcome::Accepted)
+        Ok(Outcome::Accepted("it waits for its time".to_owned()))
     }
 
     /// Does what has come due, and tells what the household has said.
@@ -172,6 +176,13 @@ impl Desk {
                 .outbox()
                 .append_text(RESULTS, wall.as_second(), &said)?;
         }
+        let switched = self.services.switched();
+        for told in &switched {
+            engine
+                .outbox()
+                .append_text(RESULTS, wall.as_second(), told)?;
+        }
+        self.services.told_switched(switched.len())?;
         let due = |later: &Later| later.execute_at_s <= wall.as_second();
         if !self.waiting.iter().any(due) {
             return Ok(());
@@ -216,9 +227,11 @@ impl Desk {
                     Outcome::Refused("its body is {\"now_s\": seconds since 1970}".to_owned())
                 }
             },
-            Kind::Disconnect | Kind::Arm | Kind::Reconnect | Kind::LoadLimit => {
-                Outcome::NotSupported("no relay is in this gateway's hands")
+            // These are decided when they come.
+            Kind::Disconnect | Kind::Arm | Kind::Reconnect => {
+                Outcome::NotSupported("a command about the supply does not wait")
             }
+            Kind::LoadLimit => Outcome::NotSupported("no limiter is in this gateway's hands"),
             Kind::Price => self.services.price(&command.body),
             Kind::Tariff => self.services.tariff(&command.id, &command.body, wall)?,
             Kind::DrEvent => self.services.event(&command.body, wall)?,
@@ -288,7 +301,7 @@ fn tell(
 ) -> anyhow::Result<()> {
     let (status, detail) = match outcome {
         Outcome::Done(detail) => ("done", detail.as_str()),
-        Outcome::Accepted => ("accepted", "it waits for its time"),
+        Outcome::Accepted(detail) => ("accepted", detail.as_str()),
         Outcome::Refused(detail) => ("refused", detail.as_str()),
         Outcome::NotSupported(detail) => ("not_supported", *detail),
     };

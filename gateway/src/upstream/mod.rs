@@ -17,6 +17,7 @@ mod tuning;
 
 pub use relay::{Settings, run};
 pub use services::Reach;
+pub(crate) use time::ClockState;
 
 use std::path::Path;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use wattle_api::{GridEvent, LogBook, OptState};
 use wattle_billing::grid::openadr3;
+use wattle_relay::command::{Kind, Signed};
 
 use super::commands::Outcome;
 use crate::files;
@@ -17,6 +18,7 @@ use crate::grid::{Board, Choices};
 use crate::openadr;
 use crate::prices;
 use crate::store::Logbooks;
+use crate::supply;
 
 /// The source of the board's events, and the beginning of their identifiers.
 const SOURCE: &str = "relay";
@@ -34,6 +36,8 @@ pub struct Reach {
     pub board: Board,
     /// Where it is written down.
     pub logbooks: Logbooks,
+    /// The switch of the supply, where the utility may open it.
+    pub supply: Option<supply::Board>,
 }
 
 /// An event of the utility, and what it was told last of the household's word.
@@ -239,6 +243,44 @@ impl Services {
             self.keep(now)?;
         }
         Ok(said)
+    }
+
+    /// DISCONNECT, ARM, RECONNECT: for the rules of the home to decide.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub(super) fn switch(&self, signed: &Signed, now: Timestamp) -> anyhow::Result<Outcome> {
+        let Some(supply) = &self.reach.supply else {
+            return Ok(Outcome::NotSupported("no relay is in this gateway's hands"));
+        };
+        let command = &signed.command;
+        let later = command.execute_at_s > now.as_second();
+        if later && command.kind != Kind::Disconnect {
+            let why = "it has no later time: the person at the home says when";
+            return Ok(Outcome::Refused(why.to_owned()));
+        }
+        Ok(match supply.command(signed, now)? {
+            Ok(detail) if command.kind == Kind::Disconnect => Outcome::Accepted(detail),
+            Ok(detail) => Outcome::Done(detail),
+            Err(why) => Outcome::Refused(why),
+        })
+    }
+
+    /// What became of the supply since the head-end was told last, as results.
+    pub(super) fn switched(&self) -> Vec<String> {
+        let supply = self.reach.supply.as_ref();
+        supply.map(supply::Board::results).unwrap_or_default()
+    }
+
+    /// The first of them are in the outbox.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub(super) fn told_switched(&self, count: usize) -> anyhow::Result<()> {
+        match &self.reach.supply {
+            Some(supply) if count > 0 => supply.forget_results(count),
+            _ => Ok(()),
+        }
     }
 
     fn forget(&mut self, now: Timestamp) {

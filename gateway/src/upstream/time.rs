@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 
 /// How far the clock may be off: 3 % of a quarter-hour (PTB-A 50.8), seconds.
 const TRUSTED_S: i64 = 27;
@@ -12,7 +13,7 @@ const PATIENCE_S: &str = "3";
 
 /// The clock, as chrony sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ClockState {
+pub(crate) struct ClockState {
     /// Whether it follows a server.
     synchronised: bool,
     /// Seconds by which it may be off at most: offset, dispersion and half the way there and back.
@@ -25,7 +26,7 @@ pub(super) struct ClockState {
 
 impl ClockState {
     /// Asks chrony; `None` where there is none.
-    pub(super) fn ask() -> Option<Self> {
+    pub(crate) fn ask() -> Option<Self> {
         let ask = |report: &str| {
             let output = Command::new("timeout")
                 .args([PATIENCE_S, "chronyc", "-n", "-c", report])
@@ -58,6 +59,12 @@ impl ClockState {
             server: (*fields.get(1)?).to_owned(),
             authenticated: authenticated.count(),
         })
+    }
+
+    /// By how many seconds it may be off at most; `None` when it follows no server.
+    pub(crate) fn off_s(&self) -> Option<i64> {
+        let off = self.off_s.ceil().to_i64();
+        off.filter(|_| self.synchronised)
     }
 
     /// Whether what is to be done at a time may be left to this clock.

@@ -101,10 +101,31 @@ impl Daemon {
     /// # Errors
     /// It does not come back.
     pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
+        self.kill_and_restart_after(|| Ok(()))
+    }
+
+    /// The same, and something happens in between.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn kill_and_restart_after(
+        &mut self,
+        between: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        between()?;
         self.child = spawn(&self.folder, self.namespace.as_deref())?;
         self.wait()
+    }
+
+    /// Kills it and starts it with another configuration.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn restart_with(&mut self, more: &str) -> anyhow::Result<()> {
+        let folder = self.folder.clone();
+        self.kill_and_restart_after(|| write_config(&folder, more))
     }
 
     /// Ends it as systemd would, and waits until it has ended.
@@ -218,6 +239,12 @@ fn command(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Command> {
         }
         None => Command::new(wattle),
     };
+    // Programs that a test has put there are found before those of the system.
+    let own = folder.join("bin");
+    if own.is_dir() {
+        let system = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{system}", own.display()));
+    }
     command
         // Nothing of a test is said in the network.
         .env("WATTLE__MDNS__ENABLED", "false")

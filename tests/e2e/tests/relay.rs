@@ -7,7 +7,7 @@ use e2e::broker::Broker;
 use e2e::eventually;
 use e2e::nats::Cluster;
 use e2e::relay::{Postgres, Utility, Way, Worker};
-use relay_home::{Gateway, PATIENCE, more_rows};
+use relay_home::{Far, Gateway, PATIENCE, more_rows};
 use wattle_api::{GRID_EVENT_CHOICE_PATH, GridEventKind, STATE_PATH};
 
 #[test]
@@ -40,12 +40,13 @@ fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
     }
     let way = broker.port().into();
     commands(&gateway, &utility, &postgres, &way)?;
-    services(&Far {
-        gateway: &gateway,
+    let far = Far {
+        name: &gateway.name,
         utility: &utility,
         postgres: &postgres,
         way: &way,
-    })?;
+    };
+    services(&far, &gateway)?;
     let ledger =
         gateway.sqlite("SELECT CAST(count(*) AS TEXT) FROM disclosure WHERE kind = 'utility'")?;
     assert!(
@@ -55,62 +56,9 @@ fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
     gateway.daemon.stop()
 }
 
-/// The head-end's end of the line.
-struct Far<'a> {
-    gateway: &'a Gateway,
-    utility: &'a Utility,
-    postgres: &'a Postgres,
-    way: &'a Way,
-}
-
-impl Far<'_> {
-    fn send(
-        &self,
-        id: &str,
-        kind: &str,
-        counter: u32,
-        valid_s: i32,
-        body: &str,
-        signers: &[&str],
-    ) -> anyhow::Result<()> {
-        let more = [
-            ("device", self.gateway.name.clone()),
-            ("id", id.to_owned()),
-            ("kind", kind.to_owned()),
-            ("counter", counter.to_string()),
-            ("valid-s", valid_s.to_string()),
-            ("body", body.to_owned()),
-        ];
-        let database = self.postgres.address();
-        self.utility.command(
-            self.way.clone(),
-            &database,
-            &more.into_iter().collect(),
-            signers,
-        )
-    }
-
-    /// Who answered how, in the order of the stream.
-    fn results(&self) -> anyhow::Result<Vec<String>> {
-        self.postgres.query("SELECT coalesce(body::json->>'id', body::json->>'event'), body::json->>'status' FROM reading WHERE stream = 'result' ORDER BY seq")
-    }
-
-    /// Waits for the result of a command.
-    fn answered(&self, id: &str) -> anyhow::Result<()> {
-        eventually("a command is answered", PATIENCE, || {
-            Ok(self
-                .results()?
-                .iter()
-                .any(|row| row.starts_with(id))
-                .then_some(()))
-        })
-        .with_context(|| self.gateway.daemon.log().unwrap_or_default())
-    }
-}
-
 /// Prices, tariffs and events of the utility arrive where the household sees them; its word goes
 /// back.
-fn services(far: &Far<'_>) -> anyhow::Result<()> {
+fn services(far: &Far<'_>, gateway: &Gateway) -> anyhow::Result<()> {
     let now = jiff::Timestamp::now();
     let hour = now.as_second().div_euclid(3_600) * 3_600_000;
     let prices = format!(
@@ -140,8 +88,8 @@ fn services(far: &Far<'_>) -> anyhow::Result<()> {
     send("c-steal", "CONFIG", 17, r#"{"link": "mqtt://elsewhere:1"}"#)?;
     send("c-ware", "FIRMWARE", 18, r#"{"version": "2.0"}"#)?;
     let tariff = "version = 1\nname = \"Flat\"\ncurrency = \"EUR\"\n[bands.all]\nrate = \"0.30\"\n[[schedule]]\nband = \"all\"\n";
-    far.answered("c-ware")?;
-    let state = far.gateway.daemon.state()?;
+    far.answered("c-ware", &gateway.daemon)?;
+    let state = gateway.daemon.state()?;
     let [peak] = state.grid_events.as_slice() else {
         anyhow::bail!("{:?}", state.grid_events);
     };
@@ -150,15 +98,15 @@ fn services(far: &Far<'_>) -> anyhow::Result<()> {
         ("relay:peak-1", GridEventKind::LoadShed, Some(2.into()))
     );
     eventually("the price is in force", PATIENCE, || {
-        let price = far.gateway.daemon.json(STATE_PATH)?;
+        let price = gateway.daemon.json(STATE_PATH)?;
         let text = price.get("price").map(ToString::to_string);
         Ok(text.filter(|text| text.contains("0.25")).map(drop))
     })?;
     let word = serde_json::json!({"id": "relay:peak-1", "opt": "out"});
-    far.gateway.daemon.post(GRID_EVENT_CHOICE_PATH, &word)?;
-    far.answered("peak-1")?;
+    gateway.daemon.post(GRID_EVENT_CHOICE_PATH, &word)?;
+    far.answered("peak-1", &gateway.daemon)?;
     send("c-flat", "TARIFF", 19, tariff)?;
-    far.answered("c-flat")?;
+    far.answered("c-flat", &gateway.daemon)?;
     let want = [
         "c-price|done",
         "c-none|refused",
@@ -174,8 +122,7 @@ fn services(far: &Far<'_>) -> anyhow::Result<()> {
     ];
     let results = far.results()?;
     assert_eq!(results.get(4..).unwrap_or_default(), want);
-    let books = far
-        .gateway
+    let books = gateway
         .sqlite("SELECT code FROM logbook WHERE code IN ('tariff', 'firmware') ORDER BY code")?;
     assert_eq!(books, ["firmware", "tariff", "tariff"]);
     Ok(())
@@ -189,7 +136,7 @@ fn commands(
     way: &Way,
 ) -> anyhow::Result<()> {
     let far = Far {
-        gateway,
+        name: &gateway.name,
         utility,
         postgres,
         way,
@@ -205,7 +152,7 @@ fn commands(
     send("c-late", "READ_NOW", 4, -1, house, &["chief"])?;
     send("c-off", "DISCONNECT", 5, 300, "{}", &["chief", "deputy"])?;
     send("c-key", "KEY_ROTATE", 6, 300, "{}", &["deputy"])?;
-    far.answered("c-key")?;
+    far.answered("c-key", &gateway.daemon)?;
     let want = [
         "c-read|done",
         "c-late|refused",

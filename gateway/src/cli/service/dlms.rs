@@ -9,18 +9,15 @@ use meter_link::dlms::class::{self, Named};
 use meter_link::dlms::client::JobMaker;
 use meter_link::dlms::client::job::{
     Catalogue, ClockJob, ClockPolicy, ObjectJob, Outcome, ProfileJob, ProfileRows, RegisterSpec,
-    RegistersJob, RelayCommand, RelayJob, RelayReport,
+    RegistersJob, RelayCommand, RelayReport,
 };
 use meter_link::dlms::data::{ClockStatus, DateTime};
-use meter_link::driver::{self, Place, PortEvent};
 use meter_link::model::{ObisCode, RegisterValue};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{Service, text};
 use crate::clock::SystemClock;
 use crate::config::{DlmsConfig, MeterConfig};
-use crate::dlms::{job, once};
+use crate::dlms::{finish, job, once, relay};
 
 /// `1-0:99.1.0*255`: the load profile of most meters.
 const LOAD_PROFILE: ObisCode = ObisCode([1, 0, 99, 1, 0, 255]);
@@ -45,43 +42,13 @@ impl Dlms {
     fn run(
         &self,
         jobs: JobMaker,
-        mut take: impl FnMut(Outcome) -> anyhow::Result<()>,
+        take: impl FnMut(Outcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut session = once(&self.meter, &self.state_dir, Arc::new(SystemClock), jobs)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(async {
-            let (events, mut from_driver) = mpsc::channel(32);
-            let stop = CancellationToken::new();
-            let port: Place = self.meter.port.to_string_lossy().parse()?;
-            let power = self.meter.head_power;
-            let drive = driver::run_at(&port, power, &mut session, events, stop.clone());
-            let listen = async {
-                let mut failed = None;
-                while let Some(event) = from_driver.recv().await {
-                    match event {
-                        PortEvent::Lost { reason, .. } => anyhow::bail!("{port}: {reason}"),
-                        PortEvent::Rejected(rejected) => failed = Some(rejected.reason),
-                        PortEvent::Dlms(outcome) => match *outcome {
-                            Outcome::Finished(None) => {
-                                let failed = failed.map(|reason| anyhow::anyhow!(reason));
-                                return failed.map_or(Ok(()), Err);
-                            }
-                            Outcome::Finished(Some(error)) => anyhow::bail!("{error}"),
-                            outcome => take(outcome)?,
-                        },
-                        _ => {}
-                    }
-                }
-                anyhow::bail!("the port was closed")
-            };
-            tokio::select! {
-                biased;
-                ended = listen => ended,
-                () = drive => anyhow::bail!("the port was closed"),
-            }
-        })
+        runtime.block_on(finish(&self.meter, &mut session, take))
     }
 }
 
@@ -130,15 +97,11 @@ impl Service for Dlms {
     }
 
     fn relay(&self, command: RelayCommand) -> anyhow::Result<RelayReport> {
-        let relay = self.part()?.relay();
-        let mut report = None;
-        self.run(job(move || RelayJob::new(relay, command)), |outcome| {
-            if let Outcome::Relay(found) = outcome {
-                report = Some(found);
-            }
-            Ok(())
-        })?;
-        report.context("the meter did not tell the state of its relay")
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let clock = Arc::new(SystemClock);
+        runtime.block_on(relay(&self.meter, &self.state_dir, clock, command))
     }
 
     fn object(&self, class: u16, instance: ObisCode) -> anyhow::Result<Vec<Named>> {

@@ -109,3 +109,73 @@ pub(crate) fn more_rows(postgres: &Postgres, than: u64) -> anyhow::Result<u64> {
         Ok((now > than).then_some(now))
     })
 }
+
+/// The head-end's end of the line.
+pub(crate) struct Far<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) utility: &'a Utility,
+    pub(crate) postgres: &'a Postgres,
+    pub(crate) way: &'a Way,
+}
+
+impl Far<'_> {
+    pub(crate) fn send(
+        &self,
+        id: &str,
+        kind: &str,
+        counter: u32,
+        valid_s: i32,
+        body: &str,
+        signers: &[&str],
+    ) -> anyhow::Result<()> {
+        let more = [
+            ("device", self.name.to_owned()),
+            ("id", id.to_owned()),
+            ("kind", kind.to_owned()),
+            ("counter", counter.to_string()),
+            ("valid-s", valid_s.to_string()),
+            ("body", body.to_owned()),
+        ];
+        let database = self.postgres.address();
+        self.utility.command(
+            self.way.clone(),
+            &database,
+            &more.into_iter().collect(),
+            signers,
+        )
+    }
+
+    /// Who answered how, in the order of the stream.
+    pub(crate) fn results(&self) -> anyhow::Result<Vec<String>> {
+        self.postgres.query("SELECT coalesce(body::json->>'id', body::json->>'event'), body::json->>'status' FROM reading WHERE stream = 'result' ORDER BY seq")
+    }
+
+    /// Waits for the result of a command.
+    pub(crate) fn answered(&self, id: &str, daemon: &Daemon) -> anyhow::Result<()> {
+        eventually("a command is answered", PATIENCE, || {
+            Ok(self
+                .results()?
+                .iter()
+                .any(|row| row.starts_with(id))
+                .then_some(()))
+        })
+        .with_context(|| daemon.log().unwrap_or_default())
+    }
+
+    /// The last result of a command: its status and why.
+    pub(crate) fn result(&self, id: &str) -> anyhow::Result<String> {
+        let sql = format!(
+            "SELECT body::json->>'status', body::json->>'detail' FROM reading WHERE stream = 'result' AND body::json->>'id' = '{id}' ORDER BY seq DESC LIMIT 1"
+        );
+        self.postgres.query(&sql)?.pop().context("no result")
+    }
+
+    /// Waits until a command ends in this status.
+    pub(crate) fn ended(&self, id: &str, status: &str, daemon: &Daemon) -> anyhow::Result<()> {
+        eventually("a command has its end", PATIENCE, || {
+            let result = self.result(id).unwrap_or_default();
+            Ok(result.starts_with(status).then_some(()))
+        })
+        .with_context(|| daemon.log().unwrap_or_default())
+    }
+}
