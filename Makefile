@@ -125,6 +125,7 @@ bench: ## measure: decoders beside others, the daemon, the display
 	@tests/bench/ports
 	@tests/bench/ten-years
 	@tests/bench/clients
+	@tests/bench/nilm
 	@tests/bench/headend
 	cargo run --locked --release -p ui --example measure
 

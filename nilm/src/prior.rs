@@ -8,6 +8,9 @@ use crate::kind::{Family, Kind};
 /// Rated powers of car chargers, W.
 const CHARGERS_W: [f64; 6] = [1400.0, 2300.0, 3700.0, 7400.0, 11000.0, 22000.0];
 
+/// Rows up to this long show the bursts of a magnetron one by one. s.
+const FINE_S: f64 = 10.0;
+
 /// The probability by the plain prior.
 #[must_use]
 pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) -> f64 {
@@ -50,8 +53,14 @@ pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) ->
                 let (low, high) = core(kind.name, kind);
                 let usual = (low..=high).contains(&power);
                 let (brief, long) = usual_seconds(kind);
+                // At part power a magnetron switches every few seconds: its own bursts are no neighbours.
+                let own = if kind.name == "microwave" && period <= FINE_S {
+                    feature(place::BURSTS)
+                } else {
+                    0.0
+                };
                 at_home(0.06)
-                    + alone(feature(place::CLOSE))
+                    + alone((feature(place::CLOSE) - own).max(0.0))
                     + if running > 0.0 { -0.7 } else { 0.0 }
                     + if usual || part { 0.3 } else { -0.4 }
                     + if (brief..=long).contains(&seconds) {

@@ -14,6 +14,8 @@ use crate::segment::Step;
 pub const BEAM: usize = 32;
 /// Loads that may be on at once in one explanation.
 const OPEN: usize = 10;
+/// How long a load that is run up takes to its power. s.
+const RAMP_S: f64 = 300.0;
 /// A load is taken as part of the base after this long. s.
 const LONGEST_S: f64 = 12.0 * 3600.0;
 
@@ -244,13 +246,17 @@ impl Pairing {
         if delta > 0.0 {
             for (i, load) in from.open.iter().enumerate() {
                 // A motor that starts in a machine, a second heater of the same appliance.
-                if step.at - load.on < 2.0 * 3600.0 && load.power > 300.0 && size < 0.6 * load.power
+                // A motor that is run up, and a pump behind a heater, take minutes to their power.
+                let ramp = step.at - load.on < RAMP_S && size < 0.75 * load.power;
+                if step.at - load.on < 2.0 * 3600.0
+                    && load.power > 300.0
+                    && (ramp || size < 0.6 * load.power)
                 {
                     let mut raised = from.clone();
                     if let Some(load) = raised.open.get_mut(i) {
                         load.power += delta;
                     }
-                    raised.cost += 3.5;
+                    raised.cost += if ramp { 1.5 } else { 3.5 };
                     out.push(raised);
                 }
             }
