@@ -166,6 +166,7 @@ fn parties(folder: &Path, outboxes: &gateway::store::Outboxes, rows: usize) -> (
         recipient: key.public().clone(),
         trusted: vec![key.public().clone()],
         commanders: Vec::new(),
+        cms: None,
         every: Duration::from_secs(60),
         rows,
         resend: Duration::from_secs(10),

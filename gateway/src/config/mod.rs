@@ -59,7 +59,7 @@ pub use receiver::{ReceiverConfig, ReceiverPort};
 pub use secret::Secret;
 pub use sep2::Sep2Config;
 pub use supply::SupplyConfig;
-pub use upstream::{Taf, UpstreamConfig, UpstreamStream};
+pub use upstream::{SealForm, Taf, UpstreamConfig, UpstreamStream};
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 pub use zigbee::{ZigbeeConfig, ZigbeeLoadConfig};

@@ -13,12 +13,16 @@ use super::{MeterConfig, Secret, UpstreamLink, in_range};
 pub struct UpstreamConfig {
     /// How the head-end knows this gateway; `wattle-` and the gateway's identity when left out.
     pub device: Option<String>,
-    /// The head-end's certificate, to which keys of epochs are sealed; on P-256.
+    /// The head-end's certificate, to which keys of epochs are sealed; on P-256. With CMS that of
+    /// the recipient, on brainpool curves too.
     pub recipient: PathBuf,
     /// Certificates of those whose acknowledgements count.
     pub trust: PathBuf,
     /// Certificates of those who may command; nobody when left out.
     pub commanders: Option<PathBuf>,
+    /// The form of what is sealed.
+    #[serde(default)]
+    pub seal: SealForm,
     /// [`UpstreamLink`].
     pub link: String,
     /// PEM file of the authorities to trust in place of the system's.
@@ -49,6 +53,17 @@ pub struct UpstreamConfig {
     /// What is sent.
     #[serde(default, rename = "stream")]
     pub streams: Vec<UpstreamStream>,
+}
+
+/// The form of sealed messages, in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealForm {
+    /// COSE with keys of epochs.
+    #[default]
+    Cose,
+    /// CMS, each message with a key of its own, as smart meter gateways seal.
+    Cms,
 }
 
 fn prefix() -> String {

@@ -11,7 +11,7 @@ use wattle_relay::ack::{ACK, Ack};
 use wattle_relay::batch::{self, Row};
 use wattle_relay::command::{self, RESULT};
 use wattle_relay::cose::{self, Context, Message};
-use wattle_relay::{PublicKey, Refusal, epoch};
+use wattle_relay::{Certificate, PublicKey, Refusal, cms, epoch};
 
 use super::counter::IvCounter;
 use super::keys::Keys;
@@ -42,6 +42,8 @@ pub struct Rules {
     pub trusted: Vec<PublicKey>,
     /// Who may command.
     pub commanders: Vec<PublicKey>,
+    /// Messages have the form of CMS, in both directions; of COSE when left out.
+    pub cms: Option<Cms>,
     /// How long rows wait for others.
     pub every: Duration,
     /// Rows of a batch at most.
@@ -50,6 +52,15 @@ pub struct Rules {
     pub resend: Duration,
     /// Days after which a key is replaced.
     pub rotate_days: u8,
+}
+
+/// What messages in the form of CMS need.
+#[derive(Clone, Debug)]
+pub struct Cms {
+    /// For whom they are sealed.
+    pub recipient: Certificate,
+    /// Who may sign what comes down, in whatever part.
+    pub signers: Vec<Certificate>,
 }
 
 /// Something to be sent.
@@ -225,7 +236,7 @@ impl Engine {
                 let Some((through, sealed)) = self.batch(stream, next, limit)? else {
                     break;
                 };
-                if std::mem::take(&mut self.announce) {
+                if std::mem::take(&mut self.announce) && self.rules.cms.is_none() {
                     out.push(self.announcement()?);
                 }
                 out.push(sealed);
@@ -274,13 +285,22 @@ impl Engine {
             first: from,
             last,
         };
-        let iv = cose::iv(self.keys.epoch().epoch, self.counter.next(BLOCK)?);
         let message = Message {
             context: &context,
             format: Some(format),
             payload: &payload,
         };
-        let octets = cose::seal(message, self.keys.device(), self.keys.epoch(), iv)?;
+        let octets = match &self.rules.cms {
+            Some(form) => {
+                let certificate = self.keys.certificate()?;
+                let signer = (&certificate, self.keys.device());
+                cms::seal_message(message, signer, &form.recipient)?
+            }
+            None => {
+                let iv = cose::iv(self.keys.epoch().epoch, self.counter.next(BLOCK)?);
+                cose::seal(message, self.keys.device(), self.keys.epoch(), iv)?
+            }
+        };
         Ok(Some((
             last,
             Sealed {
@@ -290,22 +310,36 @@ impl Engine {
         )))
     }
 
+    /// Opens what came down: a command by one who may command, all else by the head-end.
+    fn open(&self, octets: &[u8]) -> anyhow::Result<cose::Opened> {
+        let elsewhere = "it is for another device";
+        let among = |stream: &str| match stream {
+            command::STREAM => self.rules.commanders.as_slice(),
+            _ => self.rules.trusted.as_slice(),
+        };
+        if let Some(form) = &self.rules.cms {
+            let certificate = self.keys.certificate()?;
+            let recipient = (&certificate, self.keys.device());
+            let opened = cms::open_message(octets, recipient, &form.signers)?;
+            anyhow::ensure!(opened.context.device == self.rules.device, elsewhere);
+            let trusted = among(&opened.context.stream);
+            return Ok(cms::signed_by(opened, &form.signers, trusted)?);
+        }
+        let label = cose::label(octets)?;
+        anyhow::ensure!(label.context.device == self.rules.device, elsewhere);
+        let key = |number| self.keys.of_epoch(number).map(cose::EpochKey::down);
+        Ok(cose::open(octets, key, among(&label.context.stream))?)
+    }
+
     /// Takes what came down.
     ///
     /// # Errors
     /// It is refused: nothing of it is believed.
     pub fn take(&mut self, octets: &[u8], now: Instant) -> anyhow::Result<Down> {
-        let label = cose::label(octets)?;
-        anyhow::ensure!(
-            label.context.device == self.rules.device,
-            "it is for another device"
-        );
-        let key = |number| self.keys.of_epoch(number).map(cose::EpochKey::down);
-        if label.context.stream == command::STREAM {
-            let opened = cose::open(octets, key, &self.rules.commanders)?;
+        let opened = self.open(octets)?;
+        if opened.context.stream == command::STREAM {
             return Ok(Down::Command(command::of(&opened, &self.rules.commanders)?));
         }
-        let opened = cose::open(octets, key, &self.rules.trusted)?;
         if opened.format != Some(ACK) {
             return Err(Refusal::Unsupported("another content format").into());
         }

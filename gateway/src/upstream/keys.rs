@@ -141,6 +141,14 @@ impl Keys {
         &self.device
     }
 
+    /// The device's certificate of its own.
+    ///
+    /// # Errors
+    /// The book holds another text.
+    pub fn certificate(&self) -> anyhow::Result<Certificate> {
+        Ok(Certificate::read(self.book.certificate.as_bytes())?)
+    }
+
     /// The present epoch's key.
     #[must_use]
     pub const fn epoch(&self) -> &EpochKey {

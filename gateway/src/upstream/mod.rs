@@ -23,11 +23,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use wattle_relay::{Certificate, PublicKey};
+use wattle_relay::Certificate;
 
-use crate::config::{UpstreamConfig, UpstreamLink};
+use crate::config::{SealForm, UpstreamConfig, UpstreamLink};
 use crate::tls::{self, reason::Asked};
-use engine::Rules;
+use engine::{Cms, Rules};
 use link::{Https, Link, Mqtt, Nats, Route};
 
 /// The device's name at the head-end.
@@ -44,20 +44,25 @@ pub fn device(config: &UpstreamConfig, gateway: &str) -> String {
 /// # Errors
 /// A certificate cannot be read or used.
 pub fn rules(config: &UpstreamConfig, gateway: &str, state_dir: &Path) -> anyhow::Result<Rules> {
-    let recipient = keys(&config.recipient).context("upstream.recipient")?;
-    let commanders = config.commanders.as_deref().map(keys);
+    let recipient = certificates(&config.recipient).context("upstream.recipient")?;
+    let recipient = recipient.into_iter().next();
+    let recipient = recipient.context("upstream.recipient holds no certificate")?;
+    let trusted = certificates(&config.trust).context("upstream.trust")?;
+    let commanders = config.commanders.as_deref().map(certificates).transpose();
+    let commanders = commanders
+        .context("upstream.commanders")?
+        .unwrap_or_default();
+    let keys = |of: &[Certificate]| wattle_relay::cose::keys_of(of);
     Ok(Rules {
         device: device(config, gateway),
         folder: state_dir.join("upstream"),
-        recipient: recipient
-            .into_iter()
-            .next()
-            .context("upstream.recipient holds no certificate")?,
-        trusted: keys(&config.trust).context("upstream.trust")?,
-        commanders: commanders
-            .transpose()
-            .context("upstream.commanders")?
-            .unwrap_or_default(),
+        trusted: keys(&trusted),
+        commanders: keys(&commanders),
+        cms: (config.seal == SealForm::Cms).then(|| Cms {
+            recipient: recipient.clone(),
+            signers: trusted.into_iter().chain(commanders).collect(),
+        }),
+        recipient: recipient.public().clone(),
         every: Duration::from_secs(config.every_s.into()),
         rows: config.rows.into(),
         resend: Duration::from_secs(config.resend_s.into()),
@@ -65,11 +70,10 @@ pub fn rules(config: &UpstreamConfig, gateway: &str, state_dir: &Path) -> anyhow
     })
 }
 
-fn keys(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     let name = || path.display().to_string();
     let octets = std::fs::read(path).with_context(name)?;
-    let certificates = Certificate::read_all(&octets).with_context(name)?;
-    Ok(wattle_relay::cose::keys_of(&certificates))
+    Certificate::read_all(&octets).with_context(name)
 }
 
 /// The link of the configuration.

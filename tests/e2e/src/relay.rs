@@ -280,6 +280,8 @@ impl Utility {
             .args(way.arguments())
             .arg("--key")
             .arg(self.file("headend.key"))
+            .arg("--certificate")
+            .arg(self.file("headend.crt"))
             .arg("--devices")
             .arg(self.file("devices"))
             .arg("--ca-file")

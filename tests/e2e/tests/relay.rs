@@ -45,6 +45,7 @@ fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
         utility: &utility,
         postgres: &postgres,
         way: &way,
+        cms: false,
     };
     services(&far, &gateway)?;
     let ledger =
@@ -128,6 +129,113 @@ fn services(far: &Far<'_>, gateway: &Gateway) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// In the form of CMS the same arrives, and openssl opens what left the gateway.
+#[test]
+fn in_the_form_of_cms_the_same_arrives_and_openssl_opens_it() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let utility = Utility::new(&folder.path().join("utility"))?;
+    let broker = Broker::start_with(folder.path(), &utility.broker_lines())?;
+    let sniffed = Sniffer::start(&utility, broker.port())?;
+    let gateway = Gateway::start_sealed(folder.path(), "gw-cms", &utility, broker.port(), "cms")?;
+    let _worker = utility.worker("worker-a", broker.port(), &postgres.address())?;
+    more_rows(&postgres, 20).with_context(|| gateway.daemon.log().unwrap_or_default())?;
+    gateway.drain()?;
+    assert_eq!(gateway.arrived(&postgres)?, gateway.stored()?);
+    let heard = eventually("what went up is heard", PATIENCE, || {
+        let heard = sniffed.heard()?;
+        Ok(heard.contains("up/gw-cms").then_some(heard))
+    })?;
+    let mut opened = 0;
+    for line in heard.lines().filter(|line| line.contains("up/gw-cms")) {
+        let (_, payload) = line.split_once(' ').context("a payload")?;
+        assert!(payload.starts_with("30"), "{line}");
+        if opened < 3 {
+            let clear = unsealed(&utility, &folder.path().join("gw-cms/state"), payload)?;
+            let says = |text: &str| {
+                clear
+                    .windows(text.len())
+                    .any(|part| part == text.as_bytes())
+            };
+            assert!(says("gw-cms") && says("14/"), "{clear:02x?}");
+            opened += 1;
+        }
+    }
+    assert!(opened > 0, "nothing went up");
+    let way = broker.port().into();
+    let far = Far {
+        name: &gateway.name,
+        utility: &utility,
+        postgres: &postgres,
+        way: &way,
+        cms: true,
+    };
+    let house = "{\"meter\": \"house\"}";
+    far.send("c-stranger", "READ_NOW", 1, 300, house, &["stranger"])?;
+    far.send("c-one", "DISCONNECT", 2, 300, "{}", &["chief"])?;
+    far.send("c-off", "DISCONNECT", 3, 300, "{}", &["chief", "deputy"])?;
+    far.send("c-read", "READ_NOW", 4, 300, house, &["chief"])?;
+    far.send("c-again", "READ_NOW", 4, 300, house, &["chief"])?;
+    far.send("c-late", "READ_NOW", 5, -1, house, &["chief"])?;
+    far.answered("c-late", &gateway.daemon)?;
+    let want = ["c-off|not_supported", "c-read|done", "c-late|refused"];
+    assert_eq!(far.results()?, want);
+    println!("openssl opened {opened} batches of the daemon");
+    gateway.daemon.stop()
+}
+
+/// What openssl finds in a message from the gateway whose state folder is given.
+fn unsealed(utility: &Utility, state: &std::path::Path, message: &str) -> anyhow::Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let octets: Vec<u8> = (0..message.len() / 2)
+        .map(|place| {
+            let digits = message.get(2 * place..2 * place + 2).unwrap_or_default();
+            u8::from_str_radix(digits, 16)
+        })
+        .collect::<Result<_, _>>()?;
+    std::fs::write(folder.path().join("batch.der"), octets)?;
+    let openssl = |words: &[&str], files: &[(&str, std::path::PathBuf)]| -> anyhow::Result<()> {
+        let mut command = std::process::Command::new("openssl");
+        command
+            .arg("cms")
+            .args(words)
+            .args(["-binary", "-inform", "DER"]);
+        for (name, file) in files {
+            command.arg(name).arg(file);
+        }
+        let output = command.current_dir(folder.path()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        anyhow::ensure!(output.status.success(), "openssl: {said}");
+        Ok(())
+    };
+    let recipient = [
+        ("-recip", utility.file("headend.crt")),
+        ("-inkey", utility.file("headend.key")),
+    ];
+    openssl(
+        &["-decrypt", "-in", "batch.der", "-out", "signed.der"],
+        &recipient,
+    )?;
+    let device = state.join("upstream.crt");
+    let signer = [("-CAfile", device.clone()), ("-certfile", device)];
+    openssl(
+        &[
+            "-verify",
+            "-purpose",
+            "any",
+            "-in",
+            "signed.der",
+            "-out",
+            "clear",
+        ],
+        &signer,
+    )?;
+    Ok(std::fs::read(folder.path().join("clear"))?)
+}
+
 /// Commands come down signed and are taken once; their results go up like readings.
 fn commands(
     gateway: &Gateway,
@@ -140,6 +248,7 @@ fn commands(
         utility,
         postgres,
         way,
+        cms: false,
     };
     let send = |id: &str, kind: &str, counter: u32, valid_s: i32, body: &str, signers: &[&str]| {
         far.send(id, kind, counter, valid_s, body, signers)

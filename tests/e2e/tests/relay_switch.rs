@@ -167,6 +167,7 @@ fn a_supply_is_switched_off_and_on_by_the_rules() -> anyhow::Result<()> {
         utility: &utility,
         postgres: &postgres,
         way: &way,
+        cms: false,
     };
     // Each rule.
     let wrong = [

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use wattle_relay::command::{Command, Kind};
 use wattle_relay::cose::{self, Message};
-use wattle_relay::epoch;
+use wattle_relay::{Certificate, PrivateKey, cms, epoch};
 
 use crate::{Common, database, https, mqtt, nats, private_key};
 
@@ -36,6 +36,9 @@ pub(crate) struct SendArgs {
     /// In how many seconds it is to be done; at once when 0
     #[arg(long, default_value_t = 0)]
     delay_s: i64,
+    /// In the form of CMS; the last signer's certificate lies beside its key, with the ending crt
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
+    cms: bool,
     /// Private keys of those who sign, the last one outermost
     #[arg(long, required = true)]
     signer: Vec<PathBuf>,
@@ -65,26 +68,21 @@ pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
     let (last, others) = signers.split_last().context("somebody has to sign")?;
     let others: Vec<_> = others.iter().collect();
     let (format, payload) = command.signed_by(&args.device, &others)?;
-    let db = database::connect(&common.database).await?;
-    let select = "SELECT announcement FROM epoch_key WHERE device = $1 ORDER BY epoch DESC LIMIT 1";
-    let row = db
-        .query_opt(select, &[&args.device])
-        .await?
-        .context("the device has announced no key yet")?;
-    let announcement: Vec<u8> = row.get(0);
-    let trusted = common
-        .device(&args.device)
-        .context("the device is not registered")?;
-    let key = epoch::accept(&announcement, &common.private_key()?, &[trusted])?
-        .key
-        .down();
     let context = command.context(&args.device);
     let message = Message {
         context: &context,
         format: Some(format),
         payload: &payload,
     };
-    let octets = cose::seal(message, last, &key, crate::random_iv()?)?;
+    let octets = if args.cms {
+        let of = common.device_certificate(&args.device);
+        let of = of.context("the device is not registered")?;
+        let path = args.signer.last().context("somebody has to sign")?;
+        let own = Certificate::read(&std::fs::read(path.with_extension("crt"))?)?;
+        cms::seal_message(message, (&own, last), &of)?
+    } else {
+        in_cose(common, &args.device, message, last).await?
+    };
     let device = &args.device;
     let way = if common.broker.is_some() {
         mqtt::deliver(common, device, octets).await?;
@@ -98,4 +96,27 @@ pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
     };
     println!("{} {} was handed to {way}", args.kind, args.id);
     Ok(())
+}
+
+/// A message under the newest key that the device has announced.
+async fn in_cose(
+    common: &Common,
+    device: &str,
+    message: Message<'_>,
+    signer: &PrivateKey,
+) -> anyhow::Result<Vec<u8>> {
+    let db = database::connect(&common.database).await?;
+    let select = "SELECT announcement FROM epoch_key WHERE device = $1 ORDER BY epoch DESC LIMIT 1";
+    let row = db
+        .query_opt(select, &[&device])
+        .await?
+        .context("the device has announced no key yet")?;
+    let announcement: Vec<u8> = row.get(0);
+    let trusted = common
+        .device(device)
+        .context("the device is not registered")?;
+    let key = epoch::accept(&announcement, &common.private_key()?, &[trusted])?
+        .key
+        .down();
+    Ok(cose::seal(message, signer, &key, crate::random_iv()?)?)
 }

@@ -54,6 +54,9 @@ struct Common {
     /// The head-end's private key
     #[arg(long)]
     key: PathBuf,
+    /// Its certificate, for messages in the form of CMS
+    #[arg(long)]
+    certificate: Option<PathBuf>,
     /// Folder with the devices' certificates, DEVICE.crt
     #[arg(long)]
     devices: PathBuf,
@@ -81,12 +84,35 @@ impl Common {
 
     /// The key of a device, if it is registered. Read anew each time: devices come and are revoked.
     fn device(&self, name: &str) -> Option<PublicKey> {
+        Some(self.device_certificate(name)?.public().clone())
+    }
+
+    /// Its certificate.
+    fn device_certificate(&self, name: &str) -> Option<Certificate> {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !name.chars().all(legal) || name.starts_with('.') {
             return None;
         }
         let octets = std::fs::read(self.devices.join(format!("{name}.crt"))).ok()?;
-        Some(Certificate::read(&octets).ok()?.public().clone())
+        Certificate::read(&octets).ok()
+    }
+
+    /// The certificates of all devices.
+    fn devices(&self) -> anyhow::Result<Vec<Certificate>> {
+        let files = std::fs::read_dir(&self.devices)?;
+        let read = |file: std::io::Result<std::fs::DirEntry>| {
+            Certificate::read(&std::fs::read(file.ok()?.path()).ok()?).ok()
+        };
+        Ok(files.filter_map(read).collect())
+    }
+
+    /// What is sealed in the form of CMS is for this certificate.
+    fn certificate(&self) -> anyhow::Result<Certificate> {
+        let path = self
+            .certificate
+            .as_ref()
+            .context("--certificate is missing")?;
+        Ok(Certificate::read(&std::fs::read(path)?)?)
     }
 
     fn tls(&self) -> anyhow::Result<Option<rustls::ClientConfig>> {

@@ -1,14 +1,14 @@
 //! One worker: from sealed messages to rows and acknowledgements, whatever carries them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio_postgres::{Client, Transaction};
-use wattle_relay::ack::ACK;
+use wattle_relay::ack::{ACK, Ack};
 use wattle_relay::command::RESULT;
 use wattle_relay::cose::{self, EpochKey, Message};
-use wattle_relay::{PrivateKey, Refusal, batch, epoch};
+use wattle_relay::{PrivateKey, Refusal, batch, cms, epoch};
 
 use crate::Common;
 use crate::database::{self, Content};
@@ -26,6 +26,8 @@ pub(crate) struct Worker {
     common: Common,
     key: PrivateKey,
     keys: HashMap<(String, u32), EpochKey>,
+    /// Devices whose last message had the form of CMS.
+    in_cms: HashSet<String>,
     taken: u64,
     refused: u64,
     told: Instant,
@@ -37,6 +39,7 @@ impl Worker {
             key: common.private_key()?,
             common,
             keys: HashMap::new(),
+            in_cms: HashSet::new(),
             taken: 0,
             refused: 0,
             told: Instant::now(),
@@ -73,34 +76,47 @@ impl Worker {
         step.commit().await?;
         let mut out = Vec::new();
         for (device, stream, ack) in acks {
-            let newest = self
-                .keys
-                .keys()
-                .filter(|(of, _)| *of == device)
-                .map(|(_, epoch)| *epoch)
-                .max();
-            let key = newest.and_then(|epoch| self.keys.get(&(device.clone(), epoch)));
-            let key = key.context("a batch was opened with it")?.down();
-            let context = cose::Context {
-                device,
-                stream,
-                first: ack.through,
-                last: ack.through,
-            };
-            let payload = ack.encode();
-            let message = Message {
-                context: &context,
-                format: Some(ACK),
-                payload: &payload,
-            };
-            let octets = cose::seal(message, &self.key, &key, crate::random_iv()?)?;
-            out.push((context.device, octets));
+            out.push(self.ack(device, stream, &ack)?);
         }
         if self.told.elapsed() >= TELL {
             self.told = Instant::now();
             println!("taken {} refused {}", self.taken, self.refused);
         }
         Ok(out)
+    }
+
+    /// An acknowledgement in the form that the device speaks, and for whom it is.
+    fn ack(&self, device: String, stream: String, ack: &Ack) -> anyhow::Result<(String, Vec<u8>)> {
+        let context = cose::Context {
+            device,
+            stream,
+            first: ack.through,
+            last: ack.through,
+        };
+        let payload = ack.encode();
+        let message = Message {
+            context: &context,
+            format: Some(ACK),
+            payload: &payload,
+        };
+        let device = context.device.clone();
+        if self.in_cms.contains(&device) {
+            let of = self.common.device_certificate(&device);
+            let of = of.context("the device was registered a moment ago")?;
+            let own = self.common.certificate()?;
+            let octets = cms::seal_message(message, (&own, &self.key), &of)?;
+            return Ok((device, octets));
+        }
+        let newest = self
+            .keys
+            .keys()
+            .filter(|(of, _)| *of == device)
+            .map(|(_, epoch)| *epoch)
+            .max();
+        let key = newest.and_then(|epoch| self.keys.get(&(device.clone(), epoch)));
+        let key = key.context("a batch was opened with it")?.down();
+        let octets = cose::seal(message, &self.key, &key, crate::random_iv()?)?;
+        Ok((device, octets))
     }
 
     /// Writes one message.
@@ -112,18 +128,7 @@ impl Worker {
         if octets.first() == Some(&0x83) {
             return Ok(self.announcement(db, octets).await?.map(|()| None));
         }
-        let label = match cose::label(octets) {
-            Ok(label) => label,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let (device, number) = (label.context.device, label.epoch);
-        let Some(trusted) = self.common.device(&device) else {
-            return Ok(Err(Refusal::UntrustedSigner));
-        };
-        let Some(key) = self.epoch_key(db, &device, number).await? else {
-            return Ok(Err(Refusal::NoKey));
-        };
-        let opened = match cose::open(octets, |_| Some(key.clone()), &[trusted]) {
+        let opened = match self.open(db, octets).await? {
             Ok(opened) => opened,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -138,6 +143,46 @@ impl Worker {
         };
         database::write(db, &opened.context, &content).await?;
         Ok(Ok(Some(opened.context)))
+    }
+
+    async fn open(
+        &mut self,
+        db: &Transaction<'_>,
+        octets: &[u8],
+    ) -> anyhow::Result<Result<cose::Opened, Refusal>> {
+        if cms::is_cms(octets) {
+            return self.open_cms(octets);
+        }
+        let label = match cose::label(octets) {
+            Ok(label) => label,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (device, number) = (label.context.device, label.epoch);
+        let Some(trusted) = self.common.device(&device) else {
+            return Ok(Err(Refusal::UntrustedSigner));
+        };
+        let Some(key) = self.epoch_key(db, &device, number).await? else {
+            return Ok(Err(Refusal::NoKey));
+        };
+        let opened = cose::open(octets, |_| Some(key.clone()), &[trusted]);
+        if opened.is_ok() {
+            self.in_cms.remove(&device);
+        }
+        Ok(opened)
+    }
+
+    /// Opens a message in the form of CMS: only its own device may have signed it.
+    fn open_cms(&mut self, octets: &[u8]) -> anyhow::Result<Result<cose::Opened, Refusal>> {
+        let (own, devices) = (self.common.certificate()?, self.common.devices()?);
+        let opened = cms::open_message(octets, (&own, &self.key), &devices).and_then(|opened| {
+            let device = self.common.device(&opened.context.device);
+            let device = device.ok_or(Refusal::UntrustedSigner)?;
+            cms::signed_by(opened, &devices, &[device])
+        });
+        if let Ok(opened) = &opened {
+            self.in_cms.insert(opened.context.device.clone());
+        }
+        Ok(opened)
     }
 
     /// Keeps an announcement as it came: the database never sees the key inside.

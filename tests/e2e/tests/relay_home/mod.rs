@@ -30,6 +30,17 @@ impl Gateway {
         utility: &Utility,
         way: impl Into<Way>,
     ) -> anyhow::Result<Self> {
+        Self::start_sealed(folder, name, utility, way, "cose")
+    }
+
+    /// The same with messages of this form.
+    pub(crate) fn start_sealed(
+        folder: &Path,
+        name: &str,
+        utility: &Utility,
+        way: impl Into<Way>,
+        seal: &str,
+    ) -> anyhow::Result<Self> {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let link = folder.join("optical0");
@@ -40,7 +51,7 @@ impl Gateway {
         // Prices come down the relay.
         std::fs::write(folder.join("tariff.toml"), TARIFF)?;
         let more = format!(
-            "[tariff]\nfile = \"tariff.toml\"\nrelay = true\n[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {link:?}\nbaud = 115200\n{}\
+            "[tariff]\nfile = \"tariff.toml\"\nrelay = true\n[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {link:?}\nbaud = 115200\n{}seal = {seal:?}\n\
              [[upstream.stream]]\ntaf = 14\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\", \"1-0:16.7.0\"]\nconsent = \"test\"\n\
              [[upstream.stream]]\ntaf = 6\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\"]\nconsent = \"test\"\n",
             utility.gateway_lines(name, way)
@@ -116,6 +127,8 @@ pub(crate) struct Far<'a> {
     pub(crate) utility: &'a Utility,
     pub(crate) postgres: &'a Postgres,
     pub(crate) way: &'a Way,
+    /// Commands have the form of CMS.
+    pub(crate) cms: bool,
 }
 
 impl Far<'_> {
@@ -135,6 +148,7 @@ impl Far<'_> {
             ("counter", counter.to_string()),
             ("valid-s", valid_s.to_string()),
             ("body", body.to_owned()),
+            ("cms", self.cms.to_string()),
         ];
         let database = self.postgres.address();
         self.utility.command(
