@@ -143,7 +143,7 @@ test-dribble: ## a load profile whose bytes come 5 ms apart, with losses, damage
 	WATTLE_DRIBBLE_MS=5 WATTLE_DRIBBLE_ROWS=2880 cargo test --locked -p meter-link --test dlms_client bytes_come -- --nocapture
 
 .PHONY: test-zigbee
-test-zigbee: ## zigbee-herdsman and bellows accept the simulated Zigbee stick (EZSP 13 and 14)
+test-zigbee: ## zigbee-herdsman and bellows accept the simulated Zigbee stick; backups both ways
 	@image/install-packages build test zigbee
 	@tests/zigbee/run
 

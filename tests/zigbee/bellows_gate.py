@@ -41,6 +41,9 @@ async def main(port: str, folder: pathlib.Path) -> None:
     state, _ = await endpoint.in_clusters[0x0006].read_attributes(["on_off"])
     assert not state["on_off"], state
     await endpoint.in_clusters[0x0006].on()
+    # As ZHA does with a plug: it reports to the coordinator from now on.
+    await endpoint.in_clusters[0x0B04].bind()
+    await endpoint.in_clusters[0x0B04].configure_reporting("active_power", 1, 10, 1)
     backup = await application.backups.create_backup()
     document = backup.as_open_coordinator_json()
     (folder / "bellows.json").write_text(json.dumps(document))

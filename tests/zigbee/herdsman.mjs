@@ -49,6 +49,12 @@ await endpoint.command('genOnOff', 'off', {});
 const state = await endpoint.read('genOnOff', ['onOff']);
 if (state.onOff !== 0) fail(`still on: ${JSON.stringify(state)}`);
 await endpoint.command('genOnOff', 'on', {});
+// As zigbee2mqtt does with a plug: it reports to the coordinator from now on.
+const [coordinator] = controller.getDevicesByType('Coordinator');
+await endpoint.bind('haElectricalMeasurement', coordinator.getEndpoint(1));
+await endpoint.configureReporting('haElectricalMeasurement', [
+  {attribute: 'activePower', minimumReportInterval: 1, maximumReportInterval: 10, reportableChange: 1},
+]);
 await controller.backup();
 const backup = JSON.parse(readFileSync(`${folder}/herdsman.json`, 'utf8'));
 if (backup.metadata.format !== 'zigpy/open-coordinator-backup') fail('no backup');

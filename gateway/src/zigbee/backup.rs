@@ -131,11 +131,12 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
         .map(Vec::as_slice)
         .unwrap_or_default();
     let device = |device: &Value| {
-        let nwk = number(device, "nwk_address", 4).ok()?;
-        Some((
-            number(device, "ieee_address", 16).ok()?,
-            u16::try_from(nwk).ok()?,
-        ))
+        // One whose address in the network nobody knows says it when it comes back.
+        let nwk = number(device, "nwk_address", 4).ok();
+        let nwk = nwk
+            .and_then(|nwk| u16::try_from(nwk).ok())
+            .unwrap_or(0xFFFF);
+        Some((number(device, "ieee_address", 16).ok()?, nwk))
     };
     Ok((network, listed.iter().filter_map(device).collect()))
 }

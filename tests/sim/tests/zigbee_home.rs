@@ -123,6 +123,35 @@ fn r8_a_backup_is_restored_to_an_empty_stick_and_the_plug_still_hears() {
 }
 
 #[test]
+fn r8_a_backup_that_lists_no_device_is_enough_once_they_speak() {
+    let mut house = House::with_plug(13, plug(100));
+    house.home.coordinator.snapshot(house.now);
+    house.wait(5, |event| {
+        matches!(event, Event::Network(coordinator::Event::Snapshot(_)))
+    });
+    let known = house
+        .events
+        .iter()
+        .rev()
+        .find_map(|(_, event)| match event {
+            Event::Network(coordinator::Event::Snapshot(network)) => Some(network.clone()),
+            _ => None,
+        });
+    house.run(60);
+    house.ncp.exchange();
+    let mut restored = House::with(house.ncp, policy(known), &[], house.start, house.now);
+    restored.up();
+    restored.run(120);
+    assert!(restored.device().unicasts > 0);
+    assert!(
+        restored
+            .home
+            .device(PLUG)
+            .is_some_and(han::zigbee::devices::Device::is_interviewed)
+    );
+}
+
+#[test]
 fn r3_a_device_with_an_install_code_joins_with_it_alone() {
     let code =
         InstallCode::parse("83FE D340 7A93 9723 A5C6 39B2 6916 D505 C3B5").expect("published");

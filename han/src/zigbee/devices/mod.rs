@@ -10,6 +10,7 @@
 mod device;
 pub mod energy;
 mod interview;
+mod strangers;
 mod topology;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,7 @@ use rust_decimal::Decimal;
 
 pub use device::{Device, Names};
 pub use interview::{Endpoint, REPORT_EVERY_S};
+use strangers::Strangers;
 pub use topology::Link;
 use topology::Survey;
 
@@ -105,6 +107,7 @@ pub struct Home {
     /// Firmware for devices; nothing before [`Home::set_clock`].
     pub upgrades: Upgrades,
     survey: Option<Survey>,
+    strangers: Strangers,
     /// An instant, and the seconds since 2000 UTC at it.
     clock: Option<(Instant, u32)>,
     passed: Option<u32>,
@@ -125,6 +128,7 @@ impl Home {
             services: Services::default(),
             upgrades: Upgrades::default(),
             survey: None,
+            strangers: Strangers::default(),
             clock: None,
             passed: None,
             devices: known.iter().take(DEVICES).map(device).collect(),
@@ -475,6 +479,7 @@ impl Home {
             .values_mut()
             .find(|device| device.nwk == incoming.nwk);
         let Some(device) = found else {
+            self.meet_stranger(&incoming, now);
             return;
         };
         device.heard(incoming.lqi, now);
@@ -497,6 +502,23 @@ impl Home {
         }
         self.send_services(now);
         self.go_on(ieee, now);
+    }
+
+    /// Somebody who has the network's key and is not known: who is it?
+    fn meet_stranger(&mut self, incoming: &Incoming, now: Instant) {
+        if let Some(ieee) = self.strangers.answered(incoming) {
+            self.take_join(ieee, incoming.nwk, Join::Again, now);
+            self.go_on(ieee, now);
+            return;
+        }
+        // While the stick starts it hears already and sends nothing yet.
+        if !self.coordinator.is_up() {
+            return;
+        }
+        let tsn = self.next_tsn();
+        if let Some((aps, payload)) = self.strangers.ask(incoming.nwk, tsn, now) {
+            self.coordinator.send(incoming.nwk, aps, payload, now);
+        }
     }
 
     /// Gives firmware to a device that asks for it.

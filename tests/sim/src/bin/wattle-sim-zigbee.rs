@@ -15,7 +15,8 @@ use wattle_sim::zigbee::{Faults, Ncp, kinds, mesh::Mesh, serve, serve_tcp};
 /// heater and a sensor behind it.
 ///
 /// It prints one line of JSON as soon as it can be opened, and runs until SIGINT or SIGTERM. What a
-/// client forms stays until then.
+/// client forms stays until then, or until SIGUSR1 exchanges the stick for an empty one: the devices
+/// are still in the network that it has forgotten.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -56,7 +57,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    let signals = SigSet::from_iter([
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+    ]);
     signals.thread_block().context("cannot block signals")?;
     let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let utc = u32::try_from(unix.saturating_sub(EPOCH_2000))?;
@@ -79,7 +85,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         serde_json::json!({ "ready": true, "tcp": place, "pty": cli.pty })
     );
     std::io::stdout().flush()?;
-    signals.wait().context("cannot wait for signals")?;
+    while signals.wait().context("cannot wait for signals")? == Signal::SIGUSR1 {
+        serving.ncp().exchange();
+    }
     drop(serving);
     Ok(())
 }

@@ -285,10 +285,12 @@ impl Ncp {
     }
 
     fn forget(&mut self) {
-        self.network = None;
+        // An empty stick has no devices to tell.
+        if self.network.take().is_some() {
+            self.mesh.dissolve();
+        }
         self.is_up = false;
         self.link_keys.fill(None);
-        self.mesh.dissolve();
     }
 
     fn init(&mut self) -> Record {

@@ -120,6 +120,16 @@ impl Ncp {
         }
     }
 
+    /// The stick is exchanged for an empty one; the devices have noticed nothing.
+    pub fn exchange(&mut self) {
+        let mesh = std::mem::take(&mut self.mesh);
+        *self = Self {
+            now_ms: self.now_ms,
+            stepped_ms: self.stepped_ms,
+            ..Self::new(self.version, mesh, self.start)
+        };
+    }
+
     /// Milliseconds since it was made.
     #[must_use]
     pub const fn now_ms(&self) -> u64 {

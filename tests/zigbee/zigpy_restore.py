@@ -1,0 +1,35 @@
+"""zigpy takes the gateway's backup on: it restores it to an empty simulated stick and carries the
+network on, with the same key and a counter that is not lower.
+
+    zigpy_restore.py PORT BACKUP
+"""
+
+import asyncio
+import json
+import pathlib
+import sys
+
+from bellows.zigbee.application import ControllerApplication
+from zigpy.backups import NetworkBackup
+
+
+async def main(port: str, file: pathlib.Path) -> None:
+    document = json.loads(file.read_text())
+    backup = NetworkBackup.from_open_coordinator_json(document)
+    application = await ControllerApplication.new(
+        {"device": {"path": port, "baudrate": 115200}}, auto_form=False, start_radio=False
+    )
+    await application.connect()
+    await application.backups.restore_backup(backup)
+    await application.disconnect()
+    await application.startup(auto_form=False)
+    network = application.state.network_info
+    assert network.pan_id == backup.network_info.pan_id, network.pan_id
+    assert network.network_key.key == backup.network_info.network_key.key
+    assert network.network_key.tx_counter >= document["network_key"]["frame_counter"]
+    assert len(backup.network_info.nwk_addresses) == 1, backup.network_info.nwk_addresses
+    await application.shutdown()
+    print(f"ok: PAN {network.pan_id} with counter {network.network_key.tx_counter}")
+
+
+asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 60))
