@@ -68,6 +68,12 @@ test-mdns: ## a real avahi finds the gateway and is found (as root, in a network
 	cargo build --locked -p gateway --bin wattle
 	@tests/mdns/run target/debug
 
+.PHONY: test-journeys
+test-journeys: ## a household at the real display: Xvfb, xdotool, tesseract, the demonstration home behind it
+	@image/install-packages build run test journeys
+	cargo build --locked -p gateway -p wattle-sim -p ui --bins
+	cargo test --locked -p e2e --test journeys -- --ignored --nocapture
+
 test-web: ## the web page in Chromium at two widths, with axe-core (pictures: target/web-pictures)
 	@image/install-packages build test web
 	cargo build --locked -p gateway -p wattle-sim --bins

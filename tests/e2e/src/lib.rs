@@ -7,10 +7,13 @@
 pub mod broker;
 pub mod daemon;
 pub mod display;
+pub mod household;
 pub mod lived;
 pub mod nats;
 pub mod net;
+pub mod panel;
 pub mod relay;
+pub mod utility;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
