@@ -311,7 +311,7 @@ fn write_enlarged(grey: &[u8], file: &Path) -> anyhow::Result<()> {
         u16::from(grey.get(index).copied().unwrap_or(u8::MAX))
     };
     let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
-    write!(out, "P5 {} {} 255\n", ENLARGED * WIDTH, ENLARGED * HEIGHT)?;
+    writeln!(out, "P5 {} {} 255", ENLARGED * WIDTH, ENLARGED * HEIGHT)?;
     for y in 0..ENLARGED * HEIGHT {
         for x in 0..ENLARGED * WIDTH {
             let (left, top) = (x / ENLARGED, y / ENLARGED);
