@@ -93,6 +93,10 @@ def household(gateway, state):
     want = {f"{gateway}_problem": entity("problem", None, None),
             f"{gateway}_started_at": entity("timestamp", None, None),
             f"{gateway}_rejected": entity(None, "total_increasing", None)}
+    # The home has a simulated Zigbee stick, and devices may be let in.
+    want |= {f"{gateway}_zigbee_network_{key}": entity(*properties) for key, properties in {
+        "network": ("enum", None, None), "devices": (None, "measurement", None),
+        "joining": (None, None, None)}.items()}
     for appliance in state.get("appliances", {}).get("appliances", []):
         want |= {f"{gateway}_appliance_{appliance['name']}_{key}": entity(*properties)
                  for key, properties in APPLIANCE.items()}

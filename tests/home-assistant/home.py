@@ -175,7 +175,7 @@ class Home:
             config = config.replace(mark, str(path))
         config += f'\n[mqtt]\nhost = "127.0.0.1"\nport = {self.mqtt_port}\n'
         config += 'modes = ["home-assistant", "dsmr"]\n'
-        config += 'commands = ["switch"]\n'
+        config += 'commands = ["switch", "permit-join"]\n'
         config += AIR.format(sim=bin_dir / "wattle-sim")
         config += ZIGBEE.format(stick=ports / "stick")
         self.history = [bin_dir / "examples" / "lived_in", folder / "state", DAYS]

@@ -91,11 +91,13 @@ pub enum MqttCommand {
     OptOut,
     /// Switching a Zigbee plug: `switch-on` and `switch-off`.
     Switch,
+    /// Letting Zigbee devices in for a while: `permit-join` and `end-join`.
+    PermitJoin,
 }
 
 impl MqttCommand {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Read, Self::OptOut, Self::Switch];
+    pub const ALL: [Self; 4] = [Self::Read, Self::OptOut, Self::Switch, Self::PermitJoin];
 
     /// Whether a command, by its name in a request, is this one's.
     #[must_use]
@@ -104,6 +106,7 @@ impl MqttCommand {
             Self::Read => command == "read",
             Self::OptOut => matches!(command, "opt-out" | "opt-in"),
             Self::Switch => matches!(command, "switch-on" | "switch-off"),
+            Self::PermitJoin => matches!(command, "permit-join" | "end-join"),
         }
     }
 }

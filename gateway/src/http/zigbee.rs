@@ -12,7 +12,7 @@ use wattle_api::{
 };
 
 use super::{Api, Problem};
-use crate::zigbee::Request;
+use crate::zigbee::{LONGEST_JOIN_S, Request};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -31,7 +31,7 @@ async fn join(
     request: Result<Json<ZigbeeJoin>, JsonRejection>,
 ) -> Result<Json<Zigbee>, Problem> {
     let Json(request) = request.map_err(|rejection| unreadable(&rejection))?;
-    if request.seconds > 254 {
+    if request.seconds > LONGEST_JOIN_S {
         return Err(Problem::rule("seconds: 0 to 254"));
     }
     let code = match (&request.ieee, &request.install_code) {

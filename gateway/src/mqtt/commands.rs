@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use wattle_api::OptState;
 
-use super::household::GRID;
+use super::household::{GRID, ZIGBEE};
 use super::thing::{Message, Topics};
 use crate::config::MqttCommand;
+use crate::zigbee::{JOIN_S, LONGEST_JOIN_S};
 
 /// Octets of the longest request.
 const LONGEST: usize = 1_024;
@@ -41,6 +42,8 @@ pub(super) enum Order {
         /// On or off.
         on: bool,
     },
+    /// Let Zigbee devices in for so many seconds; 0 ends it.
+    Join(u8),
     /// Take part in what the utility asks for, or not: in this event, or in the next one that
     /// leaves a choice.
     Choose {
@@ -69,6 +72,9 @@ struct Request {
     /// Which event.
     #[serde(default)]
     event: Option<String>,
+    /// How long devices are let in.
+    #[serde(default)]
+    seconds: Option<u8>,
 }
 
 impl Commands {
@@ -119,6 +125,12 @@ impl Commands {
         if !self.allowed.iter().any(|allowed| allowed.takes(command)) {
             return Err("mqtt.commands does not allow it");
         }
+        if request.event.is_some() && path != GRID {
+            return Err("event is for the events of the grid");
+        }
+        if request.seconds.is_some() && command != "permit-join" {
+            return Err("seconds is for permit-join");
+        }
         let choose = |opt| Order::Choose {
             event: request.event.clone(),
             opt,
@@ -126,11 +138,16 @@ impl Commands {
         match (command, path) {
             ("opt-out", GRID) => Ok(choose(OptState::Out)),
             ("opt-in", GRID) => Ok(choose(OptState::In)),
-            ("switch-on" | "switch-off", _) if request.event.is_none() => Ok(Order::Switch {
+            ("permit-join", ZIGBEE) => match request.seconds.unwrap_or(JOIN_S) {
+                seconds @ 1..=LONGEST_JOIN_S => Ok(Order::Join(seconds)),
+                _ => Err("seconds: 1 to 254"),
+            },
+            ("end-join", ZIGBEE) => Ok(Order::Join(0)),
+            ("switch-on" | "switch-off", _) => Ok(Order::Switch {
                 path: path.to_owned(),
                 on: command == "switch-on",
             }),
-            ("read", _) if request.event.is_none() => Ok(Order::Read(path.to_owned())),
+            ("read", _) => Ok(Order::Read(path.to_owned())),
             _ => Err("it is not for this topic"),
         }
     }
@@ -192,6 +209,8 @@ mod tests {
             opt: OptState::Out,
         };
         let order = Order::Read("meter/A1".to_owned());
+        let join = |seconds| (Some(Order::Join(seconds)), Value::Null);
+        let none = (None, Value::Null);
         let off = Order::Switch {
             path: "meter/A1".to_owned(),
             on: false,
@@ -204,6 +223,34 @@ mod tests {
                 (Some(off), Value::Null),
             ),
             (GRID, out, (Some(chosen), Value::Null)),
+            (ZIGBEE, r#"{"command":"permit-join"}"#, join(120)),
+            (
+                ZIGBEE,
+                r#"{"command":"permit-join","seconds":254}"#,
+                join(254),
+            ),
+            (
+                ZIGBEE,
+                r#"{"command":"permit-join","seconds":255}"#,
+                none.clone(),
+            ),
+            (
+                ZIGBEE,
+                r#"{"command":"permit-join","seconds":0}"#,
+                none.clone(),
+            ),
+            (
+                ZIGBEE,
+                r#"{"command":"permit-join","seconds":-1}"#,
+                none.clone(),
+            ),
+            (ZIGBEE, r#"{"command":"end-join"}"#, join(0)),
+            (
+                ZIGBEE,
+                r#"{"command":"end-join","seconds":9}"#,
+                none.clone(),
+            ),
+            ("meter/A1", r#"{"command":"permit-join"}"#, none),
             ("meter/A1", out, (None, Value::Null)),
             (
                 "meter/A1",

@@ -395,6 +395,11 @@ impl Publisher {
                 let switched = self.settings.zigbee.ask(Request::Switch { ieee, on }).await;
                 switched.map_err(str::to_owned)
             }
+            Order::Join(seconds) => {
+                let (network, code) = (&self.settings.zigbee, None);
+                let joined = network.ask(Request::Join { seconds, code }).await;
+                joined.map_err(str::to_owned)
+            }
             Order::Choose { event, opt } => {
                 let (board, now) = (self.settings.asked.clone(), self.settings.clock.now());
                 let open = |event: &wattle_api::GridEvent| event.may_opt_out;
@@ -418,6 +423,10 @@ impl Publisher {
         let state = Arc::clone(&self.settings.state.borrow());
         let measured = self.pace.lets("the household", self.outbox.reach(), now);
         updates.extend(self.household.take(&state, measured, now));
+        if self.settings.zigbee.is_used() {
+            let network = self.settings.zigbee.zigbee(self.settings.clock.now());
+            updates.extend(self.household.network(&network));
+        }
         self.say(&updates);
         if measured {
             for message in self.conventions.day(&state) {

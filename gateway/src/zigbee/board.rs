@@ -14,6 +14,11 @@ use wattle_api::{Zigbee, ZigbeeDemand, ZigbeeDevice, ZigbeeState};
 /// Requests that may wait.
 const QUEUE: usize = 16;
 
+/// Devices are let in for so long where nobody says how long, s.
+pub const JOIN_S: u8 = 120;
+/// And so long at most, s.
+pub const LONGEST_JOIN_S: u8 = 254;
+
 /// What is asked of the network.
 #[derive(Debug)]
 pub enum Request {
@@ -62,6 +67,12 @@ impl Board {
         zigbee.joining_until = zigbee.joining_until.filter(|until| *until > now);
         zigbee.devices = inside.devices.values().cloned().collect();
         zigbee
+    }
+
+    /// Whether there is a stick.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.lock().way_in.is_some()
     }
 
     /// Asks something of the network.

@@ -35,7 +35,7 @@ use crate::config::{MeterConfig, ZigbeeConfig};
 use crate::prices::Current;
 use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
-pub use board::{Asked, Board, Request};
+pub use board::{Asked, Board, JOIN_S, LONGEST_JOIN_S, Request};
 use book::{Book, Counted};
 use demand::Demand;
 use plugs::Plugs;

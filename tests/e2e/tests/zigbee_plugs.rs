@@ -219,16 +219,31 @@ fn a_days_energies_are_the_same_in_truth_on_the_display_and_over_mqtt() -> anyho
     let stick = stick(&link, devices.collect())?;
     let config = format!(
         "[zigbee]\nport = {link:?}\n[mqtt]\nhost = \"127.0.0.1\"\nport = {}\n\
-         commands = [\"switch\"]\n",
+         commands = [\"switch\", \"permit-join\"]\n",
         broker.port()
     );
     let daemon = Daemon::start(folder.path(), &config)?;
-    let_in(&daemon)?;
+    // Devices are let in by a home automation, for half a minute.
+    let joining = |wanted: &str| {
+        eventually("the switch that lets devices in", PATIENCE, || {
+            let told = listener.ending("/zigbee/network/state").pop();
+            let told = told.map(|told| anyhow::Ok((told.json()?, told.topic)));
+            let Some((state, topic)) = told.transpose()? else {
+                return Ok(None);
+            };
+            let is_so = state["joining"] == wanted && state["network"] == "up";
+            Ok(is_so.then(|| topic.replace("/state", "/set")))
+        })
+    };
+    let network = joining("off")?;
+    broker.publish(&network, r#"{"command":"permit-join","seconds":30}"#)?;
+    joining("on")?;
     let over_ms = u64::from(FROM_S + 24) * 1000;
     eventually("the day is over", PATIENCE, || {
         Ok((stick.ncp().now_ms() > over_ms).then_some(()))
     })?;
-    // The household goes to bed.
+    // It is off by itself. The household goes to bed.
+    joining("off")?;
     for (ieee, ..) in &days {
         let topic = eventually("it is known", PATIENCE, || {
             let ending = format!("/meter/{ieee:016x}/state");

@@ -281,6 +281,31 @@ fn r5_power_is_told_within_two_seconds_and_a_flood_is_capped_without_losing_ener
 }
 
 #[test]
+fn r12_a_label_is_within_a_second_of_the_load_it_names() {
+    // Each step lasts longer than the shortest distance of reports.
+    let steps: Vec<(u32, u32)> = (0..40)
+        .map(|step| (60 + step * 7, 200 * (step % 5)))
+        .collect();
+    let mut device = plug(0);
+    if let Some(load) = device.load.as_mut() {
+        load.curve = Curve::Day(steps.clone());
+    }
+    let mut house = House::with_plug(13, device);
+    house.run(60 + 7 * 41);
+    let start = house.start;
+    for (second, watts) in steps.into_iter().skip(1) {
+        let changed = start + Duration::from_secs(second.into());
+        let power = Decimal::from(watts);
+        let told = house
+            .powers()
+            .into_iter()
+            .find(|(at, told)| *at >= changed && *told == power);
+        let (at, _) = told.expect("it was told");
+        assert!(at - changed <= Duration::from_secs(1), "{:?}", at - changed);
+    }
+}
+
+#[test]
 fn r5_a_plug_that_never_reports_is_asked_every_half_minute() {
     let mut device = plug(700);
     device.misbehaviour.never_reports = true;

@@ -13,7 +13,7 @@ use wattle_api::{
 use super::super::{Api, Problem};
 use super::tongue::{Tongue, english};
 use super::words::MISSING;
-use super::{Shown, frame, notices};
+use super::{Shown, frame, notices, zigbee};
 use crate::radio::AdoptError;
 
 pub(super) fn routes() -> Router<Api> {
@@ -77,7 +77,7 @@ async fn adopt(
             frame::said("alarm", &html! { strong { (id) } " · " (text) })
         }
     };
-    Ok(devices(&api, &tongue, &caller, "", Some(&said)))
+    Ok(page(&api, &tongue, &caller, &said))
 }
 
 fn taken(tongue: &Tongue, adopted: &AdoptedMeter) -> Markup {
@@ -109,6 +109,11 @@ fn taken(tongue: &Tongue, adopted: &AdoptedMeter) -> Markup {
     )
 }
 
+/// The page, with what has just been done.
+pub(super) fn page(api: &Api, tongue: &Tongue, caller: &Caller, said: &Markup) -> Markup {
+    devices(api, tongue, caller, "", Some(said))
+}
+
 fn devices(
     api: &Api,
     tongue: &Tongue,
@@ -137,6 +142,7 @@ fn devices(
             (heard(tongue, &radio.heard(), number, now))
             (receivers(tongue, &radio.receivers(), now))
         }
+        @if api.zigbee.is_used() { (zigbee::card(tongue, caller, &api.zigbee.zigbee(now), now)) }
         (powerline(tongue, api, now))
     };
     frame::page(tongue, caller, "/devices", t("Meters"), &body)

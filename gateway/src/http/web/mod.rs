@@ -25,6 +25,7 @@ mod tongue;
 mod usage;
 mod welcome;
 mod words;
+mod zigbee;
 
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
@@ -77,8 +78,13 @@ static PAGES: &[Page] = &[
     of("/prices", Household, ""),
     of("/appliances", Household, "appliances"),
     of("/appliances/name", Household, ""),
-    of("/devices", Service, "meters and their registers"),
+    of(
+        "/devices",
+        Service,
+        "meters and their registers, Zigbee devices",
+    ),
     of("/devices/adopt", Service, ""),
+    of("/devices/join", Service, "Zigbee devices"),
     of("/tariff", Household, ""),
     of("/tariff/preview", Household, "bill"),
     of("/tariff/use", Household, ""),
@@ -121,6 +127,7 @@ pub(super) fn routes() -> Router<Api> {
         .merge(tariff::routes())
         .merge(usage::routes())
         .merge(welcome::routes())
+        .merge(zigbee::routes())
 }
 
 /// What pages are made of beside HTML; all of it comes with the program.

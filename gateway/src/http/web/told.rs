@@ -52,6 +52,7 @@ pub(super) static TEXTS: &[&str] = &[
     tr("bill"),
     tr("appliances"),
     tr("meters and their registers"),
+    tr("meters and their registers, Zigbee devices"),
     tr("privacy ledger"),
     tr("log books"),
     tr("Zigbee devices"),

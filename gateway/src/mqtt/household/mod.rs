@@ -8,13 +8,14 @@ mod grid;
 mod part;
 mod prepay;
 mod prices;
+mod zigbee;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use wattle_api::{Appliances, GridEvent, Notice, State};
+use wattle_api::{Appliances, GridEvent, Notice, State, Zigbee};
 
 use super::thing::{Point, Thing, Topics, Update, Values};
 use part::{Told, number};
@@ -33,6 +34,9 @@ const EVENTS: &[&str] = &[
 ];
 /// Path of what the utility asks for.
 pub(super) const GRID: &str = "grid/events";
+
+/// Path of the Zigbee network.
+pub(super) const ZIGBEE: &str = "zigbee/network";
 
 /// The household, and what was told of it.
 #[derive(Debug)]
@@ -94,6 +98,11 @@ impl Household {
             updates.extend(self.tell(told));
         }
         updates
+    }
+
+    /// What of the Zigbee network has changed.
+    pub(super) fn network(&mut self, network: &Zigbee) -> Vec<Update> {
+        self.tell(zigbee::told(&self.topics, network))
     }
 
     /// Everything again.
