@@ -49,7 +49,7 @@ fn is_kept(scene: &Scene, size: &str, theme: &str, text: u32, language: Language
         ("800", "light") if plain && normal => true,
         ("800", "night") if plain && normal => matches!(scene.page, Page::Now | Page::Prices),
         ("1024", "dark") if plain && normal => true,
-        ("800", "dark") if german && normal => true,
+        ("800", "dark") if german && (normal || scene.name == "prices-negative_price") => true,
         ("800", "dark") => scene.name == "appliances-normal" && text == 100,
         (_, "light") => scene.name == "now-large" && german,
         ("1024-7in", "dark") => scene.name == "now-normal" && plain,

@@ -3,7 +3,7 @@
 use super::{View, phrase, rows};
 use crate::format;
 use crate::generated::{
-    ConsentRow, HeardRow, More, Phrase, Recipient, Say, Told, ToldAbout, ToldRow,
+    ConsentRow, HeardKind, HeardRow, More, Phrase, Recipient, Say, Told, ToldAbout, ToldRow,
 };
 use wattle_api as api;
 use wattle_api::{Disclosure, HeardMeter, RecipientKind};
@@ -129,12 +129,28 @@ fn kind(recipient: Recipient) -> RecipientKind {
     }
 }
 
+/// What is measured by a device type (EN 13757-3), two hex digits.
+fn heard_kind(device_type: &str) -> HeardKind {
+    match u8::from_str_radix(device_type, 16) {
+        Ok(0x02) => HeardKind::Electricity,
+        Ok(0x03) => HeardKind::Gas,
+        Ok(0x04 | 0x0C | 0x0D) => HeardKind::Heat,
+        Ok(0x0A | 0x0B) => HeardKind::Cooling,
+        Ok(0x07) => HeardKind::Water,
+        Ok(0x06 | 0x15) => HeardKind::WarmWater,
+        Ok(0x16) => HeardKind::ColdWater,
+        Ok(0x08) => HeardKind::HeatCost,
+        Ok(0x1A) => HeardKind::Smoke,
+        _ => HeardKind::Other,
+    }
+}
+
 fn meter_row(view: &View, meter: &HeardMeter) -> HeardRow {
     let locked = meter.encrypted && meter.value.is_none();
-    let about = [meter.manufacturer.as_str(), meter.medium.as_str()];
     HeardRow {
         id: meter.id.clone().into(),
-        about: about.join(", ").into(),
+        maker: meter.manufacturer.clone().into(),
+        kind: heard_kind(&meter.device_type),
         state: match (&meter.value, &meter.unit) {
             (Some(value), Some(unit)) => {
                 let decimals = value.normalize().scale().min(3);
