@@ -163,7 +163,7 @@ impl Select {
         }
         // Every VIFE of the record must be one that is wanted, and the other way round. Codes of
         // two bytes begin with 7C or 7F.
-        let mut found = vec![false; self.vifes.len()];
+        let mut found = 0_u64;
         let mut rest = vifes;
         while let Some((&first, after)) = rest.split_first() {
             let code = first & 0x7F;
@@ -173,21 +173,29 @@ impl Select {
             } else {
                 None
             };
-            let code = match second {
-                Some(second) => vec![code, second],
-                None => vec![code],
+            let both = [code, second.unwrap_or_default()];
+            let code = if second.is_some() {
+                &both[..]
+            } else {
+                &both[..1]
             };
-            let is = |(first, last): &(Vec<u8>, Vec<u8>)| *first <= code && code <= *last;
+            let is = |(first, last): &(Vec<u8>, Vec<u8>)| {
+                first.as_slice() <= code && code <= last.as_slice()
+            };
             let Some(place) = self.vifes.iter().position(is) else {
                 return false;
             };
-            if let Some(found) = found.get_mut(place) {
-                *found = true;
-            }
+            found |= bit(place);
             rest = after
                 .get(usize::from(second.is_some())..)
                 .unwrap_or_default();
         }
-        found.into_iter().all(|found| found)
+        // A record has ten VIFEs at most: one that wants more than there are bits fits none.
+        (0..self.vifes.len()).all(|place| found & bit(place) != 0)
     }
+}
+
+fn bit(place: usize) -> u64 {
+    let shift = u32::try_from(place).unwrap_or(u32::MAX);
+    1_u64.checked_shl(shift).unwrap_or_default()
 }

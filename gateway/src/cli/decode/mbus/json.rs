@@ -78,6 +78,13 @@ impl Json {
     /// A text, escaped, in quotes.
     pub(super) fn string(&mut self, text: &str) {
         self.text.push('"');
+        // Nearly all texts are plain, and whole ones are copied faster than characters.
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if text.bytes().all(is_plain) {
+            self.text.push_str(text);
+            self.text.push('"');
+            return;
+        }
         for character in text.chars() {
             match character {
                 '"' => self.text.push_str("\\\""),
