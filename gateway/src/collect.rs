@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{Bus, Event};
 use crate::buses::Buses;
+use crate::c12;
 use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
@@ -192,6 +193,7 @@ fn drive<'a>(
     }
     let mut session = match meter.protocol {
         Protocol::Dlms => dlms_session(meter, sink)?,
+        Protocol::C12_22 => c12::over_network(meter, &sink.state_dir, sink.clock.clone())?,
         _ => session(meter)?,
     };
     let place: Place = meter.port.to_string_lossy().parse()?;
@@ -226,7 +228,9 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
-        Protocol::Dlms => anyhow::bail!("a DLMS meter is read with what the gateway keeps"),
+        Protocol::Dlms | Protocol::C12_22 => {
+            anyhow::bail!("this meter is read with what the gateway keeps")
+        }
         Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
         Protocol::Zigbee => anyhow::bail!("a Zigbee plug is read by the stick"),
         Protocol::Modbus | Protocol::Mbus => anyhow::bail!("this meter is read in turns"),

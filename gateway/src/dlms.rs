@@ -155,6 +155,12 @@ fn counters(
 }
 
 fn counter_file(state_dir: &Path, name: &str, title: [u8; 8]) -> PathBuf {
+    let title: String = title.iter().map(|octet| format!("{octet:02x}")).collect();
+    counter_path(state_dir, name, &title)
+}
+
+/// The file of a counter that a meter's name and something of letters and digits tell apart.
+pub(crate) fn counter_path(state_dir: &Path, name: &str, what: &str) -> PathBuf {
     let mut file = String::new();
     for byte in name.bytes() {
         match byte {
@@ -163,9 +169,7 @@ fn counter_file(state_dir: &Path, name: &str, title: [u8; 8]) -> PathBuf {
         }
     }
     file.push('@');
-    for octet in title {
-        file.push_str(&format!("{octet:02x}"));
-    }
+    file.push_str(what);
     state_dir.join("counters").join(file)
 }
 

@@ -10,6 +10,7 @@ pub mod appliances;
 pub mod bills;
 pub mod bus;
 pub mod buses;
+pub mod c12;
 pub mod c1222_server;
 pub mod channel;
 pub mod cli;

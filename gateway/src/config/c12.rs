@@ -1,4 +1,4 @@
-//! Settings of meters of the American standards (ANSI C12.18, C12.21).
+//! Settings of meters of the American standards (ANSI C12.18, C12.21, C12.22).
 
 use std::time::Duration;
 
@@ -6,13 +6,18 @@ use anyhow::Context;
 use meter_link::c12::Modem;
 use meter_link::c12::client::{self, Dialect};
 use meter_link::c12::interpret::{Assignment, Assignments};
+use meter_link::c12::net;
 use meter_link::c12::reader;
 use meter_link::c12::service::{Password, USER_LENGTH};
+use meter_link::key::Key;
 use meter_link::model::{ObisCode, Unit};
 use meter_link::session::Line;
 use serde::Deserialize;
 
 use super::{MeterConfig, Protocol, Secret, in_range};
+
+/// Longest wait for the answer of a meter of a network.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the settings of `[[meter]]` for these protocols are; all of them may be left out.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,6 +35,14 @@ pub struct C12Config {
     pub fast_baud: Option<u32>,
     /// C12.21: the number the modem calls; without one the line is taken to be up.
     pub phone: Option<String>,
+    /// C12.22: the meter's application title.
+    pub title: Option<String>,
+    /// C12.22: our own, as the meter knows it.
+    pub client_title: Option<String>,
+    /// C12.22: number of the key.
+    pub key_id: u8,
+    /// C12.22: the key of EAX' in hex, 16 octets: `file:/path` or `credential:name`.
+    pub key: Option<Secret>,
     /// What the meter's sources measure, for one that does not tell.
     pub source: Vec<SourceConfig>,
 }
@@ -84,14 +97,16 @@ impl Protocol {
 
 impl MeterConfig {
     pub(super) fn check_c12(&self, at: &str, found: &mut Vec<String>) {
-        let Some(dialect) = self.protocol.c12_dialect() else {
+        let dialect = self.protocol.c12_dialect();
+        let networked = self.protocol == Protocol::C12_22;
+        if dialect.is_none() && !networked {
             if self.c12.is_some() {
                 found.push(format!(
-                    "{at}: c12 is for protocol = \"c12.18\" and \"c12.21\""
+                    "{at}: c12 is for protocol = \"c12.18\", \"c12.21\" and \"c12.22\""
                 ));
             }
             return;
-        };
+        }
         in_range(
             &format!("{at}: period_s"),
             u64::from(self.period_s),
@@ -100,12 +115,58 @@ impl MeterConfig {
             found,
         );
         let settings = self.c12.clone().unwrap_or_default();
-        if settings.phone.is_some() && dialect == Dialect::C12_18 {
+        if settings.phone.is_some() && dialect != Some(Dialect::C12_21) {
             found.push(format!("{at}: c12.phone is for protocol = \"c12.21\""));
+        }
+        if networked {
+            if let Err(error) = self.c12_network() {
+                found.push(format!("{at}: {error:#}"));
+            }
+            if settings.password.is_some() || settings.user.is_some() {
+                found.push(format!(
+                    "{at}: c12.user and c12.password are not for protocol = \"c12.22\", whose messages carry their own proof"
+                ));
+            }
+            if !self.port.to_string_lossy().starts_with("tcp:") {
+                found.push(format!(
+                    "{at}: port is \"tcp:HOST:1153\" for protocol = \"c12.22\""
+                ));
+            }
+        } else if settings.title.is_some() || settings.key.is_some() {
+            found.push(format!(
+                "{at}: c12.title and c12.key are for protocol = \"c12.22\""
+            ));
         }
         if let Err(error) = self.c12_reader() {
             found.push(format!("{at}: {error:#}"));
         }
+    }
+
+    /// How the messages of C12.22 are addressed and protected.
+    ///
+    /// # Errors
+    /// A title or the key is missing or none; the key is not repeated.
+    pub fn c12_network(&self) -> anyhow::Result<net::client::Config> {
+        let settings = self.c12.clone().unwrap_or_default();
+        let title = |name: &'static str, text: Option<&String>| {
+            let text = text.with_context(|| format!("c12.{name} is missing"))?;
+            let parsed = text.parse::<net::ApTitle>();
+            parsed.with_context(|| format!("c12.{name} {text:?}"))
+        };
+        let called = title("title", settings.title.as_ref())?;
+        let calling = title("client_title", settings.client_title.as_ref())?;
+        let key = settings
+            .key
+            .context("c12.key is missing: without one, anybody could answer")?;
+        let key = Key::from_hex(&key.reveal().context("c12.key")?).context("c12.key")?;
+        anyhow::ensure!(
+            key.octets().len() == 16,
+            "c12.key: a key of EAX' has 16 octets"
+        );
+        let mut network = net::client::Config::new(called, calling);
+        network.key = Some((settings.key_id, key));
+        network.timeout = ANSWER_TIMEOUT;
+        Ok(network)
     }
 
     /// How a meter of these protocols is read.
@@ -190,6 +251,34 @@ mod tests {
         assert_eq!(source.register, ObisCode::ACTIVE_ENERGY_IMPORT);
         assert_eq!((source.unit, source.scaler), (Some(Unit::WattHour), 3));
         assert!(!format!("{config:?} {reader:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_meter_of_a_network_needs_titles_and_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "01020304050607080102030405060708\n").unwrap();
+        let meter = |port: &str, more: &str| -> Config {
+            let text = format!(
+                "[[meter]]\nname = \"house\"\nprotocol = \"c12.22\"\nport = {port:?}\n[meter.c12]\n{more}"
+            );
+            toml::from_str(&text).unwrap()
+        };
+        let titles = "title = \".123.8437\"\nclient_title = \".123.4\"\nkey_id = 2\n";
+        let whole = format!("{titles}key = \"file:{}\"\n", file.display());
+        let config = meter("tcp:10.0.0.5:1153", &whole);
+        assert_eq!(config.problems(), Vec::<String>::new());
+        let network = config.meters[0].c12_network().unwrap();
+        assert_eq!(network.key.map(|(number, _)| number), Some(2));
+        for (port, more, part) in [
+            ("/dev/ttyUSB0", whole.clone(), "tcp:HOST:1153"),
+            ("tcp:h:1", titles.to_owned(), "c12.key is missing"),
+            ("tcp:h:1", whole.replace(".123.8437", "x"), "c12.title"),
+            ("tcp:h:1", format!("{whole}user = \"a\"\n"), "c12.user"),
+        ] {
+            let problems = meter(port, &more).problems().join("\n");
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
     }
 
     #[test]

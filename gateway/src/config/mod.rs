@@ -310,6 +310,9 @@ pub enum Protocol {
     /// ANSI C12.21, through a modem.
     #[serde(rename = "c12.21")]
     C12_21,
+    /// ANSI C12.22, over TCP.
+    #[serde(rename = "c12.22")]
+    C12_22,
     /// Modbus, over RS-485 or TCP.
     #[serde(rename = "modbus")]
     Modbus,
@@ -335,6 +338,7 @@ impl Protocol {
             Self::Wmbus => "wmbus",
             Self::C12_18 => "c12.18",
             Self::C12_21 => "c12.21",
+            Self::C12_22 => "c12.22",
             Self::Modbus => "modbus",
             Self::Mbus => "mbus",
             Self::Zigbee => "zigbee",
@@ -730,7 +734,8 @@ impl MeterConfig {
             | Protocol::Modbus
             | Protocol::Mbus
             | Protocol::C12_18
-            | Protocol::C12_21 => true,
+            | Protocol::C12_21
+            | Protocol::C12_22 => true,
             Protocol::Sml
             | Protocol::Tic
             | Protocol::P1

@@ -45,10 +45,13 @@ pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
             ));
         }
         if matches!(place, Ok(Place::Tcp(_)))
-            && !matches!(meter.protocol, Protocol::Dlms | Protocol::Mbus)
+            && !matches!(
+                meter.protocol,
+                Protocol::Dlms | Protocol::Mbus | Protocol::C12_22
+            )
         {
             found.push(format!(
-                "{at}: a port tcp:host:port is for protocol = \"modbus\", \"mbus\" or \"dlms\""
+                "{at}: a port tcp:host:port is for protocol = \"modbus\", \"mbus\", \"dlms\" or \"c12.22\""
             ));
         }
         return;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::{self, Failure, Link};
 use super::service::{Identification, Password, Request, ResponseCode, Timing, USER_LENGTH, baud};
+use crate::dlms::client::CounterError;
 
 /// Which standard's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,17 @@ pub enum Error {
     /// The answer is not one of its service.
     #[error("{0}: the answer is not understood")]
     Answer(&'static str),
+    /// C12.22: a message has no answer.
+    #[error("{failure}{}", dropped.as_ref().map(|why| format!("; what came was dropped: {why}")).unwrap_or_default())]
+    Network {
+        /// Why.
+        failure: super::net::client::Failure,
+        /// Why what came last was no answer.
+        dropped: Option<String>,
+    },
+    /// C12.22: there is no number for another message.
+    #[error(transparent)]
+    Number(#[from] CounterError),
 }
 
 /// What a client wants done, or tells.

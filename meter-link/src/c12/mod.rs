@@ -39,7 +39,9 @@ pub mod packet;
 pub mod reader;
 pub mod recording;
 pub mod service;
+mod side;
 pub mod table;
 pub mod view;
 
 pub use modem::Modem;
+pub use side::Seconds;

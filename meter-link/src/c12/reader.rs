@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::client::{self, Client, Event, FORGET};
+use super::client::{self, Event, FORGET};
 use super::interpret::{Assignments, Entry};
 use super::modem::{Dialling, GUARD, HANG_UP, Modem, Step};
+use super::net;
 use super::service::{Request, ResponseCode, table_data};
+use super::side::{Seconds, Side};
 use super::table::{Clock, ProfileRow, Table, TableError, Tables};
+use crate::dlms::client::CounterStore;
 use crate::model::{Check, MeterId, MeterTime, RegisterValue, Telegram, Value};
 use crate::session::{Action, Line, Rejected, Session};
 
@@ -69,8 +72,10 @@ enum State {
 #[derive(Debug)]
 pub struct MeterReader {
     config: Config,
-    client: Client,
+    side: Side,
     state: State,
+    /// The last reading came to its end.
+    ended_well: bool,
     actions: VecDeque<Action>,
     tables: Tables,
     /// Tables to be read in this session.
@@ -84,9 +89,27 @@ impl MeterReader {
     /// A reader that does nothing until [`Session::restart`].
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::of(Side::line(&config.client), config)
+    }
+
+    /// The same over a network (C12.22), a TCP connection: `config.client`, `line` and `modem` are
+    /// not used. No number of a message comes twice under one key, for which `counters` and
+    /// `seconds` since 1970 see.
+    #[must_use]
+    pub fn over_network(
+        config: Config,
+        network: net::client::Config,
+        counters: Box<dyn CounterStore>,
+        seconds: Seconds,
+    ) -> Self {
+        Self::of(Side::network(network, counters, seconds), config)
+    }
+
+    fn of(side: Side, config: Config) -> Self {
         Self {
-            client: Client::new(config.client.clone()),
+            side,
             config,
+            ended_well: false,
             state: State::Resting(None),
             actions: VecDeque::new(),
             tables: Tables::new(),
@@ -105,6 +128,7 @@ impl MeterReader {
 
     fn start(&mut self, now: Instant) {
         self.next = Some(now + self.config.period);
+        self.ended_well = false;
         self.raw.clear();
         self.actions.push_back(Action::SetLine(self.config.line));
         match &self.config.modem {
@@ -128,7 +152,7 @@ impl MeterReader {
             self.meaning_read = None;
             VecDeque::from([0])
         };
-        self.client.open(now);
+        self.side.open(now);
     }
 
     /// Those of the tables that the meter has.
@@ -154,7 +178,7 @@ impl MeterReader {
             }
             return self.pump(now);
         }
-        while let Some(event) = self.client.poll() {
+        while let Some(event) = self.side.poll() {
             match event {
                 Event::Send(octets) => self.actions.push_back(Action::Send(octets)),
                 Event::SetBaud(baud) => {
@@ -182,7 +206,7 @@ impl MeterReader {
     /// Asks for the next table, or tells what was read and leaves.
     fn ask(&mut self, now: Instant) {
         if let Some(table) = self.due.pop_front() {
-            self.client.request(Request::Read { table }, now);
+            self.side.request(Request::Read { table }, now);
             return;
         }
         match self.telegram() {
@@ -194,7 +218,7 @@ impl MeterReader {
             }
         }
         self.state = State::Leaving;
-        self.client.close(now);
+        self.side.close(now);
     }
 
     fn answered(&mut self, request: &Request, code: ResponseCode, payload: &[u8], now: Instant) {
@@ -258,7 +282,13 @@ impl MeterReader {
             manufacturer: manufacturer.filter(|name| !name.is_empty()),
             time: self.clock(),
             values: entries.iter().map(register).collect(),
-            check: Check::Crc,
+            check: if self.side.is_tagged() {
+                Check::Tag
+            } else if self.side.is_network() {
+                Check::None
+            } else {
+                Check::Crc
+            },
             raw: self.raw.clone(),
             ..Telegram::default()
         })
@@ -288,6 +318,7 @@ impl MeterReader {
     }
 
     fn rest(&mut self, now: Instant) {
+        self.ended_well = true;
         self.rest_until(self.next.unwrap_or(now).max(now), now);
     }
 
@@ -359,7 +390,7 @@ impl Session for MeterReader {
             State::Reading | State::Leaving => {
                 let room = MAX_RAW.saturating_sub(self.raw.len());
                 self.raw.extend(bytes.iter().take(room));
-                self.client.handle_input(bytes, now);
+                self.side.handle_input(bytes, now);
             }
         }
         self.pump(now);
@@ -371,7 +402,7 @@ impl Session for MeterReader {
             State::Resting(_) => return,
             State::HangingUp { .. } => return self.hang_up(now),
             State::Dialling(dialling) => dialling.handle_timeout(now),
-            State::Reading | State::Leaving => self.client.handle_timeout(now),
+            State::Reading | State::Leaving => self.side.handle_timeout(now),
         }
         self.pump(now);
     }
@@ -385,14 +416,17 @@ impl Session for MeterReader {
             State::Resting(due) => *due,
             State::HangingUp { due, .. } => Some(*due),
             State::Dialling(dialling) => dialling.poll_timeout(),
-            State::Reading | State::Leaving => self.client.poll_timeout(),
+            State::Reading | State::Leaving => self.side.poll_timeout(),
         }
     }
 
     fn restart(&mut self, now: Instant) {
         self.actions.clear();
-        self.client = Client::new(self.config.client.clone());
-        self.state = State::Resting(Some(now));
+        self.side.restart(&self.config.client);
+        // A host hangs up on who is silent for long; that is no reason to read before its time.
+        let rest = self.side.is_network() && self.ended_well;
+        let next = self.next.filter(|next| rest && *next > now);
+        self.state = State::Resting(Some(next.unwrap_or(now)));
     }
 }
 

@@ -8,9 +8,11 @@ use anyhow::Context;
 use e2e::daemon::Daemon;
 use e2e::eventually;
 use meter_link::c12::reader::{Config as ReaderConfig, MeterReader};
+use meter_link::key::Key;
 use meter_link::session::{Action, Session};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use wattle_sim::c12::network::{Network, TcpMeter};
 use wattle_sim::c12::{Config, Dialogue, Faults, Meter, Step};
 use wattle_sim::household::{Curve, INSTALLED, Kind};
 
@@ -162,4 +164,42 @@ fn a_recorded_session_is_decoded() -> anyhow::Result<()> {
         assert_eq!(table(28)?["values"][2]["value"], "230.40");
     }
     Ok(())
+}
+
+/// The same meter over C12.22: what arrives is what it told, under a tag.
+#[test]
+fn registers_arrive_over_a_network() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let key = "01020304050607080102030405060708";
+    std::fs::write(folder.path().join("key"), key)?;
+    let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
+    let meter = TcpMeter::start(
+        Config::new(load),
+        Network {
+            title: ".123.8437".parse()?,
+            key: Key::from_hex(key).ok().map(|key| (2, key)),
+            longest: 300,
+        },
+    )?;
+    let lines = format!(
+        "[[meter]]\nname = \"house\"\nprotocol = \"c12.22\"\nport = \"tcp:{}\"\nperiod_s = 10\n\
+         [meter.c12]\ntitle = \".123.8437\"\nclient_title = \".123.4\"\nkey_id = 2\nkey = \"file:{}\"\n",
+        meter.address(),
+        folder.path().join("key").display()
+    );
+    let daemon = Daemon::start(folder.path(), &lines)?;
+    let read = eventually("two readings are there", PATIENCE, || {
+        let meters = daemon.state()?.meters;
+        Ok(meters.into_iter().find(|meter| meter.telegrams >= 2))
+    })
+    .with_context(|| daemon.log().unwrap_or_default())?;
+    assert_eq!(read.id.as_deref(), Some("1234567890"));
+    let import = read
+        .registers
+        .iter()
+        .find(|register| register.obis == "1-0:1.8.0*255");
+    let import = import.with_context(|| format!("{:?}", read.registers))?;
+    assert_eq!((import.unit.as_str(), import.check.as_str()), ("Wh", "tag"));
+    assert!(import.value > Decimal::ZERO);
+    daemon.stop()
 }

@@ -38,7 +38,7 @@ use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
 use wattle_sim::household::{Curve, Kind};
 
 const ROWS: usize = 2_880;
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 101;
 const KEY: &str = "000102030405060708090A0B0C0D0E0F";
 const AUTH_KEY: &str = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF";
 const PROFILE: ObisCode = ObisCode([1, 0, 99, 1, 0, 255]);

@@ -106,6 +106,12 @@ impl Client {
         }
     }
 
+    /// The next message has this number, and a vector of at least this time.
+    pub fn number_from(&mut self, iv: u32, id: u32) {
+        self.next_id = id.wrapping_sub(1);
+        self.next_iv = self.next_iv.max(iv);
+    }
+
     /// Asks; what was asked before and not answered is given up.
     pub fn request(&mut self, services: Vec<Service>, now: Instant) {
         self.next_id = self.next_id.wrapping_add(1);

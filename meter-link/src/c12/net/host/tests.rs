@@ -2,8 +2,13 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::c12::net::client::{Client, Config, Event};
+use crate::c12::reader::{self, MeterReader};
 use crate::c12::service::{Password, table_data};
+use crate::c12::view::{Contents, Identity, View};
 use crate::dlms::client::MemoryCounters;
+use crate::model::{Check, MeterId, ObisCode, Unit};
+use crate::session::{Action, Session};
+use rust_decimal::Decimal;
 
 const KEY: &str = "01020304050607080102030405060708";
 const NOW_S: i64 = 1_790_000_000;
@@ -279,4 +284,110 @@ fn numbers_never_come_twice_and_a_flood_ends() {
             }
         }
     }
+}
+
+/// A device with one register, behind a host.
+struct Meter(View);
+
+impl Devices for Meter {
+    fn table(&mut self, _: usize, table: u16) -> Result<Vec<u8>, ResponseCode> {
+        let contents = Contents {
+            now_s: NOW_S,
+            values: [(ObisCode::ACTIVE_ENERGY_IMPORT, Decimal::new(55_403_465, 1))].into(),
+            profile: Vec::new(),
+        };
+        let identity = Identity {
+            serial: "1WSM0000000001".to_owned(),
+            ..Identity::default()
+        };
+        let octets = self.0.table(table, &identity, &contents);
+        octets.map_err(|_| ResponseCode(7))?.ok_or(ResponseCode(4))
+    }
+}
+
+fn reader(key: Key) -> MeterReader {
+    let mut network = Config::new(".123.8437".parse().unwrap(), ".123.4".parse().unwrap());
+    network.key = Some((2, key));
+    network.timeout = Duration::from_secs(10);
+    let counters = Box::new(MemoryCounters::default());
+    let seconds = Box::new(|| u32::try_from(NOW_S).unwrap());
+    MeterReader::over_network(reader::Config::default(), network, counters, seconds)
+}
+
+/// Reads for so long; the host hears all messages but each `lost`th.
+fn read_for(reader: &mut MeterReader, span: Duration, lost: usize) -> Vec<Action> {
+    let mut host = host(None);
+    let registers = [(ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WattHour)];
+    let mut meter = Meter(View::new(&registers, &BTreeSet::new()));
+    let start = Instant::now();
+    let mut now = start;
+    let mut told = Vec::new();
+    let mut sent = 0;
+    reader.restart(now);
+    while now < start + span {
+        while let Some(action) = reader.poll_action() {
+            let Action::Send(octets) = action else {
+                told.push(action);
+                continue;
+            };
+            sent += 1;
+            if sent % lost == 0 {
+                continue;
+            }
+            let apdu = Apdu::parse(&octets).unwrap();
+            for unit in host
+                .answer(&apdu, NOW_S, SIZES, &mut meter)
+                .unwrap_or_default()
+            {
+                reader.handle_input(&unit, now);
+            }
+        }
+        let Some(due) = reader.poll_timeout() else {
+            break;
+        };
+        now = now.max(due);
+        reader.handle_timeout(now);
+    }
+    told
+}
+
+#[test]
+fn a_reader_reads_again_and_again_over_lost_messages() {
+    let told = read_for(&mut reader(key()), Duration::from_secs(600), 7);
+    let telegrams: Vec<_> = told
+        .iter()
+        .filter_map(|action| match action {
+            Action::Telegram(telegram) => Some(telegram),
+            _ => None,
+        })
+        .collect();
+    assert!(telegrams.len() >= 5, "{told:?}");
+    for telegram in telegrams {
+        assert_eq!(telegram.check, Check::Tag);
+        assert_eq!(telegram.meter, MeterId::new("1WSM0000000001"));
+        let [value] = telegram.values.as_slice() else {
+            panic!("{telegram:?}")
+        };
+        assert_eq!(value.value.number(), Some(Decimal::new(55_403_465, 1)));
+    }
+}
+
+#[test]
+fn a_reader_says_what_is_wrong_with_its_key() {
+    let wrong = Key::from_hex(&"5a".repeat(16)).unwrap();
+    let told = read_for(&mut reader(wrong), Duration::from_secs(100), usize::MAX);
+    let reasons: Vec<_> = told
+        .iter()
+        .filter_map(|action| match action {
+            Action::Rejected(rejected) => Some(rejected.reason.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert!(!reasons.is_empty(), "{told:?}");
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| reason.contains("no answer came after 3")),
+        "{reasons:?}"
+    );
 }
