@@ -10,12 +10,13 @@ use meter_link::dlms::client::job::{RelayCommand, RelayReport};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
-use wattle_api::{LogBook, Notice, NoticeCode, Severity, SupplyState, SupplySwitch};
+use wattle_api::{LogBook, SupplySwitch};
 use wattle_relay::command::{Kind, Signed};
 use wattle_relay::disconnect::{Action, Denial, Policy, Situation, State};
 
 use super::kept::Kept;
 use super::orders::Orders;
+use super::told::{notices, told};
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::DisconnectConfig;
@@ -375,62 +376,4 @@ fn instant(at_s: i64) -> String {
 fn plain(text: &str) -> String {
     let shown = text.chars().filter(|character| !character.is_control());
     shown.take(LONGEST).collect()
-}
-
-fn told(kept: &Kept) -> SupplySwitch {
-    let (state, at) = match &kept.supply.state {
-        State::On => (SupplyState::On, None),
-        State::Announced { at_s, .. } => {
-            (SupplyState::Announced, Timestamp::from_second(*at_s).ok())
-        }
-        State::Off => (SupplyState::Off, None),
-        State::Armed => (SupplyState::Armed, None),
-    };
-    SupplySwitch {
-        state,
-        at,
-        text: if state == SupplyState::On {
-            String::new()
-        } else {
-            kept.text.clone()
-        },
-        moving: kept.moving.is_some(),
-        wrong: kept.wrong.clone(),
-    }
-}
-
-/// What the household must know.
-fn notices(kept: &Kept, zone: &TimeZone, now: Timestamp) -> Vec<Notice> {
-    let text = &kept.text;
-    let state = match &kept.supply.state {
-        State::On => None,
-        State::Announced { at_s, .. } => {
-            let at = Timestamp::from_second(*at_s).unwrap_or(now).to_zoned(zone.clone());
-            let said = format!("The supply will be switched off at {}. {text}", at.strftime("%H:%M:%S"));
-            Some((Severity::Alarm, NoticeCode::SupplyAnnounced, said))
-        }
-        State::Off => {
-            let said = format!("The utility has switched the supply off. {text}");
-            Some((Severity::Alarm, NoticeCode::SupplyOff, said))
-        }
-        State::Armed => Some((
-            Severity::Warning,
-            NoticeCode::SupplyArmed,
-            "the supply can be switched on again: make sure that nothing dangerous is on, then do it \
-             with `wattle supply on` or at the meter"
-                .to_owned(),
-        )),
-    };
-    let wrong = kept.wrong.as_ref().map(|wrong| {
-        let said = format!("Switching the supply went wrong: {wrong}. Call the utility.");
-        (Severity::Alarm, NoticeCode::SupplyWrong, said)
-    });
-    let notice = |(severity, code, text)| Notice {
-        severity,
-        code,
-        meter: None,
-        text,
-        since: now,
-    };
-    state.into_iter().chain(wrong).map(notice).collect()
 }

@@ -8,6 +8,7 @@
 mod board;
 mod kept;
 mod orders;
+mod told;
 
 use std::future::Future;
 use std::time::Duration;

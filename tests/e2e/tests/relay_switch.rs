@@ -219,7 +219,6 @@ fn a_supply_is_switched_off_and_on_by_the_rules() -> anyhow::Result<()> {
             "hours:",
         ),
         ("c-cold", format!("{mild}\nnot_below_c = 13"), "moratorium:"),
-        ("c-hot", format!("{mild}\nnot_above_c = 12"), "moratorium:"),
     ] {
         daemon.restart_with(&rules(&text)?)?;
         let denied = command(&daemon, id, "DISCONNECT", 3_600, TEXT)?;
