@@ -226,3 +226,60 @@ impl Runner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dlms::client::job::{Catalogue, RegistersJob};
+    use crate::dlms::client::{
+        CarrierConfig, ClientConfig, MemoryCounters, Referencing, WrapperConfig,
+    };
+    use crate::dlms::wrapper::Datagram;
+    use crate::model::ObisCode;
+
+    /// An AARE that accepts without conditions, and a refusal to read the object list.
+    const ACCEPTED: &str =
+        "6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f040000121d04000007";
+    const REFUSED: &str = "0c010103";
+
+    #[test]
+    fn a_refused_object_list_ends_the_conversation() {
+        let mut config = ClientConfig::new(CarrierConfig::Wrapper(WrapperConfig::new(1)), 1);
+        config.referencing = Referencing::ShortNames;
+        let random = Box::new(|octets: &mut [u8]| octets.fill(7));
+        let client = Client::new(config, Box::new(MemoryCounters::default()), random);
+        let mut runner = Runner::new(client, Box::new(|_| jiff::Timestamp::UNIX_EPOCH));
+        let specs = vec![ObisCode::ACTIVE_ENERGY_IMPORT.into()];
+        let now = Instant::now();
+        runner.start(
+            [Box::new(RegistersJob::new(specs, Catalogue::default())) as Box<dyn Job>],
+            now,
+        );
+        for answer in [ACCEPTED, REFUSED] {
+            let apdu = crate::key::octets(answer).unwrap();
+            let datagram = Datagram {
+                source: 1,
+                destination: 1,
+                apdu,
+            };
+            runner.handle_input(&datagram.to_bytes().unwrap(), now);
+        }
+        // The way is tried a few times more, and nobody answers.
+        let mut now = now;
+        let mut told = Vec::new();
+        for _ in 0..200 {
+            while runner.poll_action().is_some() {}
+            told.extend(std::iter::from_fn(|| runner.poll_event()));
+            let Some(due) = runner.poll_timeout() else {
+                break;
+            };
+            now = due.max(now);
+            runner.handle_timeout(now);
+        }
+        assert!(!runner.is_running());
+        assert!(
+            matches!(told.last(), Some(RunnerEvent::Finished(Some(_)))),
+            "{told:?}"
+        );
+    }
+}

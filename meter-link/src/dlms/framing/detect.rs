@@ -13,27 +13,70 @@ pub(super) enum Evidence {
     Raw,
 }
 
-/// A frame whose check is right, or the header of a wrapper at the start.
-pub(super) fn strong(bytes: &[u8], network: bool) -> Option<Evidence> {
-    if network && wraps(bytes) {
-        return Some(Evidence::Wrapper);
-    }
-    (0..bytes.len()).find_map(|at| {
-        let rest = bytes.get(at..)?;
-        match rest.first()? {
-            &hdlc::FLAG => {
-                let length = hdlc_length(rest)?;
-                let frame = hdlc::Frame::parse(rest.get(1..=length)?).ok()?;
-                frame.fcs_ok().then_some(Evidence::Hdlc)
-            }
-            0x68 => {
-                let counted = mbus_length(rest)?;
-                let frame = mbus::Frame::parse(rest.get(..counted + 6)?)?;
-                frame.checksum_ok.then_some(Evidence::Mbus)
-            }
-            _ => None,
+/// What begins at a place.
+enum Candidate {
+    /// A frame whose check is right, or the header of a wrapper around a message.
+    Is(Evidence),
+    /// Nothing that can be told.
+    No,
+    /// Perhaps a frame: the bytes end inside it.
+    Wait,
+}
+
+/// A frame whose check is right, or the header of a wrapper at the start. In a recording what begins
+/// earlier counts before what is complete earlier, so that it is told alike in whatever slices it comes;
+/// `ended` says that no more comes.
+pub(super) fn strong(bytes: &[u8], recording: bool, ended: bool) -> Option<Evidence> {
+    let waits = recording && !ended;
+    if recording {
+        match wrapped(bytes) {
+            Candidate::Is(evidence) => return Some(evidence),
+            Candidate::Wait if waits => return None,
+            Candidate::Wait | Candidate::No => {}
         }
-    })
+    }
+    for at in 0..bytes.len() {
+        match framed(bytes.get(at..).unwrap_or_default()) {
+            Candidate::Is(evidence) => return Some(evidence),
+            Candidate::Wait if waits => return None,
+            Candidate::Wait | Candidate::No => {}
+        }
+    }
+    None
+}
+
+/// A frame of HDLC or M-Bus at the start.
+fn framed(bytes: &[u8]) -> Candidate {
+    let is = |right: bool, evidence| match right {
+        true => Candidate::Is(evidence),
+        false => Candidate::No,
+    };
+    match bytes {
+        [hdlc::FLAG, rest @ ..] => {
+            if rest.len() < 2 {
+                return Candidate::Wait;
+            }
+            let Some(length) = hdlc_length(bytes) else {
+                return Candidate::No;
+            };
+            match rest.get(..length).map(hdlc::Frame::parse) {
+                None => Candidate::Wait,
+                Some(frame) => is(frame.is_ok_and(|frame| frame.fcs_ok()), Evidence::Hdlc),
+            }
+        }
+        [0x68] | [0x68, _] => Candidate::Wait,
+        [0x68, length, again] if length == again => Candidate::Wait,
+        [0x68, ..] => {
+            let Some(counted) = mbus_length(bytes) else {
+                return Candidate::No;
+            };
+            match bytes.get(..counted + 6).map(mbus::Frame::parse) {
+                None => Candidate::Wait,
+                Some(frame) => is(frame.is_some_and(|frame| frame.checksum_ok), Evidence::Mbus),
+            }
+        }
+        _ => Candidate::No,
+    }
 }
 
 /// At the end of the stream: what it looks most like.
@@ -52,7 +95,7 @@ pub(super) fn weak(bytes: &[u8], allow_raw: bool) -> Option<Evidence> {
             return Some(Evidence::Raw);
         }
     }
-    let framed = |at: usize| {
+    let looks = |at: usize| {
         let rest = bytes.get(at..)?;
         match rest.first()? {
             &hdlc::FLAG => {
@@ -69,19 +112,25 @@ pub(super) fn weak(bytes: &[u8], allow_raw: bool) -> Option<Evidence> {
             _ => None,
         }
     };
-    (0..bytes.len()).find_map(framed)
+    (0..bytes.len()).find_map(looks)
 }
 
-/// A header of the wrapper around something that begins a message and fits.
-fn wraps(bytes: &[u8]) -> bool {
+/// A header of the wrapper at the start, around something that begins a message and is as long.
+fn wrapped(bytes: &[u8]) -> Candidate {
     let Some((header, apdu)) = bytes.split_first_chunk::<{ wrapper::HEADER }>() else {
-        return false;
+        return match bytes {
+            [] | [0] | [0, 1, ..] => Candidate::Wait,
+            _ => Candidate::No,
+        };
     };
     let [0, 1, .., high, low] = header else {
-        return false;
+        return Candidate::No;
     };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    apdu.len() >= length && length > 0 && begins_message(apdu)
+    match apdu.get(..usize::from(u16::from_be_bytes([*high, *low]))) {
+        None => Candidate::Wait,
+        Some(apdu) if begins_message(apdu) => Candidate::Is(Evidence::Wrapper),
+        Some(_) => Candidate::No,
+    }
 }
 
 fn hdlc_length(bytes: &[u8]) -> Option<usize> {

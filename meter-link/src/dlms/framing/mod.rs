@@ -247,7 +247,7 @@ impl Deframer {
                 true => MAX_UNDECIDED,
                 false => MAX_UNDECIDED_LINE,
             };
-            match detect::strong(waiting, self.allow_raw) {
+            match detect::strong(waiting, self.allow_raw, false) {
                 Some(evidence) => self.decide(evidence),
                 None if waiting.len() > limit => {
                     let length = waiting.len() as u64;
@@ -267,7 +267,8 @@ impl Deframer {
         let mut forget = None;
         if let State::Undecided(waiting) = &mut self.state {
             let waiting = std::mem::take(waiting);
-            match detect::weak(&waiting, self.allow_raw) {
+            let strong = detect::strong(&waiting, self.allow_raw, true);
+            match strong.or_else(|| detect::weak(&waiting, self.allow_raw)) {
                 Some(Evidence::Raw) => self.raw(&waiting),
                 Some(evidence) => {
                     forget = Some(self.base + waiting.len() as u64);

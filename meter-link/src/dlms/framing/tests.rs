@@ -240,6 +240,22 @@ fn a_line_finds_its_framing_behind_noise() {
     }
 }
 
+#[test]
+fn what_begins_first_counts_in_whatever_slices_it_comes() {
+    // An answer in the wrapper whose octet string is a frame of M-Bus.
+    let mut apdu = vec![0xC4, 0x01, 0xC1, 0x00, 0x09, 0x0C];
+    apdu.extend([
+        0x68, 0x03, 0x03, 0x68, 0x53, 0xFF, 0x00, 0x52, 0x16, 0, 0, 0,
+    ]);
+    let mut bytes = vec![0, 1, 0, 1, 0, 16, 0, 18];
+    bytes.extend(&apdu);
+    for slice in 1..=bytes.len() {
+        let found = all(&bytes, slice);
+        assert_eq!(found.len(), 1, "in slices of {slice}");
+        assert_eq!(found[0].apdu.as_ref(), Ok(&apdu), "in slices of {slice}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes(
@@ -249,6 +265,7 @@ proptest! {
         slice in 1usize..50,
     ) {
         let found = all(&bytes, slice);
+        prop_assert_eq!(&found, &all(&bytes, bytes.len().max(1)));
         prop_assert_eq!(found.is_empty(), bytes.is_empty() || bytes.iter().all(|byte| *byte == 0x7E));
         for found in found {
             prop_assert!(found.offset + found.length <= bytes.len() as u64 + 1);

@@ -105,7 +105,8 @@ impl Client {
 
     /// A service has ended.
     pub(super) fn done(&mut self, answer: Answer, now: Instant) -> Result<(), ClientError> {
-        match std::mem::replace(&mut self.stage, Stage::Open) {
+        // What fails on the way to an association fails as such: nothing is open yet.
+        match std::mem::replace(&mut self.stage, Stage::Associating) {
             Stage::Listing(_) => self.listed(&answer, now),
             Stage::ReadingCounter(_) => self.counter_read(&answer, now),
             Stage::Proving(_) => {
@@ -113,6 +114,7 @@ impl Client {
                 self.accepted(now)
             }
             _ => {
+                self.stage = Stage::Open;
                 self.attempts = 0;
                 self.events.push_back(ClientEvent::Answer(answer));
                 Ok(())
