@@ -1,7 +1,6 @@
 //! A real mosquitto, and what `mosquitto_sub` hears on it.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +31,7 @@ impl Broker {
     /// # Errors
     /// mosquitto is not installed, or does not listen in time.
     pub fn start_with(folder: &Path, more: &str) -> anyhow::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::free_port()?;
         Self::start_at(folder, port, more)
     }
 

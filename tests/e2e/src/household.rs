@@ -7,13 +7,13 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use gateway::bus::Bus;
-use gateway::store::{Incoming, Settings, Store};
-use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use gateway::store::{Incoming, Plan};
+use jiff::Timestamp;
+use meter_link::model::{ObisCode, Unit};
 use rust_decimal::Decimal;
 use wattle_sim::household::{Curve, Kind};
+
+use crate::past::{self, incoming, value};
 
 /// As the simulated meter sends it.
 const SERIAL: &str = "1WSM0012345678";
@@ -24,59 +24,29 @@ const EVERY_S: usize = 10;
 /// # Errors
 /// The store cannot be opened or written.
 pub fn fill(folder: &Path, days: u64) -> anyhow::Result<()> {
-    let settings = Settings {
-        folder: folder.into(),
-        zone: TimeZone::get("Europe/Berlin")?,
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
-    let store = Store::open(&settings, Bus::default())?;
-    let queue = store.queue();
     let mut load = Curve::new(Kind::Home { pv: false }, 1);
     let end = u64::try_from(Timestamp::now().as_second())? - 30;
-    for second in (end - days * 86_400..end).step_by(EVERY_S) {
-        queue
-            .blocking_send(incoming(&mut load, second)?)
-            .context("the store has ended")?;
-    }
-    drop(queue);
-    store.close();
-    Ok(())
+    let told = (end - days * 86_400..end)
+        .step_by(EVERY_S)
+        .map(|second| reading(&mut load, second));
+    past::fill(folder, Plan::default(), told)
 }
 
-fn incoming(load: &mut Curve, second: u64) -> anyhow::Result<Incoming> {
+fn reading(load: &mut Curve, second: u64) -> anyhow::Result<Incoming> {
     let energy = load.energy(second);
-    let tenths =
-        |tenths: u64| -> anyhow::Result<Decimal> { Ok(Decimal::new(i64::try_from(tenths)?, 1)) };
-    let value = |register, unit, value| RegisterValue {
-        register,
-        value: Value::Number(value),
-        unit: Some(unit),
-        status: None,
-        captured_at: None,
-        quirk: None,
+    let wh = |register, tenths: u64| -> anyhow::Result<_> {
+        let amount = Decimal::new(i64::try_from(tenths)?, 1);
+        Ok(value(register, Unit::WattHour, amount))
     };
-    let import = tenths(energy.import_in(360))?;
-    let export = tenths(energy.export_in(360))?;
-    let power = load.power_w(second).into();
-    let telegram = Telegram {
-        meter: MeterId::new(SERIAL),
-        values: vec![
-            value(ObisCode::ACTIVE_ENERGY_IMPORT, Unit::WattHour, import),
-            value(ObisCode::ACTIVE_ENERGY_EXPORT, Unit::WattHour, export),
-            value(ObisCode::ACTIVE_POWER_NET, Unit::Watt, power),
-        ],
-        check: Check::Crc,
-        ..Telegram::default()
-    };
-    Ok(Incoming {
-        name: "electricity".to_owned(),
-        serial: SERIAL.to_owned(),
-        received_at: Timestamp::from_second(i64::try_from(second)?)?,
-        port: "none".to_owned(),
-        counter: None,
-        telegram,
-        fields: Vec::new(),
-        doubts: Vec::new(),
-    })
+    let values = vec![
+        wh(ObisCode::ACTIVE_ENERGY_IMPORT, energy.import_in(360))?,
+        wh(ObisCode::ACTIVE_ENERGY_EXPORT, energy.export_in(360))?,
+        value(
+            ObisCode::ACTIVE_POWER_NET,
+            Unit::Watt,
+            load.power_w(second).into(),
+        ),
+    ];
+    let at = Timestamp::from_second(i64::try_from(second)?)?;
+    Ok(incoming("electricity", SERIAL, at, values))
 }

@@ -12,10 +12,12 @@ pub mod lived;
 pub mod nats;
 pub mod net;
 pub mod panel;
+pub mod past;
 pub mod relay;
 pub mod utility;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -75,4 +77,29 @@ pub fn eventually<T>(
         anyhow::ensure!(Instant::now() < end, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A port of this machine at which nobody listens.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}
+
+/// Has openssl do something in a folder; `arguments` are parted by spaces.
+///
+/// # Errors
+/// It is not installed, or it failed.
+pub fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .context("openssl is not installed: apt-get install openssl")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(output.status.success(), "openssl {arguments}: {said}");
+    Ok(())
 }

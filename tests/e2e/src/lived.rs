@@ -1,14 +1,14 @@
-//! A store with a past.
+//! Two days of one meter in the store, and what the store made of them.
 
 use std::path::Path;
 
-use gateway::bus::Bus;
-use gateway::store::{Incoming, Settings, Store};
-use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use gateway::store::Plan;
+use jiff::Timestamp;
+use meter_link::model::{ObisCode, Unit};
 use rust_decimal::Decimal;
 
 use crate::daemon::Daemon;
+use crate::past::{fill, incoming, value};
 
 /// The serial number of the meter.
 pub const SERIAL: &str = "1WSM0000000001";
@@ -19,47 +19,17 @@ pub const SERIAL: &str = "1WSM0000000001";
 /// # Errors
 /// The store cannot be written.
 pub fn live_through(state: &Path) -> anyhow::Result<()> {
-    let settings = Settings {
-        folder: state.to_path_buf(),
-        zone: TimeZone::get("Europe/Berlin")?,
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
-    let store = Store::open(&settings, Bus::default())?;
-    let queue = store.queue();
     let end = Timestamp::now().as_second().div_euclid(900) * 900;
-    for step in 0..=576_i64 {
-        let value = |register, tenths| RegisterValue {
-            register,
-            value: Value::Number(Decimal::new(tenths, 1)),
-            unit: Some(Unit::WattHour),
-            status: None,
-            captured_at: None,
-            quirk: None,
-        };
-        let telegram = Telegram {
-            meter: MeterId::new(SERIAL),
-            values: vec![
-                value(ObisCode::ACTIVE_ENERGY_IMPORT, 54_301_577 + step * 1_913),
-                value(ObisCode::ACTIVE_ENERGY_EXPORT, 1_000 + step * 7),
-            ],
-            check: Check::Crc,
-            ..Telegram::default()
-        };
-        queue.blocking_send(Incoming {
-            name: "house".to_owned(),
-            serial: SERIAL.to_owned(),
-            received_at: Timestamp::from_second(end - (576 - step) * 300)?,
-            port: "none".to_owned(),
-            counter: None,
-            telegram,
-            fields: Vec::new(),
-            doubts: Vec::new(),
-        })?;
-    }
-    drop(queue);
-    store.close();
-    Ok(())
+    let told = (0..=576_i64).map(|step| {
+        let wh = |register, tenths| value(register, Unit::WattHour, Decimal::new(tenths, 1));
+        let values = vec![
+            wh(ObisCode::ACTIVE_ENERGY_IMPORT, 54_301_577 + step * 1_913),
+            wh(ObisCode::ACTIVE_ENERGY_EXPORT, 1_000 + step * 7),
+        ];
+        let at = Timestamp::from_second(end - (576 - step) * 300)?;
+        Ok(incoming("house", SERIAL, at, values))
+    });
+    fill(state, Plan::default(), told)
 }
 
 /// The quarter-hours of the store: when each ended, and both registers at its end in tenths.

@@ -49,9 +49,7 @@ impl Cluster {
     /// # Errors
     /// It does not listen in time.
     pub fn alone(folder: &Path, utility: &Utility) -> anyhow::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port();
+        let port = crate::free_port()?;
         let place = Place {
             host: None,
             name: "localhost".to_owned(),

@@ -17,12 +17,14 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one; `None` where PostgreSQL is not installed.
+    /// Starts one; `None` where PostgreSQL is not installed, with the line that says so of a skipped
+    /// test.
     ///
     /// # Errors
     /// It does not come up.
     pub fn start() -> anyhow::Result<Option<Self>> {
         let Some(tools) = Self::tools() else {
+            println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
             return Ok(None);
         };
         let folder = tempfile::tempdir()?;

@@ -9,16 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use anyhow::Context;
 use serde_json::Value;
 
-fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .context("openssl is not installed: apt-get install openssl")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    anyhow::ensure!(output.status.success(), "openssl {arguments}: {said}");
-    Ok(())
-}
+use crate::openssl;
 
 /// An authority, and under it a server and a device, all on P-256.
 fn certificates(folder: &Path) -> anyhow::Result<()> {

@@ -9,10 +9,10 @@ use anyhow::Context;
 use e2e::broker::Broker;
 use e2e::daemon::Daemon;
 use e2e::eventually;
-use gateway::bus::Bus;
-use gateway::store::{Incoming, Settings, Store};
+use e2e::past::{fill, incoming, value};
+use gateway::store::Plan;
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use meter_link::model::{ObisCode, Unit};
 use rust_decimal::Decimal;
 use wattle_api::{APPLIANCE_DAYS_PATH, APPLIANCES_PATH, ApplianceDay, Appliances};
 
@@ -31,56 +31,26 @@ fn watts(minute: i64) -> i64 {
 }
 
 /// Fills the store up to now; returns what the register gained in kWh.
-fn lived_in(folder: &Path, zone: &TimeZone, start: Timestamp) -> anyhow::Result<Decimal> {
-    let settings = Settings {
-        folder: folder.to_path_buf(),
-        zone: zone.clone(),
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
-    let store = Store::open(&settings, Bus::default())?;
-    let queue = store.queue();
+fn lived_in(folder: &Path, start: Timestamp) -> anyhow::Result<Decimal> {
     // Watt-minutes; the register has tenths of a watt-hour.
     let mut energy = 60_000_000;
     let first = energy / 6;
     let mut last = first;
-    for minute in 0..DAYS * 1440 {
-        let value = |register, unit, value| RegisterValue {
-            register,
-            value: Value::Number(value),
-            unit: Some(unit),
-            status: None,
-            captured_at: None,
-            quirk: None,
-        };
+    let told = (0..DAYS * 1440).map(|minute| {
         last = energy / 6;
-        let telegram = Telegram {
-            meter: MeterId::new("1SIM0000000001"),
-            values: vec![
-                value(
-                    ObisCode::ACTIVE_ENERGY_IMPORT,
-                    Unit::WattHour,
-                    Decimal::new(last, 1),
-                ),
-                value(ObisCode::ACTIVE_POWER_NET, Unit::Watt, watts(minute).into()),
-            ],
-            check: Check::Crc,
-            ..Telegram::default()
-        };
-        queue.blocking_send(Incoming {
-            name: "house".to_owned(),
-            serial: "1SIM0000000001".to_owned(),
-            received_at: start + SignedDuration::from_mins(minute),
-            port: "none".to_owned(),
-            telegram,
-            fields: Vec::new(),
-            doubts: Vec::new(),
-            counter: None,
-        })?;
         energy += watts(minute);
-    }
-    drop(queue);
-    store.close();
+        let values = vec![
+            value(
+                ObisCode::ACTIVE_ENERGY_IMPORT,
+                Unit::WattHour,
+                Decimal::new(last, 1),
+            ),
+            value(ObisCode::ACTIVE_POWER_NET, Unit::Watt, watts(minute).into()),
+        ];
+        let at = start + SignedDuration::from_mins(minute);
+        Ok(incoming("house", "1SIM0000000001", at, values))
+    });
+    fill(folder, Plan::default(), told)?;
     Ok(Decimal::new(last - first, 4))
 }
 
@@ -90,7 +60,7 @@ fn a_month_is_the_same_over_the_api_and_mqtt_and_adds_up_to_the_register() -> an
     let zone = TimeZone::get("Europe/Berlin")?;
     let now = Timestamp::now();
     let start = Timestamp::from_second((now.as_second() - DAYS * 86_400).div_euclid(3600) * 3600)?;
-    let register = lived_in(&folder.path().join("state"), &zone, start)?;
+    let register = lived_in(&folder.path().join("state"), start)?;
     let broker = Broker::start(folder.path())?;
     let listener = broker.listen()?;
     let tariff = "version = 1\nname = \"Flat\"\ncurrency = \"EUR\"\n[bands.all]\nrate = \"0.30\"\n[[schedule]]\nband = \"all\"\n";

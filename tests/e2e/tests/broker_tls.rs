@@ -7,21 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use e2e::broker::Broker;
 use e2e::daemon::Daemon;
-use e2e::eventually;
+use e2e::{eventually, openssl};
 use wattle_api::NoticeCode;
 
 const PATIENCE: Duration = Duration::from_secs(15);
-
-fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .context("openssl is not installed: apt-get install openssl")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    anyhow::ensure!(output.status.success(), "openssl {arguments}: {said}");
-    Ok(())
-}
 
 /// An authority `name.crt` of one's own.
 fn authority(folder: &Path, name: &str) -> anyhow::Result<()> {

@@ -227,9 +227,7 @@ fn compare(tables: &Tables, quarters: &[[i64; 3]]) -> anyhow::Result<()> {
 fn a_head_end_reads_tables_and_tshark_decrypts_them() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     live_through(&folder.path().join("state"))?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
+    let port = e2e::free_port()?;
     std::fs::write(folder.path().join("key"), KEY)?;
     let more = format!(
         "[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {:?}\n\

@@ -17,9 +17,7 @@ const AUTH_KEY: &str = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF";
 fn a_head_end_reads_registers_and_quarter_hours() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     live_through(&folder.path().join("state"))?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
+    let port = e2e::free_port()?;
     for (name, key) in [("key", KEY), ("auth", AUTH_KEY)] {
         std::fs::write(folder.path().join(name), key)?;
     }

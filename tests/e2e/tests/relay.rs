@@ -13,7 +13,6 @@ use wattle_api::{GRID_EVENT_CHOICE_PATH, GridEventKind, STATE_PATH};
 #[test]
 fn readings_arrive_once_and_nobody_between_reads_them() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
@@ -133,7 +132,6 @@ fn services(far: &Far<'_>, gateway: &Gateway) -> anyhow::Result<()> {
 #[test]
 fn in_the_form_of_cms_the_same_arrives_and_openssl_opens_it() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
@@ -294,20 +292,17 @@ fn by_another_way(way: &Way, postgres: &Postgres, utility: &Utility) -> anyhow::
 #[test]
 fn over_https_the_same_arrives() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
     let utility = Utility::new(&folder.path().join("utility"))?;
-    let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let way = Way::Https(format!("localhost:{}", free.port()));
+    let way = Way::Https(format!("localhost:{}", e2e::free_port()?));
     by_another_way(&way, &postgres, &utility)
 }
 
 #[test]
 fn over_nats_the_same_arrives() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     if !e2e::nats::is_installed() {
@@ -324,7 +319,6 @@ fn over_nats_the_same_arrives() -> anyhow::Result<()> {
 #[test]
 fn kills_lose_and_double_nothing() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let kills: usize = std::env::var("WATTLE_KILLS")

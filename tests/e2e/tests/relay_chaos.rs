@@ -123,7 +123,6 @@ impl Drop for Brokers<'_> {
 #[test]
 fn chaos_loses_and_doubles_nothing() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     if !e2e::nats::is_installed() {

@@ -12,12 +12,12 @@ use e2e::broker::Broker;
 use e2e::daemon::Daemon;
 use e2e::eventually;
 use e2e::net::{self, Lan};
+use e2e::past::{fill, incoming, value};
 use e2e::relay::{Postgres, Utility, Way};
-use gateway::bus::Bus;
 use gateway::config::{Taf, UpstreamStream};
-use gateway::store::{Incoming, Plan, Settings, Store};
-use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{Check, MeterId, ObisCode, RegisterValue, Telegram, Unit, Value};
+use gateway::store::Plan;
+use jiff::Timestamp;
+use meter_link::model::{RegisterValue, Unit};
 use rust_decimal::Decimal;
 
 /// What the meters tell once a minute: two energies for use case 7; voltages, currents and the
@@ -60,44 +60,19 @@ fn wanted() -> Vec<UpstreamStream> {
 
 /// What the daemon's own writer makes of so many days, up to now.
 fn live_through(state: &std::path::Path, days: u32) -> anyhow::Result<()> {
-    let settings = Settings {
-        folder: state.to_path_buf(),
-        zone: TimeZone::get("Europe/Berlin")?,
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
     let plan = Plan {
         streams: wanted(),
         rows: 1_000_000,
     };
-    let store = Store::open_relaying(&settings, plan, Bus::default())?;
-    let queue = store.queue();
     let now = Timestamp::now().as_second().div_euclid(900) * 900;
     let minutes = i64::from(days) * 1_440;
-    for minute in 0..=minutes {
-        let at = Timestamp::from_second(now - (minutes - minute) * 60)?;
-        for (place, (name, serial)) in METERS.iter().enumerate() {
-            let telegram = Telegram {
-                meter: MeterId::new(serial),
-                values: values(minute + i64::try_from(place)?)?,
-                check: Check::Crc,
-                ..Telegram::default()
-            };
-            queue.blocking_send(Incoming {
-                name: (*name).to_owned(),
-                serial: (*serial).to_owned(),
-                received_at: at,
-                port: "none".to_owned(),
-                counter: None,
-                telegram,
-                fields: Vec::new(),
-                doubts: Vec::new(),
-            })?;
-        }
-    }
-    drop(queue);
-    store.close();
-    Ok(())
+    let told = (0..=minutes).flat_map(|minute| {
+        (0..).zip(METERS).map(move |(place, (name, serial))| {
+            let at = Timestamp::from_second(now - (minutes - minute) * 60)?;
+            Ok(incoming(name, serial, at, values(minute + place)?))
+        })
+    });
+    fill(state, plan, told)
 }
 
 /// Rising energies, and quantities that are another number each minute.
@@ -114,16 +89,8 @@ fn values(minute: i64) -> anyhow::Result<Vec<RegisterValue>> {
         Decimal::new(mix * 7 % 983, 2),
         Decimal::new(49_950 + mix % 100, 3),
     ];
-    let value = |((obis, unit), amount): (&(&str, Unit), Decimal)| {
-        Ok(RegisterValue {
-            register: obis.parse::<ObisCode>()?,
-            value: Value::Number(amount),
-            unit: Some(*unit),
-            status: None,
-            captured_at: None,
-            quirk: None,
-        })
-    };
+    let value =
+        |((obis, unit), amount): (&(&str, Unit), Decimal)| Ok(value(obis.parse()?, *unit, amount));
     REGISTERS.iter().zip(amounts).map(value).collect()
 }
 
@@ -168,7 +135,6 @@ fn resident_kb(pid: u32) -> anyhow::Result<u64> {
 #[test]
 fn an_outage_drains_in_order_and_in_little_memory() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let days = number("WATTLE_OUTAGE_DAYS").unwrap_or(1);
@@ -185,9 +151,7 @@ fn an_outage_drains_in_order_and_in_little_memory() -> anyhow::Result<()> {
     live_through(&state, days)?;
 
     // The broker is not there yet: the gateway waits with what it has.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
+    let port = e2e::free_port()?;
     let here = if home.is_some() {
         net::address(1)
     } else {

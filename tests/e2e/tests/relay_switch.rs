@@ -12,11 +12,10 @@ use anyhow::Context;
 use e2e::broker::Broker;
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::past::{fill, incoming};
 use e2e::relay::{Postgres, Utility};
-use gateway::bus::Bus;
-use gateway::store::{Field, Incoming, Settings, Store};
+use gateway::store::{Field, Incoming, Plan};
 use jiff::{Timestamp, tz::TimeZone};
-use meter_link::model::{MeterId, Telegram};
 use relay_home::{Far, PATIENCE, more_rows};
 use serde_json::{Value, json};
 use wattle_api::{LOGS_PATH, NoticeCode, SUPPLY_ON_PATH, SUPPLY_PATH};
@@ -31,35 +30,16 @@ const BOTH: [&str; 2] = ["chief", "deputy"];
 
 /// It has been mild in the garden.
 fn weather(state: &Path) -> anyhow::Result<()> {
-    let settings = Settings {
-        folder: state.to_path_buf(),
-        zone: TimeZone::get("Europe/Berlin")?,
-        readings_days: 366,
-        raw_megabytes: 0,
-    };
-    let store = Store::open(&settings, Bus::default())?;
-    let queue = store.queue();
-    queue.blocking_send(Incoming {
-        name: "garden".to_owned(),
-        serial: "1WSM0000000009".to_owned(),
-        received_at: Timestamp::now(),
-        port: "none".to_owned(),
-        counter: None,
-        telegram: Telegram {
-            meter: MeterId::new("1WSM0000000009"),
-            ..Telegram::default()
-        },
+    let told = Incoming {
         fields: vec![Field {
             name: "external_temperature_c".to_owned(),
             value: Some("12.5".to_owned()),
             is_number: true,
             is_index: false,
         }],
-        doubts: Vec::new(),
-    })?;
-    drop(queue);
-    store.close();
-    Ok(())
+        ..incoming("garden", "1WSM0000000009", Timestamp::now(), Vec::new())
+    };
+    fill(state, Plan::default(), [Ok(told)])
 }
 
 /// What the daemon hears when it asks chrony.
@@ -143,7 +123,6 @@ fn state_of(daemon: &Daemon) -> anyhow::Result<String> {
 #[test]
 fn a_supply_is_switched_off_and_on_by_the_rules() -> anyhow::Result<()> {
     let Some(postgres) = Postgres::start()? else {
-        println!("skipped: PostgreSQL 15 is not installed (apt-get install postgresql-15)");
         return Ok(());
     };
     let temporary = tempfile::tempdir()?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-use e2e::program;
+use e2e::{openssl, program};
 
 const CURVES: [&str; 4] = [
     "prime256v1",
@@ -15,17 +15,6 @@ const CURVES: [&str; 4] = [
 ];
 const PAYLOAD: &[u8] = b"{\"register\":\"1-0:1.8.0\",\"values\":[\"5430157.7\",\"5430181.2\"]}";
 const EPOCH: &str = "7=000102030405060708090a0b0c0d0e0f";
-
-fn openssl(folder: &Path, arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .context("openssl is not installed: apt-get install openssl")?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    anyhow::ensure!(output.status.success(), "openssl {arguments}: {said}");
-    Ok(())
-}
 
 fn wattle(folder: &Path, arguments: &str) -> anyhow::Result<String> {
     let output = Command::new(program("wattle")?)

@@ -39,13 +39,7 @@ fn r2_a_network_is_formed_within_five_seconds_and_carried_on_after_a_restart() {
             .find(|(_, event)| matches!(event, Event::Network(coordinator::Event::Up { .. })));
         let (at, _) = formed.expect("it came up");
         assert!(*at - begun < Duration::from_secs(5), "{:?}", *at - begun);
-        house.home.coordinator.snapshot(house.now);
-        let event = house.wait(5, |event| {
-            matches!(event, Event::Network(coordinator::Event::Snapshot(_)))
-        });
-        let Some(Event::Network(coordinator::Event::Snapshot(known))) = event else {
-            panic!("no snapshot");
-        };
+        let known = house.backup();
         assert!(known.frame_counter > 0);
 
         let ncp = house.ncp;
@@ -88,34 +82,20 @@ fn r2_a_foreign_network_is_refused_until_its_owner_gives_it_up() {
 #[test]
 fn r8_a_backup_is_restored_to_an_empty_stick_and_the_plug_still_hears() {
     let mut house = House::with_plug(13, plug(100));
-    house.home.coordinator.snapshot(house.now);
-    house.wait(5, |event| {
-        matches!(event, Event::Network(coordinator::Event::Snapshot(_)))
-    });
-    let known = house
-        .events
-        .iter()
-        .rev()
-        .find_map(|(_, event)| match event {
-            Event::Network(coordinator::Event::Snapshot(network)) => Some(network.clone()),
-            _ => None,
-        });
+    let known = house.backup();
     // Frames that were sent after the backup was made.
     house.run(600);
     let mesh = std::mem::take(&mut house.ncp.mesh);
     let blank = Ncp::new(14, mesh, house.start);
     let mut restored = House::with(
         blank,
-        policy(known.clone()),
+        policy(Some(known.clone())),
         &[(PLUG, 0x1A01)],
         house.start,
         house.now,
     );
     let network = restored.up();
-    assert!(
-        known
-            .is_some_and(|known| network.is(&known) && network.frame_counter > known.frame_counter)
-    );
+    assert!(network.is(&known) && network.frame_counter > known.frame_counter);
     restored.interviewed(PLUG);
     assert!(restored.home.switch(PLUG, false, restored.now));
     restored.run(5);
@@ -125,21 +105,10 @@ fn r8_a_backup_is_restored_to_an_empty_stick_and_the_plug_still_hears() {
 #[test]
 fn r8_a_backup_that_lists_no_device_is_enough_once_they_speak() {
     let mut house = House::with_plug(13, plug(100));
-    house.home.coordinator.snapshot(house.now);
-    house.wait(5, |event| {
-        matches!(event, Event::Network(coordinator::Event::Snapshot(_)))
-    });
-    let known = house
-        .events
-        .iter()
-        .rev()
-        .find_map(|(_, event)| match event {
-            Event::Network(coordinator::Event::Snapshot(network)) => Some(network.clone()),
-            _ => None,
-        });
+    let known = house.backup();
     house.run(60);
     house.ncp.exchange();
-    let mut restored = House::with(house.ncp, policy(known), &[], house.start, house.now);
+    let mut restored = House::with(house.ncp, policy(Some(known)), &[], house.start, house.now);
     restored.up();
     restored.run(120);
     assert!(restored.device().unicasts > 0);

@@ -123,6 +123,18 @@ impl House {
         }
     }
 
+    /// A copy of the network, as a backup has it.
+    pub(crate) fn backup(&mut self) -> Network {
+        self.home.coordinator.snapshot(self.now);
+        let event = self.wait(5, |event| {
+            matches!(event, Event::Network(coordinator::Event::Snapshot(_)))
+        });
+        match event {
+            Some(Event::Network(coordinator::Event::Snapshot(network))) => network,
+            _ => panic!("there is no snapshot: {:?}", self.events),
+        }
+    }
+
     pub(crate) fn permit(&mut self) {
         self.home.coordinator.permit(200, None, true, self.now);
     }
