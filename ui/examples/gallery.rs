@@ -43,12 +43,7 @@ fn main() {
     let part = arguments.get(1).cloned().unwrap_or_default();
     std::fs::create_dir_all(&folder).unwrap();
     let screen = Screen::new().unwrap();
-    let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
-        language: Language::English,
-    })
-    .unwrap();
+    let app = ui::open(Settings::default()).unwrap();
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><title>wattle-display: every screen</title>\
          <style>body{background:#888;font:14px sans-serif}figure{display:inline-block;margin:6px}\

@@ -50,9 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut view = View::of(serde_json::from_str(recorded)?, language);
     let screen = Screen::new()?;
     let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
         language,
+        ..Settings::default()
     })?;
     bind::bind(&app, &view);
     screen.show(&app, 800, 480, 1.0)?;

@@ -40,6 +40,17 @@ pub struct Settings {
     pub language: Language,
 }
 
+/// Dark, texts at their usual size, English.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: Theme::Dark,
+            text_scale: 1.0,
+            language: Language::default(),
+        }
+    }
+}
+
 /// Makes the window, with nothing on it yet.
 ///
 /// # Errors

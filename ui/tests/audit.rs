@@ -83,12 +83,7 @@ fn uncovered(all: Vec<Rect>, width: f32, height: f32) -> Vec<Rect> {
 #[test]
 fn every_scene_can_be_read_and_touched() {
     let screen = Screen::new().unwrap();
-    let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
-        language: Language::English,
-    })
-    .unwrap();
+    let app = ui::open(Settings::default()).unwrap();
     let mut faults = Vec::new();
     let (mut looked, mut labels, mut touched) = (0, 0, 0);
     for scene in SCENES {

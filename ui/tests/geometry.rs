@@ -54,9 +54,8 @@ fn boxes_are_where_they_belong_and_say_what_they_are() {
     i_slint_backend_testing::init_no_event_loop();
     let language = Language::English;
     let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
         language,
+        ..Settings::default()
     })
     .unwrap();
     app.show().unwrap();

@@ -28,12 +28,7 @@ fn a_camera_reads_the_address() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("screen.png");
     let screen = Screen::new().unwrap();
-    let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
-        language: Language::English,
-    })
-    .unwrap();
+    let app = ui::open(Settings::default()).unwrap();
     for name in ["pairing", "first-phone"] {
         let scene = SCENES.iter().find(|scene| scene.name == name).unwrap();
         for theme in [Theme::Dark, Theme::Light, Theme::Night] {

@@ -60,12 +60,7 @@ fn is_kept(scene: &Scene, size: &str, theme: &str, text: u32, language: Language
 #[test]
 fn every_state_is_drawn_and_the_kept_pictures_are_the_same() {
     let screen = Screen::new().unwrap();
-    let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
-        language: Language::English,
-    })
-    .unwrap();
+    let app = ui::open(Settings::default()).unwrap();
     let mut differences = Vec::new();
     let mut kept = BTreeSet::new();
     for scene in SCENES {

@@ -25,9 +25,8 @@ fn only_what_changed_is_drawn() {
     let screen = Screen::new().unwrap();
     let language = Language::English;
     let app = ui::open(Settings {
-        theme: Theme::Dark,
-        text_scale: 1.0,
         language,
+        ..Settings::default()
     })
     .unwrap();
     let mut view = View::of(fixture("normal"), language);
