@@ -155,8 +155,7 @@ fn counters(
 }
 
 fn counter_file(state_dir: &Path, name: &str, title: [u8; 8]) -> PathBuf {
-    let title: String = title.iter().map(|octet| format!("{octet:02x}")).collect();
-    counter_path(state_dir, name, &title)
+    counter_path(state_dir, name, &crate::hex::encode(&title))
 }
 
 /// The file of a counter that a meter's name and something of letters and digits tell apart.

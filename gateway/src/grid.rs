@@ -180,7 +180,7 @@ pub(crate) fn share(gateway: &str, event: &str, most: i64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use wattle_api::GridEventKind;
 
@@ -188,7 +188,8 @@ mod tests {
         Timestamp::from_second(1_780_000_000 + hours * 3600).unwrap()
     }
 
-    fn event(id: &str, start: i64, end: i64) -> GridEvent {
+    /// A request to shed load, in hours from a moment of June 2026.
+    pub(crate) fn event(id: &str, start: i64, end: i64) -> GridEvent {
         GridEvent {
             id: id.to_owned(),
             name: None,

@@ -1,12 +1,6 @@
 //! Octets as hex digits and back.
 
-/// Octets in small hex digits.
-#[must_use]
-pub(crate) fn encode(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-pub(crate) use meter_link::key::octets as decode;
+pub(crate) use meter_link::key::{hex as encode, octets as decode};
 
 #[cfg(test)]
 mod tests {

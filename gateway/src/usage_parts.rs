@@ -171,14 +171,7 @@ mod tests {
 
     #[test]
     fn a_bar_is_divided_by_the_bands_of_its_day() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tariff.toml");
-        let text = "version = 1\nname = \"x\"\ncurrency = \"EUR\"\nzone = \"UTC\"\n\
-            [bands.night]\nrate = \"0.10\"\n[bands.day]\nrate = \"0.30\"\n\
-            [[schedule]]\nband = \"night\"\nfrom = \"22:00\"\nto = \"06:00\"\n\
-            [[schedule]]\nband = \"day\"\n";
-        std::fs::write(&file, text).unwrap();
-        let tariff = crate::tariff::load(&file, &TimeZone::UTC).unwrap();
+        let tariff = crate::tariff::night_and_day();
         // Two quarter-hours before six in the morning and three after.
         let mut quarters = Quarters::new();
         for quarter in -2..3 {

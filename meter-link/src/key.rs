@@ -63,6 +63,12 @@ impl fmt::Debug for Key {
     }
 }
 
+/// Octets in small hex digits.
+#[must_use]
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 /// Hex digits as octets; `None` for an odd number of them or anything else.
 #[must_use]
 pub fn octets(text: &str) -> Option<Vec<u8>> {

@@ -4,7 +4,6 @@
 
 mod tables;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,12 +17,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wattle_api::RecipientKind;
 
 use crate::clock::SharedClock;
 use crate::config::C1222ServerConfig;
 use crate::door::Door;
-use crate::store::ledger::Sent;
 use crate::store::{Ledger, Readers};
 use crate::supervisor::Pulse;
 use tables::Shelf;
@@ -172,7 +169,11 @@ impl Shared {
             (shelf, answer)
         })
         .await?;
-        self.note(peer, std::mem::take(&mut shelf.read));
+        let reader = format!("C12.22 client at {peer}");
+        let read = std::mem::take(&mut shelf.read);
+        self.settings
+            .ledger
+            .note_reads(&reader, read, self.settings.clock.now());
         let units = answer.unwrap_or_else(|refusal| {
             let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
             if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
@@ -182,18 +183,5 @@ impl Shared {
             Vec::new()
         });
         Ok((shelf, units))
-    }
-
-    /// Writes into the privacy ledger what was read.
-    fn note(&self, peer: IpAddr, read: BTreeMap<String, bool>) {
-        for (meter, profile) in read {
-            self.settings.ledger.note(&Sent {
-                kind: RecipientKind::Utility,
-                recipient: &format!("C12.22 client at {peer}"),
-                fields: &format!("registers of {meter}"),
-                resolution: if profile { "15 min" } else { "when asked" },
-                at: self.settings.clock.now(),
-            });
-        }
     }
 }

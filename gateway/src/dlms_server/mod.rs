@@ -4,7 +4,6 @@
 
 mod objects;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wattle_api::RecipientKind;
 
 use crate::clock::SharedClock;
 use crate::config::DlmsServerConfig;
 use crate::door::Door;
-use crate::store::ledger::Sent;
 use crate::store::{Ledger, Readers};
 use crate::supervisor::Pulse;
 use objects::Face;
@@ -70,13 +67,8 @@ impl CounterStore for Counters {
 /// Keys, the counter or the address cannot be used.
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let config = settings.config.server().context("dlms_server")?;
-    let title: String = config
-        .title
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
     let path = settings.state_dir.join("counters");
-    let path = path.join(format!("server@{title}"));
+    let path = path.join(format!("server@{}", crate::hex::encode(&config.title)));
     let counters = FileCounters::open(path).context("the invocation counter")?;
     let counters = Counters(Arc::new(Mutex::new(counters)));
     let address = settings.config.listen;
@@ -103,6 +95,7 @@ async fn serve(
     stream.set_nodelay(true)?;
     let mut splitter = Splitter::new();
     let mut face = Face::new(&settings);
+    let reader = format!("DLMS client at {peer}");
     let mut buffer = [0; 2_048];
     loop {
         let length = timeout(IDLE, stream.read(&mut buffer))
@@ -120,7 +113,10 @@ async fn serve(
             })
             .await?;
             (server, face) = back;
-            note(&settings, peer, &mut face);
+            let read = std::mem::take(&mut face.read);
+            settings
+                .ledger
+                .note_reads(&reader, read, settings.clock.now());
             if apdu.is_empty() {
                 return Ok(());
             }
@@ -135,18 +131,4 @@ async fn serve(
         }
     }
     Ok(())
-}
-
-/// Writes into the privacy ledger what was read.
-fn note(settings: &Settings, peer: IpAddr, face: &mut Face) {
-    let read: BTreeMap<String, bool> = std::mem::take(&mut face.read);
-    for (meter, profile) in read {
-        settings.ledger.note(&Sent {
-            kind: RecipientKind::Utility,
-            recipient: &format!("DLMS client at {peer}"),
-            fields: &format!("registers of {meter}"),
-            resolution: if profile { "15 min" } else { "when asked" },
-            at: settings.clock.now(),
-        });
-    }
 }

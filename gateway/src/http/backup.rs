@@ -324,6 +324,5 @@ fn sha256(path: &Path) -> anyhow::Result<String> {
         };
         hash.update(octets);
     }
-    let digest = hash.finalize();
-    Ok(digest.iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(crate::hex::encode(&hash.finalize()))
 }

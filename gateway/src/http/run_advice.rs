@@ -145,7 +145,6 @@ fn median(values: impl Iterator<Item = Decimal>) -> Option<Decimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::TimeZone;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -164,14 +163,7 @@ mod tests {
 
     #[test]
     fn a_run_waits_for_the_night_unless_it_is_to_be_done_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tariff.toml");
-        let text = "version = 1\nname = \"x\"\ncurrency = \"EUR\"\nzone = \"UTC\"\n\
-            [bands.night]\nrate = \"0.10\"\n[bands.day]\nrate = \"0.30\"\n\
-            [[schedule]]\nband = \"night\"\nfrom = \"22:00\"\nto = \"06:00\"\n\
-            [[schedule]]\nband = \"day\"\n";
-        std::fs::write(&file, text).unwrap();
-        let tariff = tariff::load(&file, &TimeZone::UTC).unwrap();
+        let tariff = crate::tariff::night_and_day();
         let cycles = [
             cycle("washing_machine", "2026-11-01T10:00:00Z", 90, "0.8"),
             cycle("washing_machine", "2026-11-03T10:00:00Z", 100, "1.0"),

@@ -83,6 +83,19 @@ impl Ledger {
         tally.count = tally.count.saturating_add(1);
     }
 
+    /// Counts that somebody read meters here: whether with their load profile, by their names.
+    pub fn note_reads(&self, reader: &str, meters: BTreeMap<String, bool>, at: Timestamp) {
+        for (meter, profile) in meters {
+            self.note(&Sent {
+                kind: RecipientKind::Utility,
+                recipient: reader,
+                fields: &format!("registers of {meter}"),
+                resolution: if profile { "15 min" } else { "when asked" },
+                at,
+            });
+        }
+    }
+
     /// Records something that was sent, before it returns.
     ///
     /// # Errors

@@ -222,9 +222,7 @@ pub(super) fn forget_names(db: &Connection) -> Result<(), StoreError> {
 
 /// What stands for a stream's name from erasure until the stream has a row again.
 fn digest(name: &str) -> String {
-    let digest = Sha256::digest(name);
-    let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("erased:{hex}")
+    format!("erased:{}", crate::hex::encode(&Sha256::digest(name)))
 }
 
 fn stream(db: &Connection, name: &str, taf: u8) -> Result<i64, StoreError> {

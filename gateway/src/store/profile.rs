@@ -94,10 +94,7 @@ fn values(values: &[Option<Value>]) -> String {
         Some(Value::Number(number)) => number.to_string().into(),
         Some(Value::Text(text)) => text.as_str().into(),
         Some(Value::Flag(flag)) => (*flag).into(),
-        Some(Value::Octets(octets)) => {
-            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-            hex.into()
-        }
+        Some(Value::Octets(octets)) => crate::hex::encode(octets).into(),
     });
     serde_json::Value::from_iter(values).to_string()
 }

@@ -32,3 +32,16 @@ pub(crate) fn with_currency(tariff: Tariff, path: &Path) -> Result<Tariff, Tarif
     }
     Ok(tariff)
 }
+
+/// For tests: 0.10 EUR from 22:00 to 06:00 (UTC), 0.30 EUR otherwise.
+#[cfg(test)]
+pub(crate) fn night_and_day() -> Tariff {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tariff.toml");
+    let text = "version = 1\nname = \"x\"\ncurrency = \"EUR\"\nzone = \"UTC\"\n\
+        [bands.night]\nrate = \"0.10\"\n[bands.day]\nrate = \"0.30\"\n\
+        [[schedule]]\nband = \"night\"\nfrom = \"22:00\"\nto = \"06:00\"\n\
+        [[schedule]]\nband = \"day\"\n";
+    std::fs::write(&file, text).unwrap();
+    load(&file, &TimeZone::UTC).unwrap()
+}

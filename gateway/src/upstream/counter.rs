@@ -32,12 +32,8 @@ impl IvCounter {
     /// The folder cannot be used.
     pub fn open(folder: &Path, key: &EpochKey) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let name: String = Hash::Sha256
-            .digest(&[b"wattle iv counter", key.secret()].concat())
-            .iter()
-            .take(8)
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let digest = Hash::Sha256.digest(&[b"wattle iv counter", key.secret()].concat());
+        let name = crate::hex::encode(digest.get(..8).unwrap_or_default());
         Ok(Self {
             path: folder.join(format!("{}-{name}.iv", key.epoch)),
             next: 0,

@@ -262,17 +262,11 @@ mod tests {
 
     fn event(kind: GridEventKind, level: Option<i64>) -> GridEvent {
         GridEvent {
-            id: "openadr:1".to_owned(),
-            name: None,
             kind,
             start: Timestamp::UNIX_EPOCH,
             end: Timestamp::from_second(3600).ok(),
             level: level.map(Decimal::from),
-            text: None,
-            steps: Vec::new(),
-            priority: None,
-            opt: OptState::In,
-            may_opt_out: true,
+            ..crate::grid::tests::event("openadr:1", 0, 1)
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::message::{File, GetListResponse, ListEntry, Scalar, Time};
+use crate::key::hex;
 use crate::model::{
     Check, Hint, MeterId, MeterTime, ObisCode, RegisterValue, ScaleError, Telegram, Unit, Value,
     scaled,
@@ -294,8 +295,4 @@ fn number(register: ObisCode, value: i128, scaler: Option<i8>) -> Result<Value, 
 fn three_letters(octets: &[u8]) -> Option<&str> {
     let letters = octets.len() == 3 && octets.iter().all(u8::is_ascii_alphabetic);
     letters.then(|| std::str::from_utf8(octets).ok()).flatten()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -237,6 +237,6 @@ fn text(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text.clone(),
         Value::Flag(flag) => flag.to_string(),
-        Value::Octets(octets) => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+        Value::Octets(octets) => crate::hex::encode(octets),
     }
 }

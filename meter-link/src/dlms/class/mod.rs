@@ -24,6 +24,7 @@
 mod tables;
 
 use crate::dlms::data::{Data, DateTime};
+use crate::key::hex;
 use crate::model::ObisCode;
 
 /// An interface class.
@@ -189,10 +190,6 @@ fn plain(data: &Data) -> String {
 fn text(octets: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(octets).ok()?;
     (!text.chars().any(char::is_control)).then(|| text.to_owned())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::job::{
     RegisterSpec, RegistersJob, RegistersRead,
 };
 use super::runner::{Runner, RunnerEvent, WallClock};
+use crate::key::hex;
 use crate::model::{Check, MeterId, ObisCode, Telegram, Value};
 use crate::session::{Action, Line, Rejected, Session};
 
@@ -220,10 +221,7 @@ fn identity(read: &RegistersRead) -> Option<MeterId> {
         Value::Octets(octets) if octets.iter().all(u8::is_ascii_graphic) => {
             MeterId::new(&String::from_utf8_lossy(octets))
         }
-        Value::Octets(octets) => {
-            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-            MeterId::new(&hex)
-        }
+        Value::Octets(octets) => MeterId::new(&hex(octets)),
         Value::Number(number) => MeterId::new(&number.to_string()),
         Value::Flag(_) => None,
     })
