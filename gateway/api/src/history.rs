@@ -1,5 +1,5 @@
-//! History of a register: quarter-hours and hours, what validation found, days and months by the
-//! bands of the tariff, and exchanged meters.
+//! History of a register: quarter-hours, hours, days and months, what validation found, days and
+//! months by the bands of the tariff, and exchanged meters.
 
 use jiff::{Timestamp, civil};
 use rust_decimal::Decimal;
@@ -108,4 +108,40 @@ pub struct MeterExchange {
     pub before: String,
     /// Serial number of the new one.
     pub after: String,
+}
+
+/// A day total of a register.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Day {
+    /// The local date.
+    pub date: civil::Date,
+    /// What the register gained, in its unit.
+    pub amount: Decimal,
+    /// How many quarter-hours the day has: 92, 96 or 100.
+    pub quarter_hours: u16,
+    /// How many of them were measured.
+    pub measured: u16,
+    /// How many others were estimated or imported.
+    #[serde(default)]
+    pub supplied: u16,
+}
+
+/// A month of a register: the sum of its days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MonthTotal {
+    /// The first of the local month.
+    pub month: civil::Date,
+    /// What the register gained in those days, in its unit.
+    pub amount: Decimal,
+    /// How many days are in it.
+    pub days: u16,
+    /// How many quarter-hours those days have.
+    pub quarter_hours: u16,
+    /// How many of them were measured.
+    pub measured: u16,
+    /// How many others were estimated or imported.
+    #[serde(default)]
+    pub supplied: u16,
 }

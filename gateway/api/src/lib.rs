@@ -11,14 +11,17 @@
 
 mod access;
 mod appliances;
+mod bill;
 mod devices;
 pub mod format;
 mod gauge;
 mod grid_events;
 mod history;
+mod meter;
 mod network;
 mod powerline;
 mod prepay;
+mod price;
 mod radio;
 mod records;
 mod run;
@@ -27,9 +30,7 @@ mod tariff;
 mod usage;
 mod zigbee;
 
-use std::collections::BTreeMap;
-
-use jiff::{Timestamp, civil};
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -43,13 +44,15 @@ pub use appliances::{
     ApplianceDay, ApplianceLabel, ApplianceNote, ApplianceShare, Appliances, Corrected, Guess,
     RunningLoad, UnnamedLoad,
 };
+pub use bill::{Bill, BillForecast, BillLine, BillToDate};
 pub use devices::{DEVICES_PATH, Device, DeviceKind, DeviceVia, OUTLETS_PATH, Outlet, PluggedCar};
 pub use gauge::{BlockGauge, DemandGauge};
 pub use grid_events::{
     GRID_EVENT_CHOICE_PATH, GRID_EVENTS_PATH, GridEvent, GridEventChoice, GridEventKind,
     GridEventStep, OptState,
 };
-pub use history::{BandTotal, BandsPer, Finding, Hour, Interval, MeterExchange};
+pub use history::{BandTotal, BandsPer, Day, Finding, Hour, Interval, MeterExchange, MonthTotal};
+pub use meter::{Field, Medium, Meter, MeterTariff, Outage, Register};
 pub use network::{FoundKind, FoundService, NETWORK_PATH, Network};
 pub use powerline::{
     Adapter, AdapterAlarm, AdapterAlarmKind, POWERLINE_PATH, Powerline, PowerlineStatus, RateHour,
@@ -58,6 +61,7 @@ pub use prepay::{
     Credit, EmergencyCredit, PREPAY_CODE_PATH, PREPAY_CREDIT_PATH, PREPAY_EMERGENCY_PATH,
     PREPAY_PATH, PREPAY_SWITCH_ON_PATH, Prepay, PrepaySupply, TopUpCode, WaitingCode,
 };
+pub use price::{Band, Price, PriceDay, Run, Slot, Window};
 pub use radio::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
     MeterKey, RECEIVERS_PATH, Receiver, SecretText,
@@ -248,109 +252,6 @@ pub struct Month {
     pub since: Timestamp,
 }
 
-/// A band of the price within the known 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Band {
-    /// Using energy earns money.
-    PaidToUse,
-    /// At or below the 33rd percentile.
-    Cheap,
-    /// In between, or all prices are nearly equal.
-    Normal,
-    /// At or above the 67th percentile.
-    Dear,
-}
-
-/// The price of electricity, all taxes included.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Price {
-    /// ISO 4217 code of every price below.
-    pub currency: String,
-    /// Name of the tariff.
-    pub tariff: String,
-    /// The slot that holds now; absent when now has no published price.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub now: Option<Slot>,
-    /// The next slot with another price than now's, if one is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<Slot>,
-    /// Hourly slots in order, from the start of the current local hour over 24 hours. An hour
-    /// without a published price is missing.
-    pub slots: Vec<Slot>,
-    /// The cheapest contiguous stretch of two hours among `slots`; absent when all prices are
-    /// nearly equal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cheapest: Option<Window>,
-    /// Today and tomorrow by the home's clock, in the bands of `slots`. A day of which no hour has
-    /// a published price is missing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub days: Vec<PriceDay>,
-    /// When a run of one, two, three or four hours is cheapest, the shortest first; empty when all
-    /// prices are nearly equal. A run that does not fit into the known prices is missing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub runs: Vec<Run>,
-}
-
-/// The prices of a local day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PriceDay {
-    /// The local date.
-    pub date: civil::Date,
-    /// Its midnight.
-    pub start: Timestamp,
-    /// The next midnight: 23, 24 or 25 hours later.
-    pub end: Timestamp,
-    /// Hourly slots in order. An hour without a published price is missing.
-    pub slots: Vec<Slot>,
-}
-
-/// The cheapest time within the next 24 hours for something that runs without a break.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Run {
-    /// How long it runs.
-    pub hours: u8,
-    /// When it is cheapest; a start at once is among the choices. Ties go to the earliest.
-    pub best: Window,
-    /// Mean price per kWh when it starts now; absent where that is not wholly published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub now_per_kwh: Option<Decimal>,
-    /// What waiting saves per kWh against starting now; absent below 0.05, where it is not worth
-    /// the wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub saving_per_kwh: Option<Decimal>,
-}
-
-/// A stretch of time with one price, half-open.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Slot {
-    /// First instant.
-    pub start: Timestamp,
-    /// First instant after it.
-    pub end: Timestamp,
-    /// Price per kWh in the major unit.
-    pub per_kwh: Decimal,
-    /// Its band.
-    pub band: Band,
-}
-
-/// A stretch of time and its mean price, half-open.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Window {
-    /// First instant.
-    pub start: Timestamp,
-    /// First instant after it.
-    pub end: Timestamp,
-    /// Mean price per kWh in the major unit.
-    pub per_kwh: Decimal,
-}
-
 /// Gas or water since local midnight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -484,261 +385,6 @@ pub enum NoticeCode {
     /// Something that a newer gateway knows of; its text says what.
     #[serde(other)]
     Other,
-}
-
-/// A meter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Meter {
-    /// The name given in the configuration.
-    pub name: String,
-    /// Serial number as the meter sends it; absent until it was heard.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// What it measures.
-    pub medium: Medium,
-    /// The maker's three letters, where known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub manufacturer: Option<String>,
-    /// The protocol it is read by, as the configuration names it.
-    pub protocol: String,
-    /// The port it is read from.
-    pub port: String,
-    /// When its last good message came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub received_at: Option<Timestamp>,
-    /// How old that is; absent when it was never heard.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub freshness: Option<Freshness>,
-    /// Good messages since the daemon was started.
-    pub telegrams: u64,
-    /// Stretches of input that were rejected since the daemon was started.
-    pub rejected: u64,
-    /// The last value of every register, in the order of their codes.
-    pub registers: Vec<Register>,
-    /// Radio and bus meters: everything they told, by name, in the order told.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<Field>,
-    /// The tariff in force by the meter's own word; absent when it does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tariff: Option<MeterTariff>,
-    /// States of the meter by name, such as `breaker`: `closed`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub states: BTreeMap<String, String>,
-    /// The meter's own log of power failures, the order of the meter.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outages: Vec<Outage>,
-}
-
-/// The tariff that holds by a meter's own word. Members are absent where it does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct MeterTariff {
-    /// Number of the tariff, as in the energy register that counts: 2 means `1-0:1.8.2`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<u8>,
-    /// The meter's own name for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Colour of today's tariff day: `blue`, `white` or `red` (Tempo).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub color_today: Option<String>,
-    /// Colour of tomorrow, once it was announced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub color_tomorrow: Option<String>,
-    /// True while a movable peak holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peak: Option<bool>,
-    /// True while the next movable peak has been announced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peak_announced: Option<bool>,
-}
-
-/// A power failure that a meter has logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Outage {
-    /// When the power came back, by the meter's wall clock.
-    pub ended_at: civil::DateTime,
-    /// How long it was away.
-    pub seconds: u64,
-}
-
-/// Something that a meter told, by the name it has in dashboards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Field {
-    /// The name; that of a number ends in its unit: `total_m3`, `flow_temperature_c`.
-    pub name: String,
-    /// The value: an exact number, a date, a text; absent when the meter says that it has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// When the telegram came that told it.
-    pub received_at: Timestamp,
-    /// What the meter told since and is not believed, with the reason; `value` is the last that
-    /// was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubted: Option<String>,
-}
-
-/// What a meter measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Medium {
-    /// Electricity.
-    #[default]
-    Electricity,
-    /// Gas.
-    Gas,
-    /// Water.
-    Water,
-    /// Heat.
-    Heat,
-}
-
-/// The last value of a register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Register {
-    /// OBIS code `A-B:C.D.E*F`.
-    pub obis: String,
-    /// The exact value.
-    pub value: Decimal,
-    /// Its unit, COSEM symbol.
-    pub unit: String,
-    /// When it was received.
-    pub received_at: Timestamp,
-    /// `measured` or `suspect`.
-    pub quality: String,
-    /// How its telegram was checked: `none`, `known-bytes`, `checksum`, `crc`, `mac`, `tag`.
-    pub check: String,
-}
-
-/// A day total of a register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Day {
-    /// The local date.
-    pub date: civil::Date,
-    /// What the register gained, in its unit.
-    pub amount: Decimal,
-    /// How many quarter-hours the day has: 92, 96 or 100.
-    pub quarter_hours: u16,
-    /// How many of them were measured.
-    pub measured: u16,
-    /// How many others were estimated or imported.
-    #[serde(default)]
-    pub supplied: u16,
-}
-
-/// A month of a register: the sum of its days.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct MonthTotal {
-    /// The first of the local month.
-    pub month: civil::Date,
-    /// What the register gained in those days, in its unit.
-    pub amount: Decimal,
-    /// How many days are in it.
-    pub days: u16,
-    /// How many quarter-hours those days have.
-    pub quarter_hours: u16,
-    /// How many of them were measured.
-    pub measured: u16,
-    /// How many others were estimated or imported.
-    #[serde(default)]
-    pub supplied: u16,
-}
-
-/// The bill of a period as far as it has been metered, and what it may become.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BillToDate {
-    /// First local date.
-    pub from: civil::Date,
-    /// Last local date.
-    pub to: civil::Date,
-    /// End of the last quarter-hour that was metered and is in the bill.
-    pub until: Timestamp,
-    /// What it comes to so far.
-    pub bill: Bill,
-    /// What it will come to at the end of the period; absent when the period has ended, when
-    /// there is too little history, or when prices until then are not published.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forecast: Option<BillForecast>,
-    /// The period of the same length before it, metered as far; absent when nothing of it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Bill>,
-    /// The block of a tiered price that the next kilowatt-hour falls into. Told for the present
-    /// month, where blocks begin again each month or day.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub block: Option<BlockGauge>,
-    /// The peaks that demand charges count. Told for the present month.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub demand: Vec<DemandGauge>,
-}
-
-/// A bill. The total is the sum of the lines, unrounded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Bill {
-    /// ISO 4217 code of every amount.
-    pub currency: String,
-    /// The sum; absent when some of the energy has no published price.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<Decimal>,
-    /// Imported energy in kWh.
-    pub import_kwh: Decimal,
-    /// Exported energy in kWh.
-    pub export_kwh: Decimal,
-    /// Energy, adders, standing, power, demand, minimum, export, taxes and credits.
-    pub lines: Vec<BillLine>,
-}
-
-/// A line of a bill. Quantity × rate is the amount where there is a rate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BillLine {
-    /// `energy`, `adder`, `standing`, `power`, `demand`, `minimum`, `export`, `tax`, `credit`.
-    pub kind: String,
-    /// The charge's identifier; absent for energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Its name for people.
-    pub label: String,
-    /// Name of the band.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub band: Option<String>,
-    /// Block from 1, where there are several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tier: Option<u32>,
-    /// The month it is for, `YYYY-MM`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period: Option<String>,
-    /// How much.
-    pub quantity: Decimal,
-    /// Of what: `kWh`, `day`, `month`, `kW`, `kW_day`, `kW_month`, or the currency.
-    pub unit: String,
-    /// At which price; absent when it varied.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Decimal>,
-    /// In the currency's major unit, unrounded.
-    pub amount: Decimal,
-}
-
-/// What a bill will come to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BillForecast {
-    /// Expected total.
-    pub total: Decimal,
-    /// In one of ten cases it is less.
-    pub low: Decimal,
-    /// In one of ten cases it is more.
-    pub high: Decimal,
-    /// Expected import of the whole period in kWh.
-    pub import_kwh: Decimal,
 }
 
 /// The daemon's health.
