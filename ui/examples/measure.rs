@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use ui::bind::{self, View};
 use ui::format::Language;
 use ui::headless::{Drawn, Screen};
-use ui::{App, Appliances, Nav, Page, Settings, Theme};
+use ui::{App, Appliances, Nav, Page, Settings};
 
 const ROUNDS: usize = 200;
 /// How often every screen is visited.

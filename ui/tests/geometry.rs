@@ -15,7 +15,7 @@ use slint::platform::{PointerEventButton, WindowEvent};
 use slint::{ComponentHandle, LogicalPosition, LogicalSize};
 use ui::bind::{self, View};
 use ui::format::Language;
-use ui::{App, Choices, First, Nav, Page, Settings, Theme, ThemeChoice, Usage};
+use ui::{App, Choices, First, Nav, Page, Settings, ThemeChoice, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Box {
