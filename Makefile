@@ -148,6 +148,12 @@ test-dribble: ## a load profile whose bytes come 5 ms apart, with losses, damage
 	@image/install-packages build test
 	WATTLE_DRIBBLE_MS=5 WATTLE_DRIBBLE_ROWS=2880 cargo test --locked -p meter-link --test dlms_client bytes_come -- --nocapture
 
+.PHONY: test-noise
+test-noise: ## noise at the speed of the lines and pulled cables for MINUTES (default 60)
+	@image/install-packages build test
+	cargo build --locked -p gateway --bin wattle
+	WATTLE_NOISE_MINUTES=$(or $(MINUTES),60) cargo test --locked -p e2e --test noise -- --nocapture
+
 .PHONY: test-zigbee
 test-zigbee: ## zigbee-herdsman and bellows accept the simulated Zigbee stick; backups both ways
 	@image/install-packages build test zigbee

@@ -1,5 +1,8 @@
 //! An hour of noise on every kind of line, as fast as the lines take it, with the cables pulled
 //! again and again: no part is restarted, the log stays short, and the meters are read afterwards.
+//!
+//! With `WATTLE_NOISE_MINUTES` the noise comes at the speed of the lines and lasts so long
+//! (`make test-noise`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +21,8 @@ use wattle_sim::{p1, sml, tic};
 /// What 9,600 baud carry in an hour.
 const HOUR_BYTES: usize = 960 * 3_600;
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the cables are pulled.
+const PULLS: u32 = 10;
 
 /// Noise in which every protocol's marks occur.
 fn noise(seed: u32) -> Vec<u8> {
@@ -56,6 +61,7 @@ fn disturbed(
     link: &Path,
     baud: u32,
     framing: Framing,
+    real_time: bool,
     mut telegram: impl FnMut(u32) -> Vec<u8> + Send + 'static,
 ) -> anyhow::Result<Disturbed> {
     let (sent, calm) = (
@@ -90,7 +96,11 @@ fn disturbed(
                 if wire.is_open() {
                     count.fetch_add(chunk.len(), Ordering::Relaxed);
                 }
-                let pause = Duration::from_millis(if is_calm { 0 } else { 4 });
+                let pause = match (is_calm, real_time) {
+                    (true, _) => Duration::ZERO,
+                    (false, false) => Duration::from_millis(4),
+                    (false, true) => Duration::from_secs(10 * 2_048) / speed,
+                };
                 if !wire.wait(Instant::now() + pause, &mut ignored) {
                     return;
                 }
@@ -120,25 +130,45 @@ fn own_kb(pid: u32) -> anyhow::Result<u64> {
 
 #[test]
 fn an_hour_of_noise_and_pulled_cables() -> anyhow::Result<()> {
+    let minutes: u32 = match std::env::var("WATTLE_NOISE_MINUTES") {
+        Ok(minutes) => minutes.parse().context("WATTLE_NOISE_MINUTES")?,
+        Err(_) => 0,
+    };
+    let (real_time, lasts) = (minutes > 0, Duration::from_secs(60) * minutes);
+    let wanted = if real_time { 1 } else { HOUR_BYTES };
     let folder = tempfile::tempdir()?;
     let load = || Curve::new(Kind::Constant { power_w: 420 }, 1);
     let at = |seconds: u32| INSTALLED + 40_000_000 + u64::from(seconds);
     let link = |name: &str| folder.path().join(name);
 
     let mut meter = sml::Config::new(load());
-    let sml = disturbed(&link("sml"), 9_600, Framing::EightNone, move |s| {
-        meter.telegram(at(s), s).0
-    })?;
+    let sml = disturbed(
+        &link("sml"),
+        9_600,
+        Framing::EightNone,
+        real_time,
+        move |s| meter.telegram(at(s), s).0,
+    )?;
     let mut meter = p1::Config::new(load())?;
-    let p1 = disturbed(&link("p1"), 115_200, Framing::EightNone, move |s| {
-        meter
-            .telegram(at(s), s)
-            .map_or_else(|_| Vec::new(), |(bytes, _)| bytes)
-    })?;
+    let p1 = disturbed(
+        &link("p1"),
+        115_200,
+        Framing::EightNone,
+        real_time,
+        move |s| {
+            meter
+                .telegram(at(s), s)
+                .map_or_else(|_| Vec::new(), |(bytes, _)| bytes)
+        },
+    )?;
     let mut meter = tic::Config::new(Mode::Standard, load());
-    let tic = disturbed(&link("tic"), 9_600, Framing::SevenEven, move |s| {
-        meter.frame(at(s), s).0
-    })?;
+    let tic = disturbed(
+        &link("tic"),
+        9_600,
+        Framing::SevenEven,
+        real_time,
+        move |s| meter.frame(at(s), s).0,
+    )?;
     let lines = [&sml, &p1, &tic];
     let config: String = ["sml", "p1", "tic"]
         .iter()
@@ -149,31 +179,35 @@ fn an_hour_of_noise_and_pulled_cables() -> anyhow::Result<()> {
         .collect();
     let daemon = Daemon::start(folder.path(), &config)?;
 
-    let mut pulled = 0;
+    let (mut pulled, begun) = (0, Instant::now());
     eventually(
         "an hour's worth of noise was heard on each line",
-        PATIENCE,
+        PATIENCE + lasts,
         || {
             let least = lines
                 .iter()
                 .map(|line| line.sent.load(Ordering::Relaxed))
                 .min();
             let least = least.unwrap_or_default();
-            if least >= HOUR_BYTES * (pulled + 1) / 11 && pulled < 10 {
+            let next = u32::try_from(wanted)? / (PULLS + 1) * (pulled + 1);
+            let due = lasts * (pulled + 1) / (PULLS + 1);
+            if least >= usize::try_from(next)? && begun.elapsed() >= due && pulled < PULLS {
                 pulled += 1;
                 for line in lines {
                     line.handle.unplug()?;
                     line.handle.plug()?;
                 }
             }
-            Ok((least >= HOUR_BYTES).then_some(()))
+            Ok((least >= wanted && begun.elapsed() >= lasts).then_some(()))
         },
     )?;
-    assert_eq!(pulled, 10);
+    assert_eq!(pulled, PULLS);
+    let least = lines.iter().map(|line| line.sent.load(Ordering::Relaxed));
+    let least = least.min().unwrap_or_default();
     let own = own_kb(daemon.pid())?;
     let log = daemon.log()?;
     // At most a line a minute and meter for what is rejected; two for each time a cable was pulled.
-    let limit = 10 + lines.len() * (2 * pulled + 4);
+    let limit = 10 + lines.len() * usize::try_from(2 * pulled + 4 + minutes)?;
     assert!(
         log.lines().count() <= limit,
         "{} lines: {log}",
@@ -208,7 +242,8 @@ fn an_hour_of_noise_and_pulled_cables() -> anyhow::Result<()> {
         assert_eq!(part.get("restarts"), Some(&0.into()), "{part}");
     }
     println!(
-        "{HOUR_BYTES} bytes a line, {own} kB of its own, {} lines of log",
+        "{least} bytes a line at least in {} s, {pulled} pulls, {own} kB of its own, {} lines of log",
+        begun.elapsed().as_secs(),
         log.lines().count()
     );
     Ok(())
