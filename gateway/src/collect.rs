@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use meter_link::c12::reader::MeterReader;
 use meter_link::dlms::client::job::Outcome;
 use meter_link::dlms::listener;
 use meter_link::driver::{self, MbusMeter, ModbusMeter, Place, PortEvent};
@@ -193,7 +192,10 @@ fn drive<'a>(
     }
     let mut session = match meter.protocol {
         Protocol::Dlms => dlms_session(meter, sink)?,
-        Protocol::C12_22 => c12::over_network(meter, &sink.state_dir, sink.clock.clone())?,
+        Protocol::C12_18 | Protocol::C12_21 => c12::on_line(meter, &sink.profiles)?,
+        Protocol::C12_22 => {
+            c12::over_network(meter, &sink.profiles, &sink.state_dir, sink.clock.clone())?
+        }
         _ => session(meter)?,
     };
     let place: Place = meter.port.to_string_lossy().parse()?;
@@ -228,7 +230,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             },
             ..tic::Config::default()
         })),
-        Protocol::Dlms | Protocol::C12_22 => {
+        Protocol::Dlms | Protocol::C12_18 | Protocol::C12_21 | Protocol::C12_22 => {
             anyhow::bail!("this meter is read with what the gateway keeps")
         }
         Protocol::Wmbus => anyhow::bail!("a wireless meter is read by receivers"),
@@ -242,7 +244,6 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
             })
         }
         Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
-        Protocol::C12_18 | Protocol::C12_21 => Box::new(MeterReader::new(meter.c12_reader()?)),
     })
 }
 
@@ -326,7 +327,7 @@ impl Collector<'_> {
                 self.store(name, serial, *telegram, (Vec::new(), Vec::new()))
                     .await?;
             }
-            PortEvent::Dlms(outcome) => self.dlms(*outcome).await?,
+            PortEvent::Found(outcome) => self.found(*outcome).await?,
             _ => {}
         }
         Ok(())
@@ -386,7 +387,7 @@ impl Collector<'_> {
         sent.map_err(|_| anyhow::anyhow!("the store has ended"))
     }
 
-    async fn dlms(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+    async fn found(&mut self, outcome: Outcome) -> anyhow::Result<()> {
         let name = self.meter.name.clone();
         match outcome {
             Outcome::Profile(rows) => {

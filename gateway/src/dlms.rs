@@ -91,7 +91,7 @@ pub async fn finish(
             match event {
                 PortEvent::Lost { reason, .. } => anyhow::bail!("{port}: {reason}"),
                 PortEvent::Rejected(rejected) => failed = Some(rejected.reason),
-                PortEvent::Dlms(outcome) => match *outcome {
+                PortEvent::Found(outcome) => match *outcome {
                     Outcome::Finished(None) => {
                         let failed = failed.map(|reason| anyhow::anyhow!(reason));
                         return failed.map_or(Ok(()), Err);

@@ -92,8 +92,8 @@ pub enum Action {
     Telegram(Box<Telegram>),
     /// Input that did not.
     Rejected(Rejected),
-    /// What a DLMS/COSEM meter was found to hold beside its registers: rows of a profile, a clock.
-    Dlms(Box<Outcome>),
+    /// What a meter was found to hold beside its registers: rows of a profile, a clock.
+    Found(Box<Outcome>),
     /// A radio frame of some meter, from a receiver that serves many.
     Frame(Box<RadioFrame>),
     /// A receiver's condition has changed.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use meter_link::c12::Modem;
 use meter_link::c12::client::{self, Dialect};
 use meter_link::c12::interpret::{Assignment, Assignments};
+use meter_link::c12::load_profile;
 use meter_link::c12::net;
 use meter_link::c12::reader;
 use meter_link::c12::service::{Password, USER_LENGTH};
@@ -45,6 +47,12 @@ pub struct C12Config {
     pub key: Option<Secret>,
     /// What the meter's sources measure, for one that does not tell.
     pub source: Vec<SourceConfig>,
+    /// Data table of the load profile whose missing rows are read, 64 to 67; none when left out.
+    pub profile: Option<u16>,
+    /// Seconds from one reading of the profile to the next, 60 to 86400; 900 when left out.
+    pub profile_period_s: Option<u32>,
+    /// IANA zone of a meter whose tables do not tell its deviation from UTC.
+    pub zone: Option<String>,
 }
 
 /// `[[meter.c12.source]]`
@@ -215,7 +223,32 @@ impl MeterConfig {
             period: Duration::from_secs(u64::from(self.period_s)),
             assignments,
             modem: modem.transpose()?,
+            profile: self.c12_profile()?,
         })
+    }
+
+    /// Which load profile is read.
+    ///
+    /// # Errors
+    /// A setting is out of its range.
+    pub fn c12_profile(&self) -> anyhow::Result<Option<load_profile::Config>> {
+        let settings = self.c12.clone().unwrap_or_default();
+        let period_s = settings.profile_period_s.unwrap_or(900);
+        anyhow::ensure!(
+            (60..=86_400).contains(&period_s),
+            "c12.profile_period_s is 60 to 86400"
+        );
+        let zone = settings.zone.as_deref().map(TimeZone::get);
+        let zone = zone.transpose().context("c12.zone")?;
+        let Some(table) = settings.profile else {
+            return Ok(None);
+        };
+        anyhow::ensure!((64..=67).contains(&table), "c12.profile is 64 to 67");
+        Ok(Some(load_profile::Config {
+            zone,
+            period: Duration::from_secs(u64::from(period_s)),
+            ..load_profile::Config::new(table)
+        }))
     }
 }
 
@@ -237,7 +270,7 @@ mod tests {
         let file = folder.path().join("password");
         std::fs::write(&file, "hunter2\n").unwrap();
         let config = meter(&format!(
-            "period_s = 300\n[meter.c12]\nuser = \"reader\"\nuser_id = 2\nfast_baud = 19200\n\
+            "period_s = 300\n[meter.c12]\nprofile = 65\nprofile_period_s = 3600\nzone = \"America/Denver\"\nuser = \"reader\"\nuser_id = 2\nfast_baud = 19200\n\
              password = \"file:{}\"\n\
              [[meter.c12.source]]\nindex = 3\nobis = \"1-0:1.8.0\"\nunit = \"Wh\"\nscaler = 3\n",
             file.display()
@@ -247,6 +280,9 @@ mod tests {
         assert_eq!(reader.period, Duration::from_secs(300));
         assert_eq!(reader.client.baud_code, Some(8));
         assert_eq!(reader.client.password, Password::from_text("hunter2"));
+        let profile = reader.profile.clone().unwrap();
+        assert_eq!((profile.table, profile.period.as_secs()), (65, 3_600));
+        assert!(profile.zone.is_some());
         let source = reader.assignments[&3];
         assert_eq!(source.register, ObisCode::ACTIVE_ENERGY_IMPORT);
         assert_eq!((source.unit, source.scaler), (Some(Unit::WattHour), 3));
@@ -292,6 +328,8 @@ mod tests {
             ),
             ("[meter.c12]\nfast_baud = 1\n".to_owned(), "fast_baud"),
             ("[meter.c12]\nphone = \"1\"\n".to_owned(), "c12.21"),
+            ("[meter.c12]\nprofile = 63\n".to_owned(), "64 to 67"),
+            ("[meter.c12]\nzone = \"Moon\"\n".to_owned(), "c12.zone"),
             (format!("{source}obis = \"x\"\n"), "c12.source 3"),
             (
                 format!("{source}obis = \"1.8.0\"\nunit = \"kilo\"\n"),

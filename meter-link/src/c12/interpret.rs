@@ -53,8 +53,10 @@ const NONE: u8 = 255;
 
 /// Value group D.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Processing {
+pub(super) enum Processing {
     Sum,
+    /// Recorded in an interval of the load profile.
+    Interval,
     Maximum,
     Minimum,
     CumulativeMaximum,
@@ -63,7 +65,7 @@ enum Processing {
 }
 
 /// What is known of the sources of a device.
-struct Knowledge<'a> {
+pub(super) struct Knowledge<'a> {
     sources: Option<Sources>,
     units: Option<UnitsOfMeasure>,
     constants: Option<ConstantsTable>,
@@ -93,12 +95,7 @@ impl Tables {
                 extra: decoded.extra,
             });
         }
-        let knowledge = Knowledge {
-            sources: self.sources().ok(),
-            units: self.units().ok(),
-            constants: self.constants().ok(),
-            assigned,
-        };
+        let knowledge = Knowledge::new(self, assigned);
         let mut found = Vec::new();
         match decoded.table {
             Table::RegisterData(data) if table == 23 => {
@@ -124,7 +121,16 @@ impl Tables {
     }
 }
 
-impl Knowledge<'_> {
+impl<'a> Knowledge<'a> {
+    pub(super) fn new(tables: &Tables, assigned: &'a Assignments) -> Self {
+        Self {
+            sources: tables.sources().ok(),
+            units: tables.units().ok(),
+            constants: tables.constants().ok(),
+            assigned,
+        }
+    }
+
     fn block(
         &self,
         block: &DataBlock,
@@ -155,7 +161,7 @@ impl Knowledge<'_> {
     }
 
     /// `None` for an unused selection, and for a number that does not fit once it is scaled.
-    fn entry(
+    pub(super) fn entry(
         &self,
         source: u8,
         processing: Processing,
@@ -168,6 +174,11 @@ impl Knowledge<'_> {
         }
         let (register, unit, scaler, value) = if let Some(assigned) = self.assigned.get(&source) {
             let ObisCode([a, b, c, d, _, f]) = assigned.register;
+            let d = if processing == Processing::Interval && d == 8 {
+                29
+            } else {
+                d
+            };
             let register = ObisCode([a, b, c, d, tier, f]);
             (register, assigned.unit, Some(assigned.scaler), raw)
         } else {
@@ -259,13 +270,16 @@ fn group_d(processing: Processing, unit: Option<&UnitOfMeasure>) -> u8 {
         (Processing::CumulativeMaximum, _) => 2,
         (Processing::Minimum, _) => 3,
         (Processing::Maximum, _) => 6,
+        // Time integral 5 and current average 5: over an interval of the load profile.
+        (Processing::Interval, Some(0 | 5) | None) => 29,
+        (Processing::Interval, Some(3 | 4 | 6)) => 27,
         // Since the start of the billing period.
         (Processing::Sum, Some(5)) => 9,
         (Processing::Sum, _) | (Processing::Present, Some(0)) => 8,
         // The average of the running, and of the last, interval.
         (Processing::Present, Some(3 | 6)) => 4,
         (Processing::Present, Some(4)) => 5,
-        (Processing::Present, _) => 7,
+        (Processing::Present | Processing::Interval, _) => 7,
     }
 }
 
@@ -311,7 +325,7 @@ fn code(unit: &UnitOfMeasure, processing: Processing, tier: u8) -> Option<(ObisC
     }
     let integral = matches!(unit.time_base, 0 | 5);
     // A sum of something that is no amount, or an extreme of one that is.
-    if integral != matches!(group_d(processing, Some(unit)), 8 | 9) || unit.time_base == 7 {
+    if integral != matches!(group_d(processing, Some(unit)), 8 | 9 | 29) || unit.time_base == 7 {
         return None;
     }
     let phase = match unit.segmentation {

@@ -33,6 +33,7 @@ pub mod assembler;
 pub mod client;
 pub mod interpret;
 pub mod link;
+pub mod load_profile;
 mod modem;
 pub mod net;
 pub mod packet;

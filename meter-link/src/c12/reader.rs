@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::client::{self, Event, FORGET};
 use super::interpret::{Assignments, Entry};
+use super::load_profile::{self, ProfileReader, Progress};
 use super::modem::{Dialling, GUARD, HANG_UP, Modem, Step};
 use super::net;
 use super::service::{Request, ResponseCode, table_data};
 use super::side::{Seconds, Side};
-use super::table::{Clock, ProfileRow, Table, TableError, Tables};
+use super::table::{Clock, Table, TableError, Tables};
 use crate::dlms::client::CounterStore;
+use crate::dlms::client::job::Outcome;
 use crate::model::{Check, MeterId, MeterTime, RegisterValue, Telegram, Value};
 use crate::session::{Action, Line, Rejected, Session};
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub assignments: Assignments,
     /// C12.21: how the meter is called; `None` for a line that is up.
     pub modem: Option<Modem>,
+    /// The load profile whose missing rows are read; `None` for none.
+    pub profile: Option<load_profile::Config>,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
             period: Duration::from_secs(60),
             assignments: Assignments::new(),
             modem: None,
+            profile: None,
         }
     }
 }
@@ -58,7 +63,9 @@ enum State {
     Dialling(Dialling),
     /// The client is at work.
     Reading,
-    /// The telegram is told; the client takes its leave.
+    /// The telegram is told; the load profile is read.
+    Profiling(Box<ProfileReader>),
+    /// Everything is told; the client takes its leave.
     Leaving,
     /// The modem is taken out of its call: what was sent of [`HANG_UP`], and when more is due.
     HangingUp {
@@ -82,6 +89,8 @@ pub struct MeterReader {
     due: VecDeque<u16>,
     meaning_read: Option<Instant>,
     next: Option<Instant>,
+    /// When the load profile is due again.
+    profile_due: Option<Instant>,
     raw: Vec<u8>,
 }
 
@@ -116,6 +125,7 @@ impl MeterReader {
             due: VecDeque::new(),
             meaning_read: None,
             next: None,
+            profile_due: None,
             raw: Vec::new(),
         }
     }
@@ -217,11 +227,58 @@ impl MeterReader {
                 self.reject(&reason);
             }
         }
+        let due = self.profile_due.is_none_or(|due| due <= now);
+        match self.config.profile.clone().filter(|_| due) {
+            Some(profile) => {
+                let assigned = self.config.assignments.clone();
+                let reader = ProfileReader::new(profile, self.tables.clone(), assigned);
+                self.state = State::Profiling(Box::new(reader));
+                self.profile(now);
+            }
+            None => self.leave(now),
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
         self.state = State::Leaving;
         self.side.close(now);
     }
 
+    /// Goes on with the load profile.
+    fn profile(&mut self, now: Instant) {
+        let State::Profiling(reader) = &mut self.state else {
+            return;
+        };
+        let longest = self.side.max_message();
+        loop {
+            match reader.poll(longest) {
+                Ok(Progress::Ask(request)) => return self.side.request(request, now),
+                Ok(Progress::Rows(rows)) => {
+                    // What was told is not read again in the next session.
+                    if let (Some(profile), Some(row)) = (&mut self.config.profile, rows.rows.last())
+                    {
+                        profile.since = Some(row.at);
+                    }
+                    let rows = Outcome::Profile(*rows);
+                    self.actions.push_back(Action::Found(Box::new(rows)));
+                }
+                Ok(Progress::Done) => break,
+                Err(reason) => {
+                    self.reject(&format!("load profile: {reason}"));
+                    break;
+                }
+            }
+        }
+        let period = self.config.profile.as_ref().map(|profile| profile.period);
+        self.profile_due = period.map(|period| now + period);
+        self.leave(now);
+    }
+
     fn answered(&mut self, request: &Request, code: ResponseCode, payload: &[u8], now: Instant) {
+        if let State::Profiling(reader) = &mut self.state {
+            reader.answer(code, payload);
+            return self.profile(now);
+        }
         let Request::Read { table } = *request else {
             return self.ask(now);
         };
@@ -387,7 +444,7 @@ impl Session for MeterReader {
         match &mut self.state {
             State::Resting(_) | State::HangingUp { .. } => return,
             State::Dialling(dialling) => dialling.handle_input(bytes, now),
-            State::Reading | State::Leaving => {
+            State::Reading | State::Profiling(_) | State::Leaving => {
                 let room = MAX_RAW.saturating_sub(self.raw.len());
                 self.raw.extend(bytes.iter().take(room));
                 self.side.handle_input(bytes, now);
@@ -402,7 +459,7 @@ impl Session for MeterReader {
             State::Resting(_) => return,
             State::HangingUp { .. } => return self.hang_up(now),
             State::Dialling(dialling) => dialling.handle_timeout(now),
-            State::Reading | State::Leaving => self.side.handle_timeout(now),
+            State::Reading | State::Profiling(_) | State::Leaving => self.side.handle_timeout(now),
         }
         self.pump(now);
     }
@@ -416,7 +473,7 @@ impl Session for MeterReader {
             State::Resting(due) => *due,
             State::HangingUp { due, .. } => Some(*due),
             State::Dialling(dialling) => dialling.poll_timeout(),
-            State::Reading | State::Leaving => self.side.poll_timeout(),
+            State::Reading | State::Profiling(_) | State::Leaving => self.side.poll_timeout(),
         }
     }
 
@@ -427,91 +484,5 @@ impl Session for MeterReader {
         let rest = self.side.is_network() && self.ended_well;
         let next = self.next.filter(|next| rest && *next > now);
         self.state = State::Resting(Some(next.unwrap_or(now)));
-    }
-}
-
-/// Reads the load profile of one data table, 64 to 67, with a client whose session is open: it
-/// says what to ask and takes the answers. Data is asked for in whole blocks, as many as fit an
-/// answer.
-#[derive(Debug)]
-pub struct ProfileReader {
-    table: u16,
-    tables: Tables,
-    due: VecDeque<u16>,
-    data: Vec<u8>,
-    /// Octets of a block and of all of them, once they are known.
-    size: Option<(usize, usize)>,
-    done: bool,
-}
-
-impl ProfileReader {
-    /// A reader of `table`, 64 to 67.
-    #[must_use]
-    pub fn new(table: u16) -> Self {
-        Self {
-            table,
-            tables: Tables::new(),
-            due: VecDeque::from([0, 61, 62, 63]),
-            data: Vec::new(),
-            size: None,
-            done: false,
-        }
-    }
-
-    /// The next request; `None` when all was asked. `max_message` is the longest answer.
-    pub fn next_request(&mut self, max_message: usize) -> Option<Request> {
-        if let Some(table) = self.due.front() {
-            return Some(Request::Read { table: *table });
-        }
-        let (block, total) = self.size?;
-        if self.done || self.data.len() >= total {
-            return None;
-        }
-        // Code, count and checksum of the answer take four octets.
-        let fitting = max_message.saturating_sub(4).min(0xFFFF) / block.max(1) * block;
-        let left = total - self.data.len();
-        let count = left.min(if fitting == 0 {
-            max_message.saturating_sub(4)
-        } else {
-            fitting
-        });
-        Some(Request::ReadOffset {
-            table: self.table,
-            offset: u32::try_from(self.data.len()).ok()?,
-            count: u16::try_from(count.max(1)).ok()?,
-        })
-    }
-
-    /// Takes an answer.
-    ///
-    /// # Errors
-    /// The meter refused, or the answer is not understood; in words.
-    pub fn answer(&mut self, code: ResponseCode, payload: &[u8]) -> Result<(), String> {
-        if code != ResponseCode::OK {
-            self.done = true;
-            return Err(format!("the meter answered: {}", code.reason()));
-        }
-        let data = table_data(payload).map_err(|error| error.to_string())?;
-        match self.due.pop_front() {
-            Some(table) => {
-                self.tables.insert(table, data.to_vec());
-                if self.due.is_empty() {
-                    let size = self.tables.profile_size(self.table);
-                    self.size = Some(size.map_err(|error| error.to_string())?);
-                }
-            }
-            None if data.is_empty() => self.done = true,
-            None => self.data.extend_from_slice(data),
-        }
-        Ok(())
-    }
-
-    /// The rows, oldest first, once there is nothing more to ask.
-    ///
-    /// # Errors
-    /// A table is missing or does not follow its layout.
-    pub fn rows(mut self) -> Result<Vec<ProfileRow>, TableError> {
-        self.tables.insert(self.table, self.data);
-        self.tables.profile_rows(self.table)
     }
 }

@@ -11,6 +11,9 @@ use crate::dlms::client::{Counter, CounterStore};
 /// Tells the time in seconds since 1970.
 pub type Seconds = Box<dyn Fn() -> u32 + Send>;
 
+/// An answer of a network that takes a few datagrams at most.
+const NETWORK_ANSWER: usize = 2_048;
+
 #[derive(Debug)]
 pub(super) enum Side {
     Line(Box<Client>),
@@ -47,6 +50,14 @@ impl Side {
         match self {
             Self::Line(_) => false,
             Self::Network(network) => network.config.key.is_some(),
+        }
+    }
+
+    /// Octets of the longest answer that is asked for.
+    pub(super) fn max_message(&self) -> usize {
+        match self {
+            Self::Line(client) => client.max_message(),
+            Self::Network(_) => NETWORK_ANSWER,
         }
     }
 

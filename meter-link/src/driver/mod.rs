@@ -75,8 +75,8 @@ pub enum PortEvent {
     Rejected(Rejected),
     /// The telegrams of a readout of a slave on a wired M-Bus.
     Mbus(Vec<Frame>),
-    /// What a DLMS/COSEM meter was found to hold beside its registers.
-    Dlms(Box<Outcome>),
+    /// What a meter was found to hold beside its registers.
+    Found(Box<Outcome>),
     /// A radio frame of some meter.
     Frame(Box<RadioFrame>),
     /// A receiver's condition has changed.

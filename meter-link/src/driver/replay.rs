@@ -46,7 +46,7 @@ pub async fn replay(
             let event = match action {
                 Action::Telegram(telegram) => PortEvent::Telegram(telegram),
                 Action::Rejected(rejected) => PortEvent::Rejected(rejected),
-                Action::Dlms(outcome) => PortEvent::Dlms(outcome),
+                Action::Found(outcome) => PortEvent::Found(outcome),
                 Action::Frame(frame) => PortEvent::Frame(frame),
                 Action::Condition(condition) => PortEvent::Condition(condition),
                 Action::Send(_) | Action::SetLine(_) | Action::Reopen(_) => continue,

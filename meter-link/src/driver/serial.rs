@@ -307,7 +307,7 @@ impl Open<'_> {
             Action::Rejected(rejected) => {
                 tell(PortEvent::Rejected(rejected), self.events, self.stop).await
             }
-            Action::Dlms(outcome) => tell(PortEvent::Dlms(outcome), self.events, self.stop).await,
+            Action::Found(outcome) => tell(PortEvent::Found(outcome), self.events, self.stop).await,
             Action::Frame(frame) => tell(PortEvent::Frame(frame), self.events, self.stop).await,
             Action::Condition(condition) => {
                 tell(PortEvent::Condition(condition), self.events, self.stop).await

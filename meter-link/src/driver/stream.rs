@@ -155,7 +155,7 @@ async fn pump(
             let event = match action {
                 Action::Telegram(telegram) => PortEvent::Telegram(telegram),
                 Action::Rejected(rejected) => PortEvent::Rejected(rejected),
-                Action::Dlms(outcome) => PortEvent::Dlms(outcome),
+                Action::Found(outcome) => PortEvent::Found(outcome),
                 Action::Frame(frame) => PortEvent::Frame(frame),
                 Action::Condition(condition) => PortEvent::Condition(condition),
                 Action::SetLine(_) => continue,

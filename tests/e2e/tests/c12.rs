@@ -166,6 +166,62 @@ fn a_recorded_session_is_decoded() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The load profile is stored row by row; after a restart only what is missing comes.
+#[test]
+fn a_load_profile_is_stored_and_goes_on_where_it_ended() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("ansi0");
+    let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
+    let _meter = Meter::start(
+        &link,
+        Config {
+            pace: wattle_sim::actor::Pace::AtOnce,
+            ..Config::new(load)
+        },
+    )?;
+    let config = format!(
+        "[[meter]]\nname = \"house\"\nprotocol = \"c12.18\"\nport = {link:?}\nperiod_s = 10\n\
+         [meter.c12]\nprofile = 64\nprofile_period_s = 60\n"
+    );
+    let mut daemon = Daemon::start(folder.path(), &config)?;
+    let database = daemon.database();
+    let stored = |least: usize| {
+        eventually("the rows are stored", PATIENCE, || {
+            let db = rusqlite::Connection::open(&database)?;
+            let mut rows = db.prepare("SELECT at_s, \"values\" FROM profile_row ORDER BY id")?;
+            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+            Ok((rows.len() >= least).then_some(rows))
+        })
+    };
+    // Seven full days and the first quarter of an hour of the eighth at least.
+    let all = stored(7 * 96 + 1).with_context(|| daemon.log().unwrap_or_default())?;
+    let amount = json!([(POWER_W / 4).to_string(), "0"]).to_string();
+    assert!(all.iter().all(|(_, values)| *values == amount), "{all:?}");
+    assert!(all.windows(2).all(|pair| pair[1].0 == pair[0].0 + 900));
+
+    // As if it had been stopped two days ago.
+    let (kept, _) = all.get(all.len() - 2 * 96 - 1).context("two days")?;
+    let mut gone = 0;
+    daemon.kill_and_restart_after(|| {
+        let db = rusqlite::Connection::open(&database)?;
+        gone = db.execute("DELETE FROM profile_row WHERE at_s > ?1", [kept])?;
+        Ok(())
+    })?;
+    let again = stored(all.len())?;
+    assert!(gone >= 2 * 96);
+    assert_eq!(again.get(..all.len()), Some(all.as_slice()));
+    assert!(again.windows(2).all(|pair| pair[1].0 == pair[0].0 + 900));
+    let log = daemon.log()?;
+    let told = log.lines().filter_map(|line| {
+        let (_, rows) = line.split_once(" rows=")?;
+        rows.split_whitespace().next()?.parse::<usize>().ok()
+    });
+    // Each row once, and what was deleted twice.
+    assert_eq!(told.sum::<usize>(), again.len() + gone, "{log}");
+    daemon.stop()
+}
+
 /// The same meter over C12.22: what arrives is what it told, under a tag.
 #[test]
 fn registers_arrive_over_a_network() -> anyhow::Result<()> {

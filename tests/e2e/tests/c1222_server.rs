@@ -17,7 +17,7 @@ use meter_link::c12::interpret::Assignments;
 use meter_link::c12::net::client::{Client, Config, Event};
 use meter_link::c12::net::{ApTitle, Outgoing, Protection, Service};
 use meter_link::c12::service::{Request, table_data};
-use meter_link::c12::table::{Table, Tables, rows};
+use meter_link::c12::table::{Table, Tables};
 use meter_link::key::Key;
 use rust_decimal::Decimal;
 
@@ -167,25 +167,7 @@ fn compare(tables: &Tables, quarters: &[[i64; 3]]) -> anyhow::Result<()> {
     let want = want.map(|(register, value)| Ok((register.to_owned(), value.parse()?)));
     assert_eq!(found, want.into_iter().collect::<anyhow::Result<Vec<_>>>()?);
 
-    let (Table::ActualProfile(limits), Table::ProfileControl(control)) =
-        (tables.decode(61)?.table, tables.decode(62)?.table)
-    else {
-        bail!("no tables 61 and 62");
-    };
-    let (Table::ProfileStatus(status), Table::ProfileData(data)) =
-        (tables.decode(63)?.table, tables.decode(64)?.table)
-    else {
-        bail!("no tables 63 and 64");
-    };
-    let sets = (
-        limits.sets.first(),
-        control.sets.first(),
-        status.sets.first(),
-    );
-    let (Some(limits), Some(control), Some(status)) = sets else {
-        bail!("no set");
-    };
-    let told = rows(limits, control, status, &data);
+    let told = tables.profile_rows(64)?;
     let mut amounts: Vec<(i64, Vec<Decimal>)> = Vec::new();
     for row in told {
         let at = row

@@ -15,12 +15,14 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use meter_link::c12::Modem;
-use meter_link::c12::client::{self, Client, Dialect};
+use meter_link::c12::client::{self, Dialect};
 use meter_link::c12::interpret::Assignment;
+use meter_link::c12::load_profile;
 use meter_link::c12::net::client as net_client;
 use meter_link::c12::net::{Service, client::Event as NetEvent};
-use meter_link::c12::reader::{Config as ReaderConfig, MeterReader, ProfileReader};
+use meter_link::c12::reader::{Config as ReaderConfig, MeterReader};
 use meter_link::c12::service::{Password, Request, ResponseCode, table_data};
+use meter_link::dlms::client::job::{Outcome, ProfileRows};
 use meter_link::key::Key;
 use meter_link::model::{MeterTime, ObisCode, Telegram, Unit, Value};
 use meter_link::session::{Action, Line, Session};
@@ -43,6 +45,9 @@ struct Bench {
     to_meter: VecDeque<Vec<u8>>,
     to_reader: VecDeque<Vec<u8>>,
     telegrams: Vec<Telegram>,
+    rows: Vec<ProfileRows>,
+    /// Octets that the meter sent.
+    heard: usize,
     rejected: Vec<String>,
     lines: Vec<Line>,
     meter_baud: u32,
@@ -61,6 +66,8 @@ impl Bench {
             to_meter: VecDeque::new(),
             to_reader: VecDeque::new(),
             telegrams: Vec::new(),
+            rows: Vec::new(),
+            heard: 0,
             rejected: Vec::new(),
             lines: Vec::new(),
             meter_baud: 9_600,
@@ -90,6 +97,10 @@ impl Bench {
                     Action::SetLine(line) => self.lines.push(line),
                     Action::Telegram(telegram) => self.telegrams.push(*telegram),
                     Action::Rejected(rejected) => self.rejected.push(rejected.reason),
+                    Action::Found(outcome) => match *outcome {
+                        Outcome::Profile(rows) => self.rows.push(rows),
+                        other => panic!("nobody asked for {other:?}"),
+                    },
                     other => panic!("this meter speaks C12: {other:?}"),
                 }
             }
@@ -98,6 +109,7 @@ impl Bench {
                 let steps = self.meter.hear(&octets, self.now, unix_s);
                 self.steps(steps);
             } else if let Some(octets) = self.to_reader.pop_front() {
+                self.heard += octets.len();
                 self.reader.handle_input(&octets, self.now);
             } else {
                 let dues = [self.reader.poll_timeout(), self.meter.waits_until()];
@@ -116,6 +128,38 @@ impl Bench {
                 self.steps(steps);
             }
         }
+    }
+
+    /// All rows that came: end in Unix seconds, and the values.
+    fn profile(&self) -> Vec<(u64, String)> {
+        let row = |rows: &ProfileRows| {
+            let row = rows.iter().map(|(row, values)| {
+                let values = values.iter().map(|value| match value {
+                    Some(Value::Number(number)) => number.to_string(),
+                    other => panic!("{other:?}"),
+                });
+                let at = row.instant.unwrap().as_second();
+                (
+                    u64::try_from(at).unwrap(),
+                    values.collect::<Vec<_>>().join(" "),
+                )
+            });
+            row.collect::<Vec<_>>()
+        };
+        self.rows.iter().flat_map(row).collect()
+    }
+
+    /// The rows that the meter holds.
+    fn profile_truth(&mut self) -> Vec<(u64, String)> {
+        let unix_s = self.unix_s();
+        let rows = self.meter.application().profile(unix_s).into_iter();
+        rows.map(|row| {
+            (
+                row.end_unix_s,
+                format!("{} {}", row.import_wh, row.export_wh),
+            )
+        })
+        .collect()
     }
 
     /// Registers of telegram `index` as text.
@@ -361,75 +405,69 @@ fn a_meter_behind_a_modem() {
     assert_eq!(Modem::new("12;AT"), None);
 }
 
+fn profiling(since: Option<meter_link::dlms::data::DateTime>) -> ReaderConfig {
+    ReaderConfig {
+        client: client::Config {
+            packets: 8,
+            ..client::Config::default()
+        },
+        period: Duration::from_secs(13 * 3_600),
+        profile: Some(load_profile::Config {
+            since,
+            ..load_profile::Config::new(64)
+        }),
+        ..ReaderConfig::default()
+    }
+}
+
+/// All rows at first, in pieces and on a line that loses and damages; then those that come; and
+/// only what is missing for a reader that begins anew.
 #[test]
-fn a_load_profile_is_read_in_pieces_and_exactly() {
-    let now = Instant::now();
-    let curve = Curve::new(Kind::Home { pv: true }, 5);
-    let mut meter = Dialogue::new(Config {
-        packet_size: 128,
-        ..Config::new(curve.clone())
-    });
-    let mut client = Client::new(client::Config {
-        packets: 8,
-        ..client::Config::default()
-    });
-    client.open(now);
-    let mut profile = ProfileReader::new(64);
-    let mut requests = 0;
-    'session: loop {
-        while let Some(event) = client.poll() {
-            let free = matches!(
-                event,
-                client::Event::Opened(_) | client::Event::Answer { .. }
-            );
-            match event {
-                client::Event::Send(octets) => {
-                    for step in meter.hear(&octets, now, START) {
-                        if let Step::Send(octets) = step {
-                            client.handle_input(&octets, now);
-                        }
-                    }
-                }
-                client::Event::SetBaud(_) => {}
-                client::Event::Answer { code, payload, .. } => {
-                    profile.answer(code, &payload).unwrap();
-                }
-                client::Event::Opened(found) => assert_eq!(found.standard_name(), Some("C12.18")),
-                client::Event::Closed => break 'session,
-                client::Event::Failed(error) => panic!("{error}"),
-            }
-            if free {
-                match profile.next_request(client.max_message()) {
-                    Some(request) => {
-                        requests += 1;
-                        assert!(client.request(request, now));
-                    }
-                    None => client.close(now),
-                }
-            }
-        }
-    }
-    assert!(requests > 10);
-    let rows = profile.rows().unwrap();
-    let truth = Dialogue::new(Config::new(curve))
-        .application()
-        .profile(START);
-    assert_eq!(rows.len(), truth.len());
-    assert!(rows.len() > 96 * usize::from(PROFILE_DAYS - 1));
-    for (row, truth) in rows.iter().zip(&truth) {
-        let end = row
-            .end
-            .unwrap()
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .unwrap()
-            .timestamp();
-        assert_eq!(u64::try_from(end.as_second()).unwrap(), truth.end_unix_s);
-        let of = |channel: usize| row.channels[channel].unwrap().to_string();
-        assert_eq!(
-            (of(0), of(1)),
-            (truth.import_wh.to_string(), truth.export_wh.to_string())
-        );
-    }
+fn a_load_profile_is_read_exactly_and_then_only_what_is_missing() {
+    let config = Config {
+        packet_size: 256,
+        faults: Faults {
+            damage_every: 17,
+            lose_every: 13,
+            busy_every: 11,
+        },
+        ..Config::new(Curve::new(Kind::Home { pv: true }, 5))
+    };
+    let mut bench = Bench::new(profiling(None), config.clone());
+    bench.run_until(Duration::from_secs(400));
+    assert_eq!(bench.rejected, Vec::<String>::new());
+    let first = bench.profile();
+    assert!(first.len() > 96 * usize::from(PROFILE_DAYS - 1));
+    assert!(first == bench.profile_truth());
+    let columns: Vec<_> = bench.rows[0].columns.iter().collect();
+    let shown = columns
+        .iter()
+        .map(|column| format!("{} {}", column.register, column.scale.unit.unwrap()));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["1-0:1.29.0*255 Wh", "1-0:2.29.0*255 Wh"]
+    );
+    let whole = bench.heard;
+
+    // Two days and four hours later, over the end of two blocks.
+    let later = 4 * Duration::from_secs(13 * 3_600);
+    bench.run_until(later + Duration::from_secs(100));
+    let mut all = bench.profile();
+    assert_eq!(all.len(), first.len() + 4 * 13 * 4);
+    let truth = bench.profile_truth();
+    assert!(all[all.len() - truth.len()..] == truth);
+    assert!(all.windows(2).all(|pair| pair[1].0 == pair[0].0 + 900));
+    assert!(bench.rows.iter().all(|rows| rows.gaps.is_empty()));
+
+    // Somebody who has all but the last hours reads no block that is known.
+    let last = bench.rows[bench.rows.len() - 3].rows.last().unwrap();
+    let (at, last) = (last.at, last.instant.unwrap().as_second());
+    let mut anew = Bench::new(profiling(Some(at)), config);
+    anew.started -= later;
+    anew.run_until(later + Duration::from_secs(100));
+    all.retain(|(end, _)| *end > u64::try_from(last).unwrap());
+    assert!(!all.is_empty() && anew.profile() == all);
+    assert!(anew.heard < whole / 2, "{} of {whole}", anew.heard);
 }
 
 fn network(longest: usize) -> Network {

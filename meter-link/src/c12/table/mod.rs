@@ -31,8 +31,8 @@ pub use general::{
 pub use log::{ActualLog, Events, Log, LogEntry};
 pub use profile::{
     ActualProfile, FIRST_DATA_TABLE, ProfileBlock, ProfileChannel, ProfileControl,
-    ProfileControlSet, ProfileData, ProfileInterval, ProfileRow, ProfileSet, ProfileStatus,
-    ProfileStatusSet, rows,
+    ProfileControlSet, ProfileData, ProfileInterval, ProfileLayout, ProfileRow, ProfileSet,
+    ProfileStatus, ProfileStatusSet,
 };
 pub use register::{
     ActualRegisters, DataBlock, DataSelection, Demand, PresentData, PresentDemand,
@@ -308,29 +308,44 @@ impl Tables {
         })
     }
 
+    /// What tables 61 to 63 say of load profile data table `table` (64 to 67); 52 and 53, where they
+    /// were read, tell whether its times change in summer.
+    ///
+    /// # Errors
+    /// One of them was not read or does not follow its layout.
+    pub fn profile_layout(&self, table: u16) -> Result<ProfileLayout, TableError> {
+        let needs = |needs| TableError::Needs { table, needs };
+        let set = self.profile()?.sets.into_iter();
+        let control = self.profile_control()?.sets.into_iter();
+        let status = self.profile_status()?.sets.into_iter();
+        Ok(ProfileLayout {
+            set: { set }.find(|set| set.table == table).ok_or(needs(61))?,
+            control: { control }
+                .find(|set| set.table == table)
+                .ok_or(needs(62))?,
+            status: { status }.find(|set| set.table == table).ok_or(needs(63))?,
+            summer_min: match (self.clock(), self.time_offset()) {
+                (Ok(clock), Ok(offset)) if clock.dst_applied_flag => offset.dst_time_amt_min,
+                _ => 0,
+            },
+        })
+    }
+
     /// The rows of a load profile, oldest first: tables 00, 61, 62, 63 and `table` (64 to 67).
     ///
     /// # Errors
     /// One of them was not read or does not follow its layout.
     pub fn profile_rows(&self, table: u16) -> Result<Vec<ProfileRow>, TableError> {
-        let needs = |needs| TableError::Needs { table, needs };
-        let limits = self.profile()?;
-        let control = self.profile_control()?;
-        let Table::ProfileStatus(status) = self.decode(63)?.table else {
-            return Err(needs(63));
-        };
+        let layout = self.profile_layout(table)?;
         let Table::ProfileData(data) = self.decode(table)?.table else {
             return Err(TableError::Unknown(table));
         };
-        let set = limits.sets.iter().find(|set| set.table == table);
-        let control = control.sets.iter().find(|set| set.table == table);
-        let status = status.sets.iter().find(|set| set.table == table);
-        Ok(rows(
-            set.ok_or(needs(61))?,
-            control.ok_or(needs(62))?,
-            status.ok_or(needs(63))?,
-            &data,
-        ))
+        let ages = (0..layout.status.valid_blocks(&layout.set)).rev();
+        let blocks = ages.filter_map(|age| {
+            let block = data.blocks.get(layout.status.place(&layout.set, age))?;
+            Some(layout.rows(block, age))
+        });
+        Ok(blocks.flatten().collect())
     }
 }
 
@@ -368,10 +383,16 @@ dependency! {
     present_selection: 27 PresentSelection PresentSelection,
     /// Table 51.
     time_of_use: 51 ActualTimeOfUse ActualTimeOfUse,
+    /// Table 52.
+    clock: 52 Clock Clock,
+    /// Table 53.
+    time_offset: 53 TimeOffset TimeOffset,
     /// Table 61.
     profile: 61 ActualProfile ActualProfile,
     /// Table 62.
     profile_control: 62 ProfileControl ProfileControl,
+    /// Table 63.
+    profile_status: 63 ProfileStatus ProfileStatus,
     /// Table 71.
     log: 71 ActualLog ActualLog,
 }

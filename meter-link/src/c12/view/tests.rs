@@ -1,6 +1,6 @@
 use super::*;
 use crate::c12::interpret::Assignments;
-use crate::c12::table::{Table, Tables, rows};
+use crate::c12::table::{Table, Tables};
 
 fn code(text: &str) -> ObisCode {
     text.parse().unwrap()
@@ -136,19 +136,7 @@ fn a_reader_finds_the_quarter_hours() {
         profile: vec![amounts(1), amounts(-3)],
     };
     let tables = read(&view, &contents);
-    let (Table::ActualProfile(limits), Table::ProfileControl(control)) = (
-        tables.decode(61).unwrap().table,
-        tables.decode(62).unwrap().table,
-    ) else {
-        panic!("no limits");
-    };
-    let (Table::ProfileStatus(status), Table::ProfileData(data)) = (
-        tables.decode(63).unwrap().table,
-        tables.decode(64).unwrap().table,
-    ) else {
-        panic!("no data");
-    };
-    let found = rows(&limits.sets[0], &control.sets[0], &status.sets[0], &data);
+    let found = tables.profile_rows(64).unwrap();
     // All blocks but the newest are full.
     assert_eq!(found.len(), 30 * 96 + 5);
     let holes = found.iter().filter(|row| row.channels[0].is_none()).count();

@@ -46,7 +46,7 @@ impl Once {
                     Outcome::Finished(error)
                 }
             };
-            self.actions.push_back(Action::Dlms(Box::new(outcome)));
+            self.actions.push_back(Action::Found(Box::new(outcome)));
         }
     }
 }

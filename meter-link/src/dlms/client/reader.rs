@@ -151,12 +151,12 @@ impl Reader {
                     }
                     if !rows.rows.is_empty() {
                         let outcome = Outcome::Profile(rows);
-                        self.actions.push_back(Action::Dlms(Box::new(outcome)));
+                        self.actions.push_back(Action::Found(Box::new(outcome)));
                     }
                 }
                 RunnerEvent::Outcome(outcome) => {
                     self.due.pop_front();
-                    self.actions.push_back(Action::Dlms(Box::new(outcome)));
+                    self.actions.push_back(Action::Found(Box::new(outcome)));
                 }
                 RunnerEvent::JobFailed(error) => {
                     self.due.pop_front();

@@ -68,6 +68,18 @@ pub struct ProfileRow {
 }
 
 impl ProfileRow {
+    /// A row of a meter that is no DLMS meter.
+    #[must_use]
+    pub fn new(at: DateTime, status: Option<u64>, instants: &RowInstants) -> Self {
+        let instant = instants.of(at);
+        Self {
+            at,
+            instant,
+            status,
+            seconds: seconds(at, instant),
+        }
+    }
+
     /// A row of which only the time is known.
     pub(super) fn known(at: DateTime) -> Self {
         Self {
@@ -114,6 +126,26 @@ pub struct ProfileRows {
 }
 
 impl ProfileRows {
+    /// No rows of a profile with these columns.
+    #[must_use]
+    pub const fn new(profile: ObisCode, columns: Vec<Column>, period_s: u32) -> Self {
+        Self {
+            profile,
+            columns,
+            period_s,
+            rows: Vec::new(),
+            values: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// Adds a row with a value for each column; missing ones are not there, more are left out.
+    pub fn push(&mut self, row: ProfileRow, values: impl IntoIterator<Item = Option<Value>>) {
+        self.rows.push(row);
+        let filled = values.into_iter().chain(std::iter::repeat(None));
+        self.values.extend(filled.take(self.columns.len()));
+    }
+
     /// Each row with the values of its columns, scaled; `None` for the clock, the status and what
     /// is not there.
     pub fn iter(&self) -> impl Iterator<Item = (&ProfileRow, &[Option<Value>])> {
@@ -123,7 +155,7 @@ impl ProfileRows {
 
     /// Drops what is known: up to and with the last row that is, or everything before its time
     /// when the meter has it no more.
-    pub(super) fn skip_known(&mut self, last: &ProfileRow) {
+    pub(crate) fn skip_known(&mut self, last: &ProfileRow) {
         let same = |row: &ProfileRow| row.at.0 == last.at.0;
         if let Some(place) = self.rows.iter().position(same) {
             self.rows.drain(..=place);
@@ -141,7 +173,7 @@ impl ProfileRows {
         }
     }
 
-    pub(super) fn find_gaps(&mut self, last: Option<&ProfileRow>) {
+    pub(crate) fn find_gaps(&mut self, last: Option<&ProfileRow>) {
         let period = i64::from(self.period_s);
         if period == 0 {
             return;
