@@ -11,10 +11,10 @@ mod common;
 
 use common::{FIXTURES, fixture};
 use jiff::SignedDuration;
+use ui::Settings;
 use ui::bind::{self, Link, View};
 use ui::format::Language;
 use ui::headless::{Drawn, Screen};
-use ui::Settings;
 
 fn share(drawn: Option<Drawn>) -> f64 {
     drawn.map_or(0.0, |drawn| drawn.dirty as f64 / drawn.all as f64)
