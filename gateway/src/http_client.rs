@@ -12,14 +12,18 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::bearer::bound;
 
 /// Longest answer, in octets.
 pub(crate) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Asks servers.
-pub(crate) struct Client(TlsConnector);
+pub(crate) struct Client {
+    tls: TlsConnector,
+    interface: Option<String>,
+}
 
 /// An answer.
 pub(crate) struct Answer {
@@ -41,7 +45,15 @@ impl Answer {
 impl Client {
     /// A client with this kind of TLS.
     pub(crate) fn new(tls: rustls::ClientConfig) -> Self {
-        Self(TlsConnector::from(Arc::new(tls)))
+        Self {
+            tls: TlsConnector::from(Arc::new(tls)),
+            interface: None,
+        }
+    }
+
+    /// The same through one interface.
+    pub(crate) fn through(self, interface: Option<String>) -> Self {
+        Self { interface, ..self }
     }
 
     /// Sends a request on a connection of its own and takes the whole answer.
@@ -68,7 +80,7 @@ impl Client {
         let host = host_of(uri)?;
         let secure = is_secure(uri);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port))
+        let stream = bound::connect(self.interface.as_deref(), &host, port)
             .await
             .context("no connection")?;
         let authority = uri.authority().context("the address names no host")?;
@@ -76,7 +88,7 @@ impl Client {
         let authority = authority.rsplit('@').next().unwrap_or(authority);
         let sender = if secure {
             let name = rustls::pki_types::ServerName::try_from(host).context("the host's name")?;
-            let stream = self.0.connect(name, stream).await.context("TLS")?;
+            let stream = self.tls.connect(name, stream).await.context("TLS")?;
             handshake(stream).await?
         } else {
             handshake(stream).await?

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod anomalies;
 pub mod appliances;
+pub mod bearer;
 pub mod bills;
 pub mod bus;
 pub mod buses;

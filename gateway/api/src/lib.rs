@@ -11,6 +11,7 @@
 
 mod access;
 mod appliances;
+mod bearers;
 mod bill;
 mod devices;
 pub mod format;
@@ -44,6 +45,7 @@ pub use appliances::{
     ApplianceDay, ApplianceLabel, ApplianceNote, ApplianceShare, Appliances, Corrected, Guess,
     RunningLoad, UnnamedLoad,
 };
+pub use bearers::{BEARERS_PATH, Bearer, BearerBudget, BearerKind, BearerState, Modem};
 pub use bill::{Bill, BillForecast, BillLine, BillToDate};
 pub use devices::{DEVICES_PATH, Device, DeviceKind, DeviceVia, OUTLETS_PATH, Outlet, PluggedCar};
 pub use gauge::{BlockGauge, DemandGauge};

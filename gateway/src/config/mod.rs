@@ -3,6 +3,7 @@
 //! Order of precedence, later wins: the main file, `conf.d/*.toml` beside it in name order,
 //! `WATTLE__SECTION__KEY` in the environment. `[[meter]]` tables add up over all files.
 
+mod bearer;
 mod c12;
 mod c1222_server;
 mod disconnect;
@@ -35,6 +36,7 @@ use serde::Deserialize;
 use wattle_api::Medium;
 
 use crate::channel;
+pub use bearer::BearerConfig;
 pub use c12::{C12Config, SourceConfig};
 pub use c1222_server::C1222ServerConfig;
 pub use disconnect::DisconnectConfig;
@@ -108,6 +110,9 @@ pub struct Config {
     pub vee: Option<wattle_billing::vee::Config>,
     /// The relay to the utility's head-end; off when left out.
     pub upstream: Option<UpstreamConfig>,
+    /// Ways out of the house for the relay; where the system's routes lead when there are none.
+    #[serde(default, rename = "bearer")]
+    pub bearers: Vec<BearerConfig>,
     /// Finding appliances in the power.
     pub appliances: AppliancesConfig,
     /// Paying in advance.
@@ -444,6 +449,7 @@ impl Config {
             found.push("tariff.openadr: has no effect without openadr.vtn".to_owned());
         }
         self.mdns.check(&mut found);
+        bearer::check(&self.bearers, self.upstream.as_ref(), &mut found);
         if let Some(upstream) = &self.upstream {
             upstream.check(&self.meters, &mut found);
         }

@@ -154,6 +154,13 @@ impl Taf {
         }
     }
 
+    /// That of a stream, whose name begins with its number.
+    #[must_use]
+    pub fn of_stream(name: &str) -> Option<Self> {
+        let (number, _) = name.split_once('/')?;
+        Self::try_from(number.parse::<u8>().ok()?).ok()
+    }
+
     /// True where one reading a minute is enough.
     #[must_use]
     pub const fn is_sampled(self) -> bool {

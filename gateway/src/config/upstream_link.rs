@@ -76,6 +76,23 @@ impl FromStr for UpstreamLink {
 }
 
 impl UpstreamLink {
+    /// Host and port of the first server.
+    #[must_use]
+    pub fn server(&self) -> Option<(String, u16)> {
+        match self {
+            Self::Mqtt { host, port, .. } => Some((host.clone(), *port)),
+            Self::Https(uri) => {
+                let port = if self.is_tls() { 443 } else { 80 };
+                let host = uri.host()?.trim_matches(['[', ']']);
+                Some((host.to_owned(), uri.port_u16().unwrap_or(port)))
+            }
+            Self::Nats { servers, .. } => {
+                let (host, port) = place(servers.first()?)?;
+                Some((host.to_owned(), port))
+            }
+        }
+    }
+
     /// True over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -105,6 +122,13 @@ mod tests {
             port: 8883,
         };
         assert_eq!(read("mqtts://a.example:8883"), Ok(mqtt));
+        let server = |text: &str| read(text).unwrap().server().unwrap();
+        assert_eq!(
+            server("https://a.example/relay"),
+            ("a.example".to_owned(), 443)
+        );
+        assert_eq!(server("http://[::1]:8080"), ("::1".to_owned(), 8080));
+        assert_eq!(server("tls://a:4222,b:4222"), ("a".to_owned(), 4222));
         assert!(read("https://a.example/relay").unwrap().is_tls());
         assert!(!read("http://localhost:8080").unwrap().is_tls());
         let nats = UpstreamLink::Nats {

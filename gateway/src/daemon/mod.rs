@@ -33,7 +33,10 @@ use home::{
     start_anomalies, start_appliances, start_prepay, start_prices, start_radio, start_supply,
     start_vee, start_view,
 };
-use outside::{start_allowed, start_api, start_mdns, start_records, start_utilities, start_zigbee};
+use outside::{
+    start_allowed, start_api, start_bearers, start_mdns, start_records, start_utilities,
+    start_zigbee,
+};
 use signals::{Signals, tell};
 
 /// How long the parts have to end.
@@ -199,6 +202,8 @@ async fn run_once(
         prices,
         &consents,
     );
+    let bearers = start_bearers(&mut supervisor, &config, &bus, &clock)?;
+    api.bearers = bearers.clone();
     start_zigbee(&mut supervisor, &config, &api, &store, &bus);
     let plugs = api.zigbee.clone();
     start_api(&mut supervisor, &config, api);
@@ -214,6 +219,7 @@ async fn run_once(
             asked: board,
             ledger: store.ledger(),
             zigbee: plugs,
+            bearers: bearers.clone(),
             state: known,
             bus: bus.clone(),
             clock: Arc::clone(&clock),
@@ -225,6 +231,7 @@ async fn run_once(
     }
     if let Some(config_of) = config.upstream.clone() {
         let settings = upstream::Settings {
+            bearers: bearers.clone(),
             config: config_of,
             gateway: gateway.id.clone(),
             state_dir: config.gateway.state_dir.clone(),

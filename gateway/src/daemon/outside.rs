@@ -9,11 +9,11 @@ use wattle_api::{Consent, Gateway, RecipientKind};
 
 use crate::bus::Bus;
 use crate::clock::SharedClock;
-use crate::config::Config;
+use crate::config::{Config, UpstreamLink};
 use crate::http::{self, Api};
 use crate::store::Store;
 use crate::supervisor::{Pulse, Supervisor};
-use crate::{c1222_server, dlms_server, mdns, openadr, records, sep2, zigbee};
+use crate::{bearer, c1222_server, dlms_server, mdns, openadr, records, sep2, zigbee};
 
 use super::WITHIN;
 
@@ -101,6 +101,31 @@ pub(super) fn start_mdns(
         });
     }
     board
+}
+
+/// Starts the part that chooses the relay's way out of the house, where there are any to choose from.
+pub(super) fn start_bearers(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    bus: &Bus,
+    clock: &SharedClock,
+) -> anyhow::Result<bearer::Board> {
+    let link = config.upstream.as_ref().map(|upstream| &upstream.link);
+    let to = link.and_then(|link| link.parse::<UpstreamLink>().ok()?.server());
+    let (Some(to), false) = (to, config.bearers.is_empty()) else {
+        return Ok(bearer::Board::default());
+    };
+    let board = bearer::Board::open(&config.bearers, &config.gateway.state_dir)?;
+    let settings = bearer::Settings {
+        board: board.clone(),
+        to,
+        bus: bus.clone(),
+        clock: Arc::clone(clock),
+    };
+    supervisor.start("bearers", WITHIN, move |pulse, stop| {
+        bearer::run(settings.clone(), pulse, stop)
+    });
+    Ok(board)
 }
 
 /// Starts the part that owns the Zigbee stick, if there is one.

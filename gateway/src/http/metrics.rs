@@ -128,6 +128,7 @@ fn text(api: &Api) -> String {
         &[],
         &super::FOLLOWERS.saturating_sub(free).to_string(),
     );
+    super::bearers::measured(api, &mut page);
     if let Some(octets) = resident_octets() {
         page.family(
             "process_resident_memory_bytes",
@@ -140,14 +141,14 @@ fn text(api: &Api) -> String {
 }
 
 #[derive(Default)]
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         let escaped = |text: &str| {
             text.replace('\\', "\\\\")
                 .replace('"', "\\\"")

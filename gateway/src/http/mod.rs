@@ -4,6 +4,7 @@
 mod access;
 mod appliances;
 mod backup;
+mod bearers;
 mod bill;
 mod export;
 mod grid_events;
@@ -71,6 +72,8 @@ pub struct Api {
     pub health: HealthBoard,
     /// The powerline networks.
     pub powerline: crate::powerline::Board,
+    /// The ways out of the house for the relay.
+    pub bearers: crate::bearer::Board,
     /// What is in the home's network.
     pub network: crate::mdns::Board,
     /// What used the power.
@@ -175,6 +178,7 @@ impl Api {
             clock,
             health,
             powerline: crate::powerline::Board::default(),
+            bearers: crate::bearer::Board::default(),
             network: crate::mdns::Board::default(),
             appliances: crate::appliances::Board::default(),
             grid: crate::grid::Board::default(),
@@ -314,6 +318,7 @@ fn routes() -> Router<Api> {
         .route(EVENTS_PATH, get(events))
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
+        .merge(bearers::routes())
         .merge(network::routes())
         .merge(access::routes())
         .merge(appliances::routes())

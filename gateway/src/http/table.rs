@@ -188,6 +188,7 @@ pub(super) static TABLE: &[Operation] = &[
     get(api::DEVICES_PATH, Household, "home network", "Every device of the home, whatever carries it", of::<Vec<api::Device>>),
     get(api::OUTLETS_PATH, Household, "home network", "Charging outlets, the cars at them and what these may draw", of::<Vec<api::Outlet>>),
     get(api::NETWORK_PATH, Service, "home network", "What is in the home's network", of::<api::Network>),
+    get(api::BEARERS_PATH, Service, "", "The ways out of the house that the relay may take", of::<Vec<api::Bearer>>),
     get(api::HEARD_PATH, Service, "radio meters in reach", "Meters that the receivers hear", of::<Vec<api::HeardMeter>>).query(inline::<radio::Search>),
     get(api::RECEIVERS_PATH, Service, "", "The receivers", of::<Vec<api::Receiver>>).may(&[404]),
     act("POST", api::ADOPT_PATH, Service, "Take a meter on; its key is tried at once and is never told again", Takes(of::<api::AdoptMeter>), Gives(of::<api::AdoptedMeter>)).may(&[400, 404, 415, 422, 503]),

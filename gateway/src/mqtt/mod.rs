@@ -91,6 +91,8 @@ pub struct Settings {
     pub asked: crate::grid::Board,
     /// The Zigbee network, to switch plugs.
     pub zigbee: crate::zigbee::Board,
+    /// The relay's ways out of the house.
+    pub bearers: crate::bearer::Board,
     /// What the gateway itself knows.
     pub state: watch::Receiver<Arc<State>>,
     /// Says what happens.
@@ -426,6 +428,10 @@ impl Publisher {
         if self.settings.zigbee.is_used() {
             let network = self.settings.zigbee.zigbee(self.settings.clock.now());
             updates.extend(self.household.network(&network));
+        }
+        let bearers = self.settings.bearers.all(self.settings.clock.now());
+        if measured && !bearers.is_empty() {
+            updates.extend(self.household.bearers(&bearers));
         }
         self.say(&updates);
         if measured {

@@ -16,6 +16,8 @@ use wattle_relay::{Certificate, PublicKey, Refusal, cms, epoch};
 use super::counter::IvCounter;
 use super::keys::Keys;
 use super::tuning::Tuning;
+use crate::bearer::Allowance;
+use crate::config::Taf;
 use crate::store::{Outbox, Stream, TEXT, Waiting};
 
 /// Content format of the news that rows were given up.
@@ -109,6 +111,8 @@ pub struct Engine {
     progress: HashMap<i64, Progress>,
     /// The epoch's key is to be told before anything else.
     announce: bool,
+    /// What may go.
+    allowance: Allowance,
 }
 
 impl Engine {
@@ -126,6 +130,7 @@ impl Engine {
             outbox,
             progress: HashMap::new(),
             announce: true,
+            allowance: Allowance::ALL,
         })
     }
 
@@ -137,6 +142,11 @@ impl Engine {
     /// Takes what was changed from afar.
     pub(super) fn tune(&mut self, tuning: &Tuning) {
         self.rules = tuning.applied(&self.base);
+    }
+
+    /// What may go from now on; the rest waits in the outbox.
+    pub const fn hold(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
     }
 
     /// A new link: what was under way on the old one may be lost.
@@ -171,6 +181,9 @@ impl Engine {
         }
         let mut out = Vec::new();
         for stream in self.outbox.streams()? {
+            if !self.allowance.lets(Taf::of_stream(&stream.name)) {
+                continue;
+            }
             self.stream_due(&stream, now, room, &mut out)?;
             if out.len() >= room {
                 break;

@@ -5,6 +5,7 @@
 //! makes sealed batches of them and keeps each row until the head-end's signed acknowledgement; a
 //! [`link`] carries octets and is not trusted.
 
+mod carrier;
 mod commands;
 pub mod counter;
 pub mod engine;
@@ -76,11 +77,15 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     Certificate::read_all(&octets).with_context(name)
 }
 
-/// The link of the configuration.
+/// The link of the configuration, through an interface where one was chosen.
 ///
 /// # Errors
 /// Its certificates cannot be used.
-fn link(config: &UpstreamConfig, device: &str) -> anyhow::Result<Box<dyn Link>> {
+fn link(
+    config: &UpstreamConfig,
+    device: &str,
+    interface: Option<&str>,
+) -> anyhow::Result<Box<dyn Link>> {
     let address: UpstreamLink = config
         .link
         .parse()
@@ -98,6 +103,7 @@ fn link(config: &UpstreamConfig, device: &str) -> anyhow::Result<Box<dyn Link>> 
     let route = Route {
         device: device.to_owned(),
         prefix: config.topic_prefix.clone(),
+        interface: interface.map(str::to_owned),
         tls,
         asked,
     };

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wattle_api::RecipientKind;
 
+use super::carrier::{Carrier, Said};
 use super::commands::Desk;
 use super::engine::{Down, Engine};
 use super::keys::Keys;
-use super::link::{Ends, LinkEvent};
+use super::link::LinkEvent;
 use super::services::{Reach, Services};
 use super::tuning::Tuning;
+use crate::bearer;
 use crate::bus::{Bus, Event};
 use crate::clock::SharedClock;
 use crate::config::{Taf, UpstreamConfig};
@@ -19,10 +20,8 @@ use crate::store::ledger::Sent;
 use crate::store::{Ledger, Outboxes};
 use crate::supervisor::Pulse;
 
-/// Messages between the engine and the link.
-const ROOM: usize = 16;
 /// Messages from below that are taken at once.
-const TAKEN: usize = 64;
+pub(super) const TAKEN: usize = 64;
 /// The same refusal is told once in this time.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -39,6 +38,8 @@ pub struct Settings {
     pub outboxes: Outboxes,
     /// What commands reach.
     pub reach: Reach,
+    /// Ways out of the house.
+    pub bearers: bearer::Board,
     /// Who was told what.
     pub ledger: Ledger,
     /// Says that something was stored.
@@ -54,20 +55,10 @@ pub struct Settings {
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let opened = settings.clone();
     let opened = tokio::task::spawn_blocking(move || open(&opened)).await??;
-    let device = super::device(&settings.config, &settings.gateway);
-    let link = super::link(&settings.config, &device)?;
-    let name = link.name();
-    let (to_link, from_us) = mpsc::channel(ROOM);
-    let (to_us, mut from_link) = mpsc::channel(TAKEN);
-    let carried = tokio::spawn(link.run(Ends {
-        up: from_us,
-        events: to_us,
-        stop: stop.clone(),
-    }));
+    let mut carrier = Carrier::start(&settings, &stop)?;
     let mut relay = Relay {
         settings,
         opened: Some(opened),
-        link: name,
         is_up: false,
         complained: None,
     };
@@ -78,9 +69,12 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         let mut below = Vec::new();
         tokio::select! {
             () = stop.cancelled() => break,
-            said = from_link.recv() => match said {
-                Some(said) => relay.heard(said, &mut below),
-                None => anyhow::bail!("the link ended"),
+            said = carrier.next() => match said? {
+                Said::Link(said) => relay.heard(said, &carrier, &mut below),
+                Said::Moved => {
+                    carrier.move_over(&relay.settings, &stop).await?;
+                    relay.is_up = false;
+                }
             },
             event = events.recv() => match event {
                 Ok(Event::Stored(_)) => {}
@@ -90,18 +84,16 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
             _ = tick.tick() => pulse.beat(),
         }
         while below.len() < TAKEN {
-            match from_link.try_recv() {
-                Ok(said) => relay.heard(said, &mut below),
-                Err(_) => break,
+            match carrier.at_hand() {
+                Some(said) => relay.heard(said, &carrier, &mut below),
+                None => break,
             }
         }
-        let room = to_link.capacity();
-        for octets in relay.work(below, room).await? {
-            // There is room: nobody else sends.
-            let _ = to_link.try_send(octets);
+        for octets in relay.work(below, carrier.room()).await? {
+            carrier.send(octets);
         }
     }
-    let _ = tokio::time::timeout(Duration::from_secs(3), carried).await;
+    carrier.end().await;
     Ok(())
 }
 
@@ -128,28 +120,31 @@ struct Relay {
     settings: Settings,
     /// Away while they work on a thread of their own.
     opened: Option<(Engine, Desk)>,
-    link: &'static str,
     is_up: bool,
     complained: Option<Instant>,
 }
 
 impl Relay {
-    fn heard(&mut self, said: LinkEvent, below: &mut Vec<Vec<u8>>) {
+    fn heard(&mut self, said: LinkEvent, carrier: &Carrier, below: &mut Vec<Vec<u8>>) {
+        let (link, bearer) = (carrier.link(), carrier.bearer());
         match said {
             LinkEvent::Up => {
-                tracing::info!(link = self.link, "the relay is connected");
+                tracing::info!(link, bearer, "the relay is connected");
                 self.is_up = true;
+                carrier.works(&self.settings.bearers, true);
                 if let Some((engine, _)) = &mut self.opened {
                     engine.begin_again();
                 }
             }
             LinkEvent::Down(reason) => {
                 tracing::warn!(
-                    link = self.link,
+                    link,
+                    bearer,
                     reason,
                     "the relay is not connected, trying again"
                 );
                 self.is_up = false;
+                carrier.works(&self.settings.bearers, false);
             }
             LinkEvent::Message(octets) => below.push(octets),
         }
@@ -161,6 +156,7 @@ impl Relay {
             anyhow::bail!("the engine was lost");
         };
         let (clock, is_up) = (self.settings.clock.clone(), self.is_up);
+        engine.hold(self.settings.bearers.allowance());
         let (ledger, recipient) = (
             self.settings.ledger.clone(),
             self.settings.config.link.clone(),
@@ -211,11 +207,7 @@ impl Relay {
     }
 }
 
-/// How fine a stream is, by the number of its use case, with which its name begins.
+/// How fine a stream is.
 fn resolution(stream: &str) -> &'static str {
-    let (number, _) = stream.split_once('/').unwrap_or_default();
-    let number: Option<u8> = number.parse().ok();
-    number
-        .and_then(|number| Taf::try_from(number).ok())
-        .map_or("each one", Taf::resolution)
+    Taf::of_stream(stream).map_or("each one", Taf::resolution)
 }

@@ -198,7 +198,15 @@ impl Daemon {
     /// # Errors
     /// It does not answer, or not with status 200.
     pub fn json(&self, path: &str) -> anyhow::Result<serde_json::Value> {
-        Ok(serde_json::from_str(&get(&self.socket(), path)?)?)
+        Ok(serde_json::from_str(&self.text(path)?)?)
+    }
+
+    /// The text its API answers at a path.
+    ///
+    /// # Errors
+    /// It does not answer, or not with status 200.
+    pub fn text(&self, path: &str) -> anyhow::Result<String> {
+        get(&self.socket(), path)
     }
 }
 
@@ -246,6 +254,11 @@ fn command(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Command> {
         command.env("PATH", format!("{}:{system}", own.display()));
     }
     command
+        // The machine's own services are nobody of a test's.
+        .env(
+            "DBUS_SYSTEM_BUS_ADDRESS",
+            format!("unix:path={}/bus", folder.display()),
+        )
         // Nothing of a test is said in the network.
         .env("WATTLE__MDNS__ENABLED", "false")
         .args(["run", "--config"])

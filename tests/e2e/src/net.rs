@@ -73,6 +73,23 @@ impl Lan {
     }
 }
 
+/// A machine's line of its own. It goes with its machine.
+#[derive(Debug)]
+pub struct Line {
+    near: String,
+}
+
+impl Line {
+    /// Cuts it, or puts it together again.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn cut(&self, cut: bool) -> anyhow::Result<()> {
+        let state = if cut { "down" } else { "up" };
+        run("ip", &["link", "set", &self.near, state])
+    }
+}
+
 impl Drop for Lan {
     fn drop(&mut self) {
         let _ = run("ip", &["link", "del", &self.bridge]);
@@ -80,6 +97,44 @@ impl Drop for Lan {
 }
 
 impl Host {
+    /// A line of its own to this machine, and a default route over it: the first network's second
+    /// address is its, ours is the first.
+    ///
+    /// # Errors
+    /// There is one with this name or this network already.
+    pub fn line(&self, interface: &str, network: &str, metric: u32) -> anyhow::Result<Line> {
+        let name = self.namespace.as_str();
+        // Names of interfaces are short.
+        let near: String = self.port.chars().chain(interface.chars().take(1)).collect();
+        run(
+            "ip",
+            &[
+                "link", "add", &near, "type", "veth", "peer", "name", interface, "netns", name,
+            ],
+        )?;
+        let (ours, theirs) = (format!("{network}.1"), format!("{network}.2/24"));
+        let line = Line { near };
+        run(
+            "ip",
+            &["addr", "add", &format!("{ours}/24"), "dev", &line.near],
+        )?;
+        line.cut(false)?;
+        run(
+            "ip",
+            &["-n", name, "addr", "add", &theirs, "dev", interface],
+        )?;
+        run("ip", &["-n", name, "link", "set", interface, "up"])?;
+        let metric = metric.to_string();
+        run(
+            "ip",
+            &[
+                "-n", name, "route", "add", "default", "via", &ours, "dev", interface, "metric",
+                &metric,
+            ],
+        )?;
+        Ok(line)
+    }
+
     /// The name of its namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {

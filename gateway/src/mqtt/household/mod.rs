@@ -2,6 +2,7 @@
 //!
 //! Each part says how it looks in a file of its own; here is what of it has changed.
 
+mod bearers;
 mod cost;
 mod gateway;
 mod grid;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use wattle_api::{Appliances, GridEvent, Notice, State, Zigbee};
+use wattle_api::{Appliances, Bearer, GridEvent, Notice, State, Zigbee};
 
 use super::thing::{Point, Thing, Topics, Update, Values};
 use part::{Told, number};
@@ -103,6 +104,11 @@ impl Household {
     /// What of the Zigbee network has changed.
     pub(super) fn network(&mut self, network: &Zigbee) -> Vec<Update> {
         self.tell(zigbee::told(&self.topics, network))
+    }
+
+    /// What of the relay's ways out of the house has changed.
+    pub(super) fn bearers(&mut self, bearers: &[Bearer]) -> Vec<Update> {
+        self.tell(bearers::told(&self.topics, bearers))
     }
 
     /// Everything again.

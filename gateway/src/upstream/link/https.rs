@@ -50,7 +50,7 @@ impl Server {
             None => crate::tls::client(None)?,
         };
         Ok(Self {
-            client: Client::new(tls),
+            client: Client::new(tls).through(route.interface.clone()),
             path: base.path().trim_end_matches('/').to_owned(),
             base,
             route,

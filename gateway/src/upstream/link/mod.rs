@@ -66,6 +66,8 @@ pub(super) struct Route {
     pub(super) device: String,
     /// First part of topics or subjects.
     pub(super) prefix: String,
+    /// The interface to go through, where one was chosen.
+    pub(super) interface: Option<String>,
     /// TLS, if the link has it.
     pub(super) tls: Option<rustls::ClientConfig>,
     /// Whether a certificate was asked for that is not there.

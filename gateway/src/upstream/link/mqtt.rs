@@ -8,7 +8,7 @@ use std::time::Duration;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,11 @@ impl Mqtt {
             max_packet_size: u32::try_from(LARGEST).ok(),
             ..ConnectProperties::new()
         });
+        if let Some(interface) = &self.route.interface {
+            let mut through = NetworkOptions::new();
+            through.set_bind_device(interface);
+            options.set_network_options(through);
+        }
         if let Some(tls) = &self.route.tls {
             let tls = TlsConfiguration::from(tls.clone());
             options.set_transport(Transport::tls_with_config(tls));

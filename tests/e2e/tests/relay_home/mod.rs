@@ -41,6 +41,19 @@ impl Gateway {
         way: impl Into<Way>,
         seal: &str,
     ) -> anyhow::Result<Self> {
+        let seal = format!("seal = {seal:?}\n");
+        Self::start_at(folder, name, None, utility, way, &seal)
+    }
+
+    /// The same in a network namespace, with more lines behind those of `[upstream]`.
+    pub(crate) fn start_at(
+        folder: &Path,
+        name: &str,
+        namespace: Option<&str>,
+        utility: &Utility,
+        way: impl Into<Way>,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let link = folder.join("optical0");
@@ -51,12 +64,12 @@ impl Gateway {
         // Prices come down the relay.
         std::fs::write(folder.join("tariff.toml"), TARIFF)?;
         let more = format!(
-            "[tariff]\nfile = \"tariff.toml\"\nrelay = true\n[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {link:?}\nbaud = 115200\n{}seal = {seal:?}\n\
+            "[tariff]\nfile = \"tariff.toml\"\nrelay = true\n[[meter]]\nname = \"house\"\nprotocol = \"sml\"\nport = {link:?}\nbaud = 115200\n{}{more}\
              [[upstream.stream]]\ntaf = 14\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\", \"1-0:16.7.0\"]\nconsent = \"test\"\n\
              [[upstream.stream]]\ntaf = 6\nmeter = \"house\"\nregisters = [\"1-0:1.8.0\"]\nconsent = \"test\"\n",
             utility.gateway_lines(name, way)
         );
-        let daemon = Daemon::start(&folder, &more)?;
+        let daemon = Daemon::start_in(&folder, namespace, &more)?;
         utility.register(name, &folder.join("state"))?;
         Ok(Self {
             name: name.to_owned(),
