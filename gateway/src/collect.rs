@@ -204,7 +204,11 @@ fn drive<'a>(
     Ok(drive.boxed())
 }
 
-fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
+/// The session of a meter that needs nothing of what the gateway keeps.
+///
+/// # Errors
+/// The configuration cannot be used, or the meter is read in another way.
+pub(crate) fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
     Ok(match meter.protocol {
         Protocol::Sml => {
             let line = Line::eight_none(meter.baud.unwrap_or(9600));
@@ -213,16 +217,7 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
                 meter_link::profile::QuirkSet::default(),
             ))
         }
-        Protocol::Iec62056_21 => Box::new(iec62056_21::ReadoutReader::new(iec62056_21::Config {
-            address: meter.address.clone(),
-            push: meter.push,
-            line: Line::seven_even(meter.baud.unwrap_or(if meter.push { 2400 } else { 300 })),
-            period: Duration::from_secs(u64::from(meter.period_s)),
-            switch_gap: meter
-                .switch_gap_ms
-                .map(|gap| Duration::from_millis(u64::from(gap))),
-            ..iec62056_21::Config::default()
-        })),
+        Protocol::Iec62056_21 => Box::new(iec62056_21::ReadoutReader::new(iec_config(meter))),
         Protocol::Tic => Box::new(tic::Listener::new(tic::Config {
             start: match meter.baud {
                 Some(1_200) => tic::Mode::Historic,
@@ -245,6 +240,20 @@ fn session(meter: &MeterConfig) -> anyhow::Result<Box<dyn Session>> {
         }
         Protocol::DlmsPush => Box::new(listener::Listener::new(dlms_push(meter)?)),
     })
+}
+
+/// How a meter of IEC 62056-21 is read out.
+pub(crate) fn iec_config(meter: &MeterConfig) -> iec62056_21::Config {
+    iec62056_21::Config {
+        address: meter.address.clone(),
+        push: meter.push,
+        line: Line::seven_even(meter.baud.unwrap_or(if meter.push { 2400 } else { 300 })),
+        period: Duration::from_secs(u64::from(meter.period_s)),
+        switch_gap: meter
+            .switch_gap_ms
+            .map(|gap| Duration::from_millis(u64::from(gap))),
+        ..iec62056_21::Config::default()
+    }
 }
 
 /// The line of a P1 meter, as far as the configuration says it: 115200 8N1 from DSMR 4 on,

@@ -13,7 +13,10 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use wattle_api::Medium;
 
-use super::{C12Config, DlmsConfig, Framing, Secret, dlms, in_range, modbus, wired, zigbee};
+use super::{
+    C12Config, DlmsConfig, Framing, ProgrammingConfig, Secret, dlms, in_range, modbus, programming,
+    wired, zigbee,
+};
 
 /// `[[meter]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -94,6 +97,8 @@ pub struct MeterConfig {
     pub correction: Option<Decimal>,
     /// C12.18 and C12.21: how the meter is entered.
     pub c12: Option<C12Config>,
+    /// IEC 62056-21: how single data sets and the load profile are read.
+    pub programming: Option<ProgrammingConfig>,
 }
 
 impl MeterConfig {
@@ -165,6 +170,7 @@ impl MeterConfig {
         }
         dlms::check(self, &at, found);
         self.check_c12(&at, found);
+        programming::check(self, &at, found);
         modbus::check(self, &at, found);
         wired::check(self, &at, found);
         self.check_keys(&at, found);

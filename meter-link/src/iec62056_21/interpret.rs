@@ -95,7 +95,9 @@ pub fn telegram(readout: &Readout) -> Telegram {
     }
 }
 
-fn register(set: &DataSet) -> Option<RegisterValue> {
+/// The register of a data set; `None` when its address is no OBIS code.
+#[must_use]
+pub fn register(set: &DataSet) -> Option<RegisterValue> {
     let register: ObisCode = set.address.parse().ok()?;
     let group = set.groups.first()?;
     let known = group

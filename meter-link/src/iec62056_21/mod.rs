@@ -37,7 +37,7 @@ mod sign_on;
 mod splitter;
 
 pub use identification::{Identification, Mode};
-pub use interpret::{quantity, telegram};
+pub use interpret::{quantity, register, telegram};
 pub use session::{Config, ReadoutReader};
 pub use sets::{DataSet, Group};
 pub use sign_on::{Agreement, Purpose, Terms, step_down};

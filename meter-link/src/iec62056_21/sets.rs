@@ -1,5 +1,7 @@
 //! Data sets (clause 6.5): `address(value*unit)(...)`.
 
+use std::fmt;
+
 /// A data set: an address and its bracket groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataSet {
@@ -35,6 +37,16 @@ impl Group {
         Self {
             value: text.trim().to_owned(),
             unit: None,
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    /// As sent, with its brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.unit {
+            Some(unit) => write!(f, "({}*{unit})", self.value),
+            None => write!(f, "({})", self.value),
         }
     }
 }

@@ -3,18 +3,19 @@
 //!
 //! [`Dialogue`] is the meter's side without any port or clock; [`Meter`] runs it behind a pty. The
 //! speed of the far end is read from the pty, and what is said at the wrong one is not understood,
-//! in either direction. Programming mode is refused: the meter falls silent, as one without it.
+//! in either direction. Without a password the meter has no programming mode and falls silent when
+//! asked for it; with one it has [`programming`].
 
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+mod meter;
+pub mod programming;
+
 use std::time::{Duration, Instant};
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
 use crate::household::Curve;
-use crate::log::Log;
-use crate::sml::unix_now;
-use crate::uart::{self, Framing};
+use crate::uart;
+pub use meter::Meter;
+use programming::{Inside, Reply};
 
 /// The speed of the sign-on (clause 6.3.14, identification character 0).
 pub const SIGN_ON_BAUD: u32 = 300;
@@ -47,6 +48,8 @@ pub struct Config {
     pub address: String,
     /// The speed it proposes, as a character `0` to `6`: 300, 600, 1,200 … 19,200 baud.
     pub speed: char,
+    /// What lets a reader into programming mode; `None` for a meter without.
+    pub password: Option<String>,
     /// How fast bytes leave.
     pub pace: Pace,
     /// What goes wrong.
@@ -64,6 +67,7 @@ impl Config {
             identification: "SIM-C1".to_owned(),
             address: "87654321".to_owned(),
             speed: '5',
+            password: None,
             pace: Pace::Line,
             faults: Faults::default(),
             load,
@@ -135,7 +139,16 @@ enum State {
         baud: u32,
         last: Sent,
     },
+    /// In programming mode.
+    Inside {
+        until: Instant,
+        baud: u32,
+        inside: Inside,
+    },
 }
+
+/// How long the meter stays in programming mode without hearing anything.
+const PROGRAMMING_TIME: Duration = Duration::from_secs(60);
 
 /// How long the meter waits for the reader (clause 6.4.3.2: 1,500 to 2,200 ms).
 const READER_TIME: Duration = Duration::from_millis(2_200);
@@ -167,7 +180,7 @@ impl Dialogue {
     #[must_use]
     pub const fn listens_at(&self) -> u32 {
         match self.state {
-            State::ReadOut { baud, .. } => baud,
+            State::ReadOut { baud, .. } | State::Inside { baud, .. } => baud,
             _ => SIGN_ON_BAUD,
         }
     }
@@ -177,7 +190,9 @@ impl Dialogue {
     pub const fn waits_until(&self) -> Option<Instant> {
         match self.state {
             State::Idle => None,
-            State::Identified { until } | State::ReadOut { until, .. } => Some(until),
+            State::Identified { until }
+            | State::ReadOut { until, .. }
+            | State::Inside { until, .. } => Some(until),
         }
     }
 
@@ -187,7 +202,7 @@ impl Dialogue {
             State::Identified { until } if now >= until => {
                 Some(self.read_out(SIGN_ON_BAUD, now, unix_s))
             }
-            State::ReadOut { until, .. } if now >= until => {
+            State::ReadOut { until, .. } | State::Inside { until, .. } if now >= until => {
                 self.state = State::Idle;
                 self.line.clear();
                 None
@@ -204,6 +219,9 @@ impl Dialogue {
         {
             let (baud, last) = (*baud, *last);
             return Some(self.repeat(baud, last, now));
+        }
+        if let State::Inside { .. } = self.state {
+            return self.inside(byte, now, unix_s);
         }
         // A line begins with a slash or an acknowledgement, whatever came before.
         if byte == b'/' || byte == ACK {
@@ -273,6 +291,15 @@ impl Dialogue {
                 Some(self.read_out(baud, now, unix_s))
             }
             (b'0', b'0', _) => Some(self.read_out(SIGN_ON_BAUD, now, unix_s)),
+            (b'0', b'1', Some(baud)) if self.config.password.is_some() => {
+                let password = self.config.password.clone().unwrap_or_default();
+                self.state = State::Inside {
+                    until: now + PROGRAMMING_TIME,
+                    baud,
+                    inside: Inside::new(&password),
+                };
+                Some(self.said(programming::greeting(), baud))
+            }
             _ => {
                 self.state = State::Idle;
                 None
@@ -280,9 +307,51 @@ impl Dialogue {
         }
     }
 
+    fn said(&self, bytes: Vec<u8>, baud: u32) -> Answer {
+        Answer {
+            bytes,
+            baud,
+            after: self.config.reaction(),
+            readout: None,
+        }
+    }
+
+    fn inside(&mut self, byte: u8, now: Instant, unix_s: u64) -> Option<Answer> {
+        let sent = self.reading(unix_s, 0);
+        let values = self.values(&sent);
+        let State::Inside {
+            until,
+            baud,
+            inside,
+        } = &mut self.state
+        else {
+            return None;
+        };
+        *until = now + PROGRAMMING_TIME;
+        let baud = *baud;
+        let value = |wanted: &str| {
+            let mut values = values.iter();
+            let (_, value) = values.find(|(address, _)| *address == wanted)?;
+            Some(value.clone())
+        };
+        match inside.hear(byte, &mut self.config.load, unix_s, value) {
+            Reply::None => None,
+            Reply::Answer(bytes) => Some(self.said(bytes, baud)),
+            Reply::Over(bytes) => {
+                self.state = State::Idle;
+                (!bytes.is_empty()).then(|| self.said(bytes, baud))
+            }
+        }
+    }
+
     fn read_out(&mut self, baud: u32, now: Instant, unix_s: u64) -> Answer {
+        let sent = self.reading(unix_s, baud);
+        self.block(baud, sent, now)
+    }
+
+    fn reading(&mut self, unix_s: u64, baud: u32) -> Sent {
         let energy = self.config.load.energy(unix_s);
-        let sent = Sent {
+        Sent {
             unix_s,
             import_wh: energy.import_in(3_600),
             export_wh: energy.export_in(3_600),
@@ -290,8 +359,7 @@ impl Dialogue {
             baud,
             sound: true,
             repeated: false,
-        };
-        self.block(baud, sent, now)
+        }
     }
 
     /// The same values once more, in a block of their own.
@@ -327,6 +395,14 @@ impl Dialogue {
     }
 
     fn data_lines(&self, sent: &Sent) -> String {
+        let lines = self.values(sent).into_iter();
+        lines
+            .map(|(address, value)| format!("{address}({value})\r\n"))
+            .collect()
+    }
+
+    /// The data sets of a readout.
+    fn values(&self, sent: &Sent) -> [(&'static str, String); 7] {
         let kwh = |wh: u64| format!("{:07}.{:03}*kWh", wh / 1_000, wh % 1_000);
         let kw = |w: i64| {
             let sign = if w < 0 { "-" } else { "" };
@@ -334,8 +410,7 @@ impl Dialogue {
             format!("{sign}{:02}.{:03}*kW", w / 1_000, w % 1_000)
         };
         let clock = sent.unix_s % 86_400;
-        let mut text = String::with_capacity(256);
-        for (address, value) in [
+        [
             ("F.F", "00000000".to_owned()),
             ("0.0.0", self.config.address.clone()),
             (
@@ -351,13 +426,7 @@ impl Dialogue {
             ("2.8.0", kwh(sent.export_wh)),
             ("16.7.0", kw(sent.power_w)),
             ("32.7.0", "230.4*V".to_owned()),
-        ] {
-            text.push_str(address);
-            text.push('(');
-            text.push_str(&value);
-            text.push_str(")\r\n");
-        }
-        text
+        ]
     }
 }
 
@@ -370,158 +439,5 @@ fn duration(characters: usize, baud: u32) -> Duration {
     Duration::from_secs(1) * characters / (baud / uart::BITS_PER_CHARACTER).max(1)
 }
 
-/// A meter at work.
-#[derive(Debug)]
-pub struct Meter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
-
-/// How long the meter looks at the line at a time.
-const LOOK: Duration = Duration::from_millis(200);
-
-impl Meter {
-    /// Starts a meter whose port is at `link`.
-    ///
-    /// # Errors
-    /// When there is no pty to be had.
-    pub fn start(link: &Path, config: Config) -> io::Result<Self> {
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
-        let pace = config.pace;
-        let handle = Handle::start("iec62056-21-meter", link, move |wire| {
-            let mut dialogue = Dialogue::new(config);
-            let mut raw = Vec::new();
-            loop {
-                let until = dialogue.waits_until().unwrap_or(Instant::now() + LOOK);
-                if !wire.wait(until.min(Instant::now() + LOOK), &mut raw) {
-                    return;
-                }
-                let own = dialogue.listens_at();
-                let far = wire.far_speed().unwrap_or(own);
-                // A pty hands bytes over at once; on a line they take their time.
-                let mut counted = if pace == Pace::Line { 0 } else { raw.len() };
-                while raw.len() > counted {
-                    let over = Instant::now() + duration(raw.len() - counted, far);
-                    counted = raw.len();
-                    while Instant::now() < over && raw.len() == counted {
-                        if !wire.wait(over, &mut raw) {
-                            return;
-                        }
-                    }
-                }
-                let heard = uart::heard(&raw, far, own, Framing::SevenEven);
-                raw.clear();
-                let now = Instant::now();
-                let mut answer = heard
-                    .iter()
-                    .filter_map(|&byte| dialogue.hear(byte, now, unix_now()))
-                    .last();
-                if heard.is_empty() {
-                    answer = dialogue.time_out(now, unix_now());
-                }
-                let Some(answer) = answer else { continue };
-                while Instant::now() < now + answer.after {
-                    // What is said while the meter is about to answer goes unheard.
-                    if !wire.wait(now + answer.after, &mut raw) {
-                        return;
-                    }
-                    raw.clear();
-                }
-                let meets = wire.is_open() && wire.far_speed() == Some(answer.baud);
-                if !wire.send(&answer.bytes, answer.baud, Framing::SevenEven, pace) {
-                    return;
-                }
-                if let Some(mut readout) = answer.readout {
-                    readout.sound &= meets && wire.is_open();
-                    notes.push(readout);
-                }
-            }
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The readouts sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::household::{INSTALLED, Kind};
-
-    fn dialogue(faults: Faults) -> Dialogue {
-        Dialogue::new(Config {
-            faults,
-            ..Config::new(Curve::new(Kind::Constant { power_w: 360 }, 0))
-        })
-    }
-
-    fn say(meter: &mut Dialogue, text: &[u8], now: Instant) -> Option<Answer> {
-        let heard = text
-            .iter()
-            .map(|&byte| meter.hear(byte, now, INSTALLED + 36_000));
-        heard.flatten().last()
-    }
-
-    #[test]
-    fn signs_on_changes_speed_reads_out_and_repeats() {
-        let (mut meter, now) = (dialogue(Faults::default()), Instant::now());
-        assert!(say(&mut meter, b"/?00000001!\r\n", now).is_none());
-        let answer = say(&mut meter, b"/?0087654321!\r\n", now).unwrap();
-        assert_eq!(answer.bytes, b"/WSM5SIM-C1\r\n");
-        assert_eq!((answer.baud, meter.listens_at()), (300, 300));
-
-        let answer = say(&mut meter, b"\x06050\r\n", now).unwrap();
-        assert_eq!((answer.baud, meter.listens_at()), (9600, 9600));
-        let text = String::from_utf8(answer.bytes.clone()).unwrap();
-        assert!(text.contains("1.8.0(0000003.600*kWh)\r\n"), "{text}");
-        assert!(text.contains("16.7.0(00.360*kW)\r\n"), "{text}");
-        // The block check character is the exclusive or of all after STX, so that together with
-        // it nothing is left.
-        assert_eq!(answer.bytes.first(), Some(&STX));
-        assert_eq!(answer.bytes[1..].iter().fold(0, |sum, b| sum ^ b), 0);
-
-        let again = say(&mut meter, &[NAK], now).unwrap();
-        assert_eq!(again.bytes, answer.bytes);
-        assert!(again.readout.unwrap().repeated);
-        let late = now + Duration::from_secs(60);
-        assert!(meter.time_out(late, INSTALLED).is_none());
-        assert_eq!(meter.listens_at(), 300);
-    }
-
-    #[test]
-    fn without_an_acknowledgement_it_reads_out_at_300() {
-        let (mut meter, now) = (dialogue(Faults::default()), Instant::now());
-        say(&mut meter, b"/?!\r\n", now).unwrap();
-        assert!(meter.time_out(now, INSTALLED).is_none());
-        let late = meter.waits_until().unwrap();
-        assert_eq!(meter.time_out(late, INSTALLED).unwrap().baud, 300);
-    }
-
-    #[test]
-    fn faults_come_when_they_should() {
-        let now = Instant::now();
-        let mut meter = dialogue(Faults {
-            wrong_bcc_every: 2,
-            silent_every: 3,
-            keeps_its_speed: true,
-        });
-        say(&mut meter, b"/?!\r\n", now).unwrap();
-        let first = say(&mut meter, b"\x06050\r\n", now).unwrap();
-        assert_eq!((first.baud, first.readout.unwrap().sound), (300, true));
-        assert!(!say(&mut meter, &[NAK], now).unwrap().readout.unwrap().sound);
-        say(&mut meter, b"/?!\r\n", now).unwrap();
-        assert!(say(&mut meter, b"/?!\r\n", now).is_none());
-        assert!(say(&mut meter, b"\x06050\r\n", now).is_none());
-    }
-}
+mod tests;

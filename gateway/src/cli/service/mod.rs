@@ -1,7 +1,10 @@
 //! `wattle read` and `wattle meter`: single readings and service work with a configured meter.
 
 mod dlms;
+mod iec;
 pub(super) mod radio;
+mod rows;
+mod telegram;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,11 +27,13 @@ use crate::config::{self, Config, MeterConfig, Protocol};
 Examples:
   wattle read house                      what the configuration names
   wattle read house 1-0:1.8.0 0-0:96.1.0 these registers
+  wattle read old R5:1.8.0               a data set in programming mode (IEC 62056-21)
   wattle read house --json | jq .value")]
 pub struct ReadArgs {
     /// The meter's name in the configuration
     meter: String,
-    /// Registers: OBIS codes, or class/OBIS/attribute; those of the configuration when left out
+    /// Registers: OBIS codes, DLMS class/OBIS/attribute, IEC 62056-21 R1:ADDRESS(…) to R6; those of the
+    /// configuration, or all of a readout, when left out
     registers: Vec<String>,
     /// The configuration
     #[arg(long, short, default_value = config::DEFAULT_PATH, value_name = "FILE")]
@@ -145,6 +150,14 @@ fn service(path: &Path, name: &str) -> anyhow::Result<Box<dyn Service>> {
         .clone();
     match meter.protocol {
         Protocol::Dlms => Ok(Box::new(dlms::Dlms::new(meter, config.gateway.state_dir))),
+        Protocol::Iec62056_21 if !meter.push => Ok(Box::new(iec::Iec(meter))),
+        Protocol::Iec62056_21
+        | Protocol::Sml
+        | Protocol::P1
+        | Protocol::Tic
+        | Protocol::DlmsPush
+        | Protocol::C12_18
+        | Protocol::C12_21 => Ok(Box::new(telegram::Telegram(meter))),
         other => anyhow::bail!("a meter with protocol {:?} is not read once", other.name()),
     }
 }

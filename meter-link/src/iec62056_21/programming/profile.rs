@@ -5,7 +5,9 @@ use rust_decimal::Decimal;
 
 use super::super::interpret::quantity;
 use super::super::sets::DataSet;
-use crate::model::{MeterTime, Unit};
+use crate::dlms::client::job::{Column, ProfileRow as Row, ProfileRows, RowInstants, Scale};
+use crate::dlms::data::{ClockStatus, DateTime};
+use crate::model::{MeterTime, ObisCode, Unit, Value};
 
 /// A row of a load profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +27,13 @@ pub struct ProfileRow {
 pub struct Profile {
     /// The addresses of its channels, as sent: `1.5`.
     pub channels: Vec<String>,
+    /// Seconds from one row to the next.
+    pub period_s: u32,
     /// Its rows. Where some are missing, the times of those around tell.
     pub rows: Vec<ProfileRow>,
 }
 
+const LOAD_PROFILE: ObisCode = ObisCode([1, 0, 99, 1, 0, 255]);
 /// Most channels of a profile.
 const MAX_CHANNELS: usize = 64;
 
@@ -69,6 +74,7 @@ impl Profile {
                 .collect();
             if profile.channels.is_empty() {
                 profile.channels = names;
+                profile.period_s = u32::try_from(60 * found.period_min).unwrap_or_default();
             } else if profile.channels != names {
                 return Some(profile);
             }
@@ -76,6 +82,55 @@ impl Profile {
         }
         profile.extend(head, &cells);
         (!profile.channels.is_empty()).then_some(profile)
+    }
+
+    /// The same as rows of any protocol, under `1-0:99.1.0`. The unit of a column is that of its
+    /// first value; a channel whose address is no OBIS code has the maker's own, C = 128 and up.
+    #[must_use]
+    pub fn to_rows(&self, instants: &RowInstants) -> ProfileRows {
+        let columns = self.channels.iter().zip(0u8..).map(|(name, place)| {
+            let mut values = self
+                .rows
+                .iter()
+                .filter_map(|row| *row.values.get(usize::from(place))?);
+            let own = ObisCode([1, 0, 128u8.saturating_add(place), 0, 0, 255]);
+            let register = name.parse().or_else(|_| format!("{name}.0").parse());
+            Column {
+                class: 3,
+                register: register.unwrap_or(own),
+                attribute: 2,
+                index: 0,
+                scale: Scale {
+                    scaler: 0,
+                    unit: values.next().map(|(_, unit)| unit),
+                },
+            }
+        });
+        let mut rows = ProfileRows::new(LOAD_PROFILE, columns.collect(), self.period_s);
+        for row in &self.rows {
+            let at = match row.at {
+                MeterTime::Utc(at) => {
+                    let at = jiff::tz::Offset::UTC.to_datetime(at);
+                    DateTime::new(at, Some(0), ClockStatus(0))
+                }
+                MeterTime::Wall { at, dst } => {
+                    let status =
+                        dst.map_or(0xFF, |summer| if summer { ClockStatus::SUMMER } else { 0 });
+                    DateTime::new(at, None, ClockStatus(status))
+                }
+                // Rows have dates.
+                MeterTime::SecondsIndex(_) => continue,
+            };
+            let values = row.values.iter().zip(&rows.columns);
+            let values = values.map(|(value, column)| {
+                let (number, unit) = (*value)?;
+                (Some(unit) == column.scale.unit).then_some(Value::Number(number))
+            });
+            let values: Vec<_> = values.collect();
+            rows.push(Row::new(at, Some(row.status.into()), instants), values);
+        }
+        rows.find_gaps(None);
+        rows
     }
 
     fn extend(&mut self, head: Option<Head>, cells: &[&str]) {
@@ -177,6 +232,33 @@ mod tests {
             format!("{at} {:02x} {}", row.status, values.join(" "))
         };
         profile.rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn rows_of_any_protocol() {
+        let text = "P.01(2260301001500)(00)(15)(2)(1.5)(kW)(x)(kvar)(0.086)(0.001)\r\n(0.112)(---)\r\n\
+            P.01(2260301010000)(80)(15)(2)(1.5)(kW)(x)(kvar)(0.2)(0.3)\r\n";
+        let rows = read(text).unwrap().to_rows(&RowInstants::default());
+        let columns: Vec<_> = rows
+            .columns
+            .iter()
+            .map(|column| column.register.to_string())
+            .collect();
+        assert_eq!(columns, ["1-0:1.5.0*255", "1-0:129.0.0*255"]);
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|(row, values)| format!("{} {values:?}", row.instant.unwrap()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "2026-03-01T00:15:00Z [Some(Number(86)), Some(Number(1))]",
+                "2026-03-01T00:30:00Z [Some(Number(112)), None]",
+                "2026-03-01T01:00:00Z [Some(Number(200)), Some(Number(300))]",
+            ]
+        );
+        assert_eq!(rows.gaps.len(), 1);
+        assert_eq!((rows.gaps[0].missing, rows.gaps[0].status), (1, Some(0x80)));
     }
 
     #[test]
