@@ -24,6 +24,11 @@ pub enum Event {
         /// What the system said.
         lost: Option<String>,
     },
+    /// The radio stick behind which a meter is was lost: what the meter told is of the past.
+    CutOff {
+        /// Name of the meter in the configuration.
+        name: String,
+    },
     /// Input of a meter that failed its check.
     Rejected {
         /// Name of the meter in the configuration.

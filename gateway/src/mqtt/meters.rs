@@ -183,6 +183,16 @@ impl Meters {
         updates
     }
 
+    /// A meter cannot be heard any more: it is not waited for.
+    pub(super) fn cut_off(&mut self, name: &str) -> Vec<Update> {
+        let known = self.known.get_mut(name).filter(|known| known.online);
+        let gone = known.map(|known| {
+            known.online = false;
+            Update::Status(known.device.path(), false)
+        });
+        gone.into_iter().collect()
+    }
+
     /// The status of every meter that has just fallen silent.
     pub(super) fn fall_silent(&mut self, now: Instant) -> Vec<Update> {
         let mut updates = Vec::new();
@@ -372,6 +382,18 @@ mod tests {
         );
         assert!(meters.fall_silent(late).is_empty());
         assert!(!meters.fall_silent(gone).is_empty());
+    }
+
+    #[test]
+    fn a_plug_behind_a_lost_stick_is_offline_at_once_and_back_with_its_next_word() {
+        let now = Instant::now();
+        let mut meters = meters(None);
+        meters.take(&telegram("A1"), now);
+        let lost = meters.cut_off("grid");
+        assert_eq!(told(&lost, "A1/status").as_deref(), Some("offline"));
+        assert!(meters.cut_off("grid").is_empty(), "it is told once");
+        let back = meters.take(&telegram("A1"), now);
+        assert_eq!(told(&back, "A1/status").as_deref(), Some("online"));
     }
 
     #[test]

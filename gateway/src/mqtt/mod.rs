@@ -260,6 +260,7 @@ impl Publisher {
                 self.fields.take(telegram, now)
             }
             Event::Stored(telegram) => self.meters.take(telegram, now),
+            Event::CutOff { name } => self.meters.cut_off(name),
             Event::Adopted(meter) => {
                 self.fields.configure(meter);
                 self.meters.configure(meter);

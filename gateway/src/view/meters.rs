@@ -37,6 +37,8 @@ pub(super) struct MeterView {
     /// Gas: kWh per cubic metre, correction included.
     gas_kwh_per_m3: Option<Decimal>,
     period: Option<SignedDuration>,
+    /// The radio stick behind which it is was lost, and it has not been heard since.
+    pub(super) is_cut_off: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +131,7 @@ impl Meters {
             .clone()
             .or(meter.api.manufacturer.take());
         meter.heard(telegram.received_at);
+        meter.is_cut_off = false;
         meter.api.telegrams += 1;
         for value in &telegram.values {
             let key = (value.obis, value.unit);
@@ -220,6 +223,12 @@ impl Meters {
         })?;
         self.0.push(adopted);
         self.0.last_mut()
+    }
+
+    pub(super) fn cut_off(&mut self, name: &str) {
+        if let Some(meter) = self.0.iter_mut().find(|meter| meter.api.name == name) {
+            meter.is_cut_off = true;
+        }
     }
 
     pub(super) fn rejected(&mut self, name: &str) {
@@ -326,6 +335,7 @@ impl MeterView {
             values: BTreeMap::new(),
             gas_kwh_per_m3: None,
             period: None,
+            is_cut_off: false,
         }
     }
 
@@ -338,7 +348,8 @@ impl MeterView {
             None => (RADIO_LIVE, RADIO_LOST),
             Some(period) => (LOST, RADIO_LIVE.max(period * 12)),
         };
-        if age <= live.max(self.period.unwrap_or_default() * 3) {
+        let is_live = age <= live.max(self.period.unwrap_or_default() * 3);
+        if is_live && !self.is_cut_off {
             Freshness::Live
         } else if age <= lost {
             Freshness::Stale
@@ -489,6 +500,25 @@ mod tests {
         assert_eq!(gas.api.name, "house gas");
         assert_eq!(gas.volume_m3().unwrap().0, Decimal::from(12));
         assert_eq!(meters.supplies().len(), 2);
+    }
+
+    #[test]
+    fn a_plug_behind_a_lost_stick_is_stale_until_it_is_heard_again() {
+        let mut meters = meters(
+            "[[meter]]\nname = \"kettle\"\nprotocol = \"zigbee\"\nid = \"00124b0000000001\"\n\
+             role = \"submeter\"\n",
+        );
+        let freshness = |meters: &mut Meters| {
+            let at = meters.named("kettle").unwrap().api.received_at.unwrap();
+            meters.age(at);
+            meters.named("kettle").unwrap().api.freshness
+        };
+        meters.take(&stored("kettle", [1, 0, 16, 7, 0, 255], 12));
+        assert_eq!(freshness(&mut meters), Some(Freshness::Live));
+        meters.cut_off("kettle");
+        assert_eq!(freshness(&mut meters), Some(Freshness::Stale));
+        meters.take(&stored("kettle", [1, 0, 16, 7, 0, 255], 13));
+        assert_eq!(freshness(&mut meters), Some(Freshness::Live));
     }
 
     #[test]

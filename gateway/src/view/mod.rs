@@ -161,6 +161,7 @@ impl View {
             Event::Appliances(appliances) => self.appliances = Some(Arc::clone(appliances)),
             Event::Prepay(prepay) => self.prepay = Some(Arc::clone(prepay)),
             Event::Rejected { name, .. } => self.meters.rejected(name),
+            Event::CutOff { name } => self.meters.cut_off(name),
             Event::Adopted(meter) => {
                 self.meters.adopt(meter);
                 self.figures_stale = true;

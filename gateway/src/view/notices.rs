@@ -94,7 +94,7 @@ impl Troubles {
                 name,
                 trouble: None,
             } => drop(self.receivers.remove(name)),
-            Event::Adopted(_) => {}
+            Event::Adopted(_) | Event::CutOff { .. } => {}
             Event::Broker(Some(reason)) => {
                 self.broker.get_or_insert((reason.clone(), now));
             }
@@ -148,6 +148,10 @@ impl Troubles {
         }
         for meter in meters.iter() {
             let name = &meter.api.name;
+            if meter.is_cut_off {
+                // That the stick is lost is told once, and not for every plug behind it.
+                continue;
+            }
             let through = meter.through.as_ref();
             if let Some(through) = through {
                 // What ails the meter that reports for it is told of that one.

@@ -208,13 +208,20 @@ impl Part {
         self.home.start(std::time::Instant::now());
         let mut buffer = [0; 512];
         let mut restart: Option<Instant> = None;
+        let mut has_restarted = false;
         loop {
             while let Some(octets) = self.home.poll_transmit() {
                 stick.send(&octets).await?;
             }
-            if self.take_events() {
+            if let Some(reason) = self.take_events() {
+                // A connection may be dead without anybody saying so, and a port that hangs comes
+                // to itself when it is opened.
+                if stick.is_remote() || has_restarted {
+                    return Err(std::io::Error::other(reason));
+                }
                 restart = Some(Instant::now() + RESTART);
             }
+            has_restarted &= !self.home.coordinator.is_up();
             pulse.beat();
             let now = Instant::now();
             let due = self.home.poll_timeout().map(Instant::from_std);
@@ -239,6 +246,7 @@ impl Part {
             self.home.handle_timeout(now.into_std());
             if restart.is_some_and(|due| now >= due) {
                 restart = None;
+                has_restarted = true;
                 self.settings.board.state(ZigbeeState::Starting, None);
                 self.home.start(now.into_std());
             }
@@ -289,9 +297,9 @@ impl Part {
         );
     }
 
-    /// Tells what has happened; true when the stick must be begun anew.
-    fn take_events(&mut self) -> bool {
-        let (mut lost, mut counts) = (false, false);
+    /// Tells what has happened; why the stick must be begun anew, if it must.
+    fn take_events(&mut self) -> Option<String> {
+        let (mut lost, mut counts) = (None, false);
         while let Some(event) = self.home.poll_event() {
             let board = &self.settings.board;
             match event {
@@ -314,9 +322,8 @@ impl Part {
                     board.foreign(extended_pan, pan, channel);
                 }
                 Event::Network(NetworkEvent::Lost(reason)) => {
-                    tracing::warn!(reason, "the Zigbee stick is lost, trying again");
-                    self.offline(reason);
-                    lost = true;
+                    self.offline(reason.clone());
+                    lost = Some(reason);
                 }
                 Event::Measured { ieee, measured } => {
                     board.measured(ieee, &measured);
@@ -376,8 +383,9 @@ impl Part {
 
     /// The stick cannot be reached: the household is told once, and again when it is back.
     fn offline(&mut self, reason: String) {
-        self.plugs.lost();
         if !std::mem::replace(&mut self.is_lost, true) {
+            tracing::warn!(reason, "the Zigbee stick is lost, trying again");
+            self.plugs.lost();
             let now = self.settings.clock.now();
             self.notify(vec![Notice {
                 severity: Severity::Warning,

@@ -99,9 +99,12 @@ impl Plugs {
         latest.is_new = true;
     }
 
-    /// What was measured before says nothing of now.
+    /// The stick is lost: what was measured before says nothing of now.
     pub(super) fn lost(&mut self) {
         self.measured.clear();
+        for name in self.names.values().cloned() {
+            self.bus.send(Event::CutOff { name });
+        }
     }
 
     /// Hands what is new to the store. When the store is behind, this report is left out: the next

@@ -43,6 +43,12 @@ impl Stick {
         Ok(Self(Port::Serial(port)))
     }
 
+    /// Whether it is elsewhere in the network.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.0, Port::Tcp(_))
+    }
+
     /// Waits for octets. It can be cancelled at any time.
     ///
     /// # Errors

@@ -130,8 +130,24 @@ fn a_plug_is_a_meter_in_the_store_over_mqtt_and_for_the_display() -> anyhow::Res
     };
     is_told(true)?;
     println!("told {:?} after the port was lost", unplugged.elapsed());
+    let status = |wanted: &str| {
+        eventually("whether the plug can be reached", PATIENCE, || {
+            let ending = format!("/meter/{WASHER:016x}/status");
+            let told = listener.ending(&ending).pop();
+            Ok(told.filter(|told| told.payload == wanted))
+        })
+    };
+    status("offline")?;
+    println!("offline over MQTT {:?} after it", unplugged.elapsed());
+    let stale = daemon.state()?;
+    let washer = stale.meters.iter().find(|meter| meter.name == "washer");
+    ensure!(
+        washer.and_then(|meter| meter.freshness) == Some(wattle_api::Freshness::Stale),
+        "{washer:?}"
+    );
     cable.plug()?;
     is_told(false)?;
+    status("online")?;
 
     // The plug has lost its count in a power cut, and the daemon is killed: the total goes on.
     if let Some(load) = stick

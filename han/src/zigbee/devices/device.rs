@@ -24,6 +24,11 @@ const REST: Duration = Duration::from_secs(60);
 /// A plug that has reported nothing for so long is asked, and so often from then on.
 const UNREPORTED: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_secs(30);
+/// A device on mains that says nothing by itself is asked for its name so often.
+const ROLL_CALL: Duration = Duration::from_secs(600);
+/// After so long a silence a device is missed: on mains, and on a battery or not known yet.
+const MISSED: Duration = Duration::from_secs(1800);
+const SLEEPER_MISSED: Duration = Duration::from_secs(25 * 3600);
 /// Power is told at most so often.
 const POWER_EVERY: Duration = Duration::from_secs(1);
 /// Endpoints of one device at most.
@@ -80,6 +85,9 @@ pub struct Device {
     tells_interview: bool,
     /// Multipliers and divisors, by their attribute.
     scales: BTreeMap<u16, u64>,
+    /// Since when it could have been heard.
+    there_since: Option<Instant>,
+    called: Option<Instant>,
     reported: Option<Instant>,
     polled: Option<Instant>,
     power_told: Option<Instant>,
@@ -106,6 +114,8 @@ impl Device {
             phase: Phase::Descriptors,
             tells_interview: false,
             scales: BTreeMap::new(),
+            there_since: None,
+            called: None,
             reported: None,
             polled: None,
             power_told: None,
@@ -123,6 +133,19 @@ impl Device {
     #[must_use]
     pub fn is_interviewed(&self) -> bool {
         self.phase == Phase::Known
+    }
+
+    /// How long it has said nothing, once that is so long that it is missed. Silence counts while
+    /// the network is there.
+    #[must_use]
+    pub fn missed_for(&self, now: Instant) -> Option<Duration> {
+        let silent = now.saturating_duration_since(self.there_since.max(self.last_heard)?);
+        let longest = if self.is_interviewed() && !self.names.battery {
+            MISSED
+        } else {
+            SLEEPER_MISSED
+        };
+        (silent > longest).then_some(silent)
     }
 
     /// The first of its endpoints that has a cluster.
@@ -143,6 +166,7 @@ impl Device {
         }
         self.under_way = None;
         self.last_heard = Some(now);
+        self.there_since = Some(now);
         self.reported.get_or_insert(now);
     }
 
@@ -150,6 +174,7 @@ impl Device {
     pub(super) fn network_up(&mut self, now: Instant) {
         self.under_way = None;
         (self.attempts, self.rests_until) = (0, None);
+        self.there_since = Some(now);
         self.reported.get_or_insert(now);
     }
 
@@ -192,7 +217,10 @@ impl Device {
         let asked = match (self.rests_until, self.under_way) {
             (Some(until), _) => Some(until),
             (None, Some((_, due))) => Some(due),
-            (None, None) => self.poll_due(),
+            (None, None) => [self.poll_due(), self.call_due()]
+                .into_iter()
+                .flatten()
+                .min(),
         };
         [told, asked].into_iter().flatten().min()
     }
@@ -204,6 +232,15 @@ impl Device {
         let unreported = self.reported.map(|reported| reported + UNREPORTED);
         let polled = self.polled.map(|polled| polled + POLL);
         unreported.max(polled)
+    }
+
+    /// When it is to be asked whether it is still there.
+    fn call_due(&self) -> Option<Instant> {
+        if !self.is_interviewed() || self.names.battery || self.endpoint_with(BASIC).is_none() {
+            return None;
+        }
+        let silent_since = self.there_since.max(self.last_heard)?;
+        Some(self.called.max(Some(silent_since))? + ROLL_CALL)
     }
 
     /// The next message for it, if one is due.
@@ -223,6 +260,13 @@ impl Device {
         if self.asks.is_empty() && self.poll_due().is_some_and(|due| now >= due) {
             self.polled = Some(now);
             self.poll();
+        }
+        if self.asks.is_empty()
+            && self.call_due().is_some_and(|due| now >= due)
+            && let Some(endpoint) = self.endpoint_with(BASIC)
+        {
+            self.called = Some(now);
+            self.look_at(endpoint, BASIC, &[0x0005]);
         }
         let ask = self.asks.front()?;
         let (is_interview, message) = (
