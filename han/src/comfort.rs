@@ -120,9 +120,7 @@ impl Engine {
             .collect();
         for thermostat in thermostats {
             let entry = running.entry(thermostat.id);
-            entry
-                .or_insert_with(|| Running::new(None, None))
-                .thermostat = Some(thermostat);
+            entry.or_insert_with(|| Running::new(None, None)).thermostat = Some(thermostat);
         }
         Self {
             running,
@@ -270,7 +268,10 @@ mod tests {
         assert_eq!(at(&mut engine, Place::High, 1).as_deref(), Some("19.5"));
         // A restart, and the configuration names it no more.
         let kept = engine.kept();
-        assert_eq!(kept.first().map(|shifted| shifted.base), Some(celsius("21")));
+        assert_eq!(
+            kept.first().map(|shifted| shifted.base),
+            Some(celsius("21"))
+        );
         let mut engine = Engine::new(Vec::new(), &kept);
         engine.take_setpoint(ID, celsius("19.5"));
         assert_eq!(at(&mut engine, Place::High, 2).as_deref(), Some("21"));

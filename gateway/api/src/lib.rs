@@ -77,8 +77,9 @@ pub use supply::{SUPPLY_ON_PATH, SUPPLY_PATH, SupplyState, SupplySwitch};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan};
 pub use zigbee::{
-    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeDemand,
-    ZigbeeDevice, ZigbeeJoin, ZigbeeLoad, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH, ZIGBEE_SWITCH_PATH,
+    Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice, ZigbeeJoin,
+    ZigbeeLink, ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
 };
 
 /// Where the types below are served. `GET` answers one [`State`].
@@ -366,6 +367,8 @@ pub enum NoticeCode {
     AdapterGone,
     /// A powerline adapter's rate has fallen far below what it was.
     AdapterSlow,
+    /// A device of the home area network has not been heard for long.
+    DeviceMissed,
     /// Water ran all night, several nights in a row.
     NightFlow,
     /// What is drawn all night has risen.

@@ -10,6 +10,8 @@ pub const ZIGBEE_PATH: &str = "/api/v1/zigbee";
 pub const ZIGBEE_JOIN_PATH: &str = "/api/v1/zigbee/join";
 /// `POST` takes a [`ZigbeeSwitch`]: a relay is switched.
 pub const ZIGBEE_SWITCH_PATH: &str = "/api/v1/zigbee/switch";
+/// `POST` without a body: the energy of all channels is measured, and routers tell whom they hear.
+pub const ZIGBEE_SURVEY_PATH: &str = "/api/v1/zigbee/survey";
 /// `POST` takes a [`ZigbeeReplace`]: a foreign network on the stick is given up.
 pub const ZIGBEE_REPLACE_PATH: &str = "/api/v1/zigbee/replace";
 
@@ -39,6 +41,75 @@ pub struct Zigbee {
     /// Loads that may be shed; absent where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<ZigbeeDemand>,
+    /// Thermostats that are not as the household has set them, since they follow the price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comfort: Vec<ZigbeeComfort>,
+    /// How busy the channels were when that was measured last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ZigbeeChannels>,
+    /// Who heard whom when that was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<ZigbeeMap>,
+}
+
+/// A thermostat that follows the price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeComfort {
+    /// Its address for life, 16 hex digits.
+    pub ieee: String,
+    /// What the household has set, °C; it comes back to that.
+    pub set_c: Decimal,
+    /// What it was told for the price of the moment, °C.
+    pub told_c: Decimal,
+}
+
+/// How busy the channels are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeChannels {
+    /// When it was measured.
+    pub measured_at: Timestamp,
+    /// The channel that disturbs least, and is disturbed least; the network stays where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<u8>,
+    /// Channel by channel.
+    pub energy: Vec<ZigbeeChannel>,
+}
+
+/// How busy a channel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeChannel {
+    /// 11 to 26.
+    pub channel: u8,
+    /// The strongest signal that was heard there, dBm.
+    pub dbm: i8,
+}
+
+/// Who hears whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeMap {
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// The links, as the coordinator and the routers tell them.
+    pub links: Vec<ZigbeeLink>,
+}
+
+/// A link as one of its ends sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeLink {
+    /// Who hears: the address for life, 16 hex digits; absent for the coordinator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Whom.
+    pub ieee: String,
+    /// How well, 0 to 255.
+    pub lqi: u8,
+    /// It is the parent through which the other one speaks.
+    pub child: bool,
 }
 
 /// Loads that are shed for an event or a limit.
@@ -108,6 +179,9 @@ pub struct ZigbeeDevice {
     /// When it was heard last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heard: Option<Timestamp>,
+    /// It has been silent for longer than it should: half an hour on mains, 25 hours on a battery.
+    #[serde(default)]
+    pub missed: bool,
     /// How well it is heard, 0 to 255.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lqi: Option<u8>,

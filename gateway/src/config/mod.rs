@@ -60,7 +60,7 @@ pub use supply::SupplyConfig;
 pub use upstream::{SealForm, Taf, UpstreamConfig, UpstreamStream};
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
-pub use zigbee::{ZigbeeConfig, ZigbeeLoadConfig};
+pub use zigbee::{ZigbeeComfortConfig, ZigbeeConfig, ZigbeeLoadConfig};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";

@@ -30,6 +30,57 @@ pub struct ZigbeeConfig {
     /// What may be shed; nothing else ever is.
     #[serde(rename = "load")]
     pub loads: Vec<ZigbeeLoadConfig>,
+    /// Thermostats that follow the price.
+    pub comfort: Vec<ZigbeeComfortConfig>,
+}
+
+/// `[[zigbee.comfort]]`: a thermostat that is set a little warmer while energy is cheap, and a
+/// little cooler while it is dear.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeComfortConfig {
+    /// Its address, 16 hex digits.
+    pub id: String,
+    /// It is never set below this, degrees Celsius, as a text.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub lowest: Decimal,
+    /// Nor above this.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub highest: Decimal,
+    /// By so much, 0.5 to 5 degrees, as a text.
+    #[serde(default = "degree", with = "rust_decimal::serde::str")]
+    pub shift: Decimal,
+}
+
+fn degree() -> Decimal {
+    Decimal::ONE
+}
+
+impl ZigbeeComfortConfig {
+    /// Its address for life.
+    #[must_use]
+    pub fn address(&self) -> Option<u64> {
+        address(&self.id)
+    }
+
+    fn check(&self, found: &mut Vec<String>) {
+        let at = format!("zigbee.comfort {:?}", self.id);
+        if self.address().is_none() {
+            found.push(format!("{at}: id is the address, 16 hex digits"));
+        }
+        let bounds = Decimal::from(5)..=Decimal::from(30);
+        if !bounds.contains(&self.lowest)
+            || !bounds.contains(&self.highest)
+            || self.lowest > self.highest
+        {
+            found.push(format!(
+                "{at}: lowest and highest: 5 to 30 degrees Celsius, the lower one first"
+            ));
+        }
+        if !(Decimal::new(5, 1)..=Decimal::from(5)).contains(&self.shift) {
+            found.push(format!("{at}: shift: 0.5 to 5 degrees"));
+        }
+    }
 }
 
 /// `[[zigbee.load]]`: a plug or thermostat that may be shed.
@@ -91,6 +142,7 @@ impl Default for ZigbeeConfig {
             import_limit_kw: None,
             restore_pause_s: 30,
             loads: Vec::new(),
+            comfort: Vec::new(),
         }
     }
 }
@@ -115,6 +167,16 @@ impl ZigbeeConfig {
                 .any(|other| other.address() == load.address())
             {
                 found.push(format!("zigbee.load {:?}: it is named twice", load.id));
+            }
+        }
+        for (index, thermostat) in self.comfort.iter().enumerate() {
+            thermostat.check(found);
+            let mut before = self.comfort.iter().take(index);
+            if before.any(|other| other.address() == thermostat.address()) {
+                found.push(format!(
+                    "zigbee.comfort {:?}: it is named twice",
+                    thermostat.id
+                ));
             }
         }
         if self

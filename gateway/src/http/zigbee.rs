@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use han::zigbee::install_code::InstallCode;
 use wattle_api::{
-    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeJoin,
-    ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH, ZIGBEE_SWITCH_PATH,
+    Zigbee, ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
 };
 
 use super::{Api, Problem};
@@ -20,6 +20,7 @@ pub(super) fn routes() -> Router<Api> {
         .route(ZIGBEE_JOIN_PATH, post(join))
         .route(ZIGBEE_SWITCH_PATH, post(switch))
         .route(ZIGBEE_REPLACE_PATH, post(replace))
+        .route(ZIGBEE_SURVEY_PATH, post(survey))
 }
 
 async fn zigbee(Shared(api): Shared<Api>) -> Json<Zigbee> {
@@ -69,6 +70,10 @@ async fn switch(
         },
     )
     .await
+}
+
+async fn survey(Shared(api): Shared<Api>) -> Result<Json<Zigbee>, Problem> {
+    ask(&api, Request::Survey).await
 }
 
 async fn replace(

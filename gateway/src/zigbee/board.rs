@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use han::zigbee::coordinator::Network;
-use han::zigbee::devices::{Device, Measured};
+use han::zigbee::coordinator::{ChannelEnergy, Network, advise};
+use han::zigbee::devices::{Device, Link, Measured};
 use han::zigbee::install_code::InstallCode;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use wattle_api::{Zigbee, ZigbeeDemand, ZigbeeDevice, ZigbeeState};
+use wattle_api::{
+    Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice, ZigbeeLink,
+    ZigbeeMap, ZigbeeState,
+};
 
 /// Requests that may wait.
 const QUEUE: usize = 16;
@@ -36,6 +39,8 @@ pub enum Request {
         /// On or off.
         on: bool,
     },
+    /// Measure how busy the channels are, and ask who hears whom.
+    Survey,
     /// Give a foreign network up.
     Replace,
 }
@@ -153,6 +158,7 @@ impl Board {
                 .last_heard
                 .map(|heard| Instant::now().saturating_duration_since(heard));
             entry.last_heard = ago.map(|ago| now - ago);
+            entry.missed = device.missed_for(Instant::now()).is_some();
         }
     }
 
@@ -173,8 +179,42 @@ impl Board {
         }
     }
 
-    pub(super) fn demand(&self, demand: Option<ZigbeeDemand>) {
-        self.lock().zigbee.demand = demand;
+    pub(super) fn demand(&self, demand: Option<ZigbeeDemand>, comfort: Vec<ZigbeeComfort>) {
+        let mut inside = self.lock();
+        (inside.zigbee.demand, inside.zigbee.comfort) = (demand, comfort);
+    }
+
+    pub(super) fn channels(&self, found: &[ChannelEnergy], now: Timestamp) {
+        let energy = found.iter().map(|one| ZigbeeChannel {
+            channel: one.channel,
+            dbm: one.energy_dbm,
+        });
+        self.lock().zigbee.channels = Some(ZigbeeChannels {
+            measured_at: now,
+            best: advise(found),
+            energy: energy.collect(),
+        });
+    }
+
+    /// Takes who hears whom; `ieee` tells the address for life of one in the network.
+    pub(super) fn map(&self, links: &[Link], ieee: impl Fn(u16) -> Option<u64>, now: Timestamp) {
+        let links = links.iter().filter_map(|link| {
+            // Whoever has left meanwhile hears nobody.
+            let at = match link.at {
+                0 => None,
+                nwk => Some(format!("{:016x}", ieee(nwk)?)),
+            };
+            Some(ZigbeeLink {
+                at,
+                ieee: format!("{:016x}", link.ieee),
+                lqi: link.lqi,
+                child: link.relationship == 1,
+            })
+        });
+        self.lock().zigbee.map = Some(ZigbeeMap {
+            asked_at: now,
+            links: links.collect(),
+        });
     }
 
     pub(super) fn left(&self, ieee: u64) {
@@ -193,6 +233,7 @@ fn blank(ieee: u64) -> ZigbeeDevice {
         model: None,
         interviewed: false,
         last_heard: None,
+        missed: false,
         lqi: None,
         on: None,
         power_w: None,

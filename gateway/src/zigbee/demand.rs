@@ -118,6 +118,11 @@ impl Demand {
         }
     }
 
+    /// Whether a load is not as the household has set it.
+    pub(super) fn holds(&self, ieee: u64) -> bool {
+        self.kept.iter().any(|shed| shed.id == ieee)
+    }
+
     pub(super) fn api(&self) -> Option<ZigbeeDemand> {
         if self.loads.is_empty() {
             return None;

@@ -3,7 +3,9 @@
 pub mod backup;
 mod board;
 mod book;
+mod comfort;
 mod demand;
+mod missed;
 mod plugs;
 mod services;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use han::comfort::Place;
 use han::driver::Stick;
 use han::zigbee::coordinator::{Coordinator, Event as NetworkEvent, Network, Policy};
 use han::zigbee::devices::{Event, Home, Measured};
@@ -37,7 +40,9 @@ use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
 pub use board::{Asked, Board, JOIN_S, LONGEST_JOIN_S, Request};
 use book::{Book, Counted};
+use comfort::Comfort;
 use demand::Demand;
+use missed::Missed;
 use plugs::Plugs;
 pub use plugs::{RELAY, adopt_known};
 
@@ -50,6 +55,8 @@ const RESTART: Duration = Duration::from_secs(2);
 const SERVE: Duration = Duration::from_secs(2);
 /// The frame counter is kept so often; what may have been sent since is added when it is restored.
 const SNAPSHOT: Duration = Duration::from_secs(600);
+/// Routers are asked so often whom they hear.
+const MAP: Duration = Duration::from_secs(3600);
 
 /// What the part needs.
 #[derive(Clone)]
@@ -108,17 +115,22 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         settings.bus.clone(),
     );
     let demand = Demand::new(&settings.config, &settings.state_dir);
+    let comfort = Comfort::new(&settings.config, &settings.state_dir);
     let mut part = Part {
         settings,
         home,
         book,
         plugs,
         demand,
+        comfort,
+        place: None,
         decided: None,
         served: None,
-        is_lost: false,
+        lost: None,
+        missed: Missed::default(),
         refused: BTreeMap::new(),
         next_snapshot: Instant::now() + SNAPSHOT,
+        next_map: Instant::now(),
     };
     let mut pause = FIRST_RETRY;
     while !stop.is_cancelled() {
@@ -185,14 +197,20 @@ struct Part {
     book: Book,
     plugs: Plugs,
     demand: Demand,
+    comfort: Comfort,
+    /// Where the price stood in which minute.
+    place: Option<(i64, Place)>,
     decided: Option<Timestamp>,
     /// When devices were last told what is true.
     served: Option<Instant>,
-    /// The household was told that the stick is lost.
-    is_lost: bool,
+    /// What the household was told since the stick is lost.
+    lost: Option<Notice>,
+    /// Devices that are not heard any more.
+    missed: Missed,
     /// Why a device got no key of Smart Energy, as it was told last.
     refused: BTreeMap<u64, Refusal>,
     next_snapshot: Instant,
+    next_map: Instant,
 }
 
 impl Part {
@@ -255,6 +273,10 @@ impl Part {
                 self.home.coordinator.snapshot(now.into_std());
                 self.keep_registers();
             }
+            if now >= self.next_map && self.home.coordinator.is_up() {
+                self.next_map = now + MAP;
+                self.home.look_around(now.into_std());
+            }
         }
     }
 
@@ -268,7 +290,32 @@ impl Part {
         self.decided = Some(now);
         let state = self.settings.state.borrow().clone();
         self.demand.run(&mut self.home, &state, now);
-        self.settings.board.demand(self.demand.api());
+        if self.comfort.is_used() {
+            let (place, demand) = (self.place(now), &self.demand);
+            self.comfort
+                .run(&mut self.home, place, |ieee| demand.holds(ieee), now);
+        }
+        self.settings
+            .board
+            .demand(self.demand.api(), self.comfort.api());
+        if self.missed.look(&self.home, &self.plugs, now) {
+            self.notify();
+        }
+    }
+
+    /// Where the price stands, looked up once a minute.
+    fn place(&mut self, now: Timestamp) -> Place {
+        let minute = now.as_second() / 60;
+        if let Some((_, place)) = self.place.filter(|(known, _)| *known == minute) {
+            return place;
+        }
+        let tariff = self.settings.tariff.borrow().clone();
+        let place = tariff.map_or(Place::Usual, |tariff| {
+            let prices = services::prices(&tariff, &self.settings.zone, now);
+            comfort::place(&prices, services::seconds(now))
+        });
+        self.place = Some((minute, place));
+        place
     }
 
     fn set_clock(&mut self) {
@@ -330,7 +377,21 @@ impl Part {
                     self.plugs.take(ieee, &measured);
                     let now = self.settings.clock.now();
                     self.demand.take(ieee, &measured, now);
+                    self.comfort.take(ieee, &measured);
                     counts |= matches!(measured, Measured::EnergyKwh(_)) && self.is_new_count(ieee);
+                }
+                Event::Network(NetworkEvent::Energy(found)) => {
+                    board.channels(&found, self.settings.clock.now());
+                }
+                Event::Topology(links) => {
+                    let home = &self.home;
+                    let ieee = |nwk| {
+                        let mut devices = home.devices();
+                        devices
+                            .find(|device| device.nwk == nwk)
+                            .map(|device| device.ieee)
+                    };
+                    board.map(&links, ieee, self.settings.clock.now());
                 }
                 Event::Service(event) => self.take_service(event),
                 Event::Left { ieee } => board.left(ieee),
@@ -383,11 +444,11 @@ impl Part {
 
     /// The stick cannot be reached: the household is told once, and again when it is back.
     fn offline(&mut self, reason: String) {
-        if !std::mem::replace(&mut self.is_lost, true) {
+        if self.lost.is_none() {
             tracing::warn!(reason, "the Zigbee stick is lost, trying again");
             self.plugs.lost();
             let now = self.settings.clock.now();
-            self.notify(vec![Notice {
+            self.lost = Some(Notice {
                 severity: Severity::Warning,
                 code: NoticeCode::PortLost,
                 meter: None,
@@ -395,18 +456,24 @@ impl Part {
                     "The Zigbee stick does not answer ({reason}): is it plugged in? It is tried again for ever; plugs are not read meanwhile."
                 ),
                 since: now,
-            }]);
+            });
+            self.notify();
         }
         self.settings.board.offline(reason);
     }
 
     fn back(&mut self) {
-        if std::mem::take(&mut self.is_lost) {
-            self.notify(Vec::new());
+        if self.lost.take().is_some() {
+            self.notify();
         }
     }
 
-    fn notify(&self, notices: Vec<Notice>) {
+    /// Tells the household all that is to be said: of a lost stick, or of devices behind it.
+    fn notify(&self) {
+        let notices = match &self.lost {
+            Some(lost) => vec![lost.clone()],
+            None => self.missed.notices(),
+        };
         self.settings.bus.send(Fact::Notices {
             source: "zigbee".to_owned(),
             notices,
@@ -453,6 +520,11 @@ impl Part {
             }
             Request::Join { seconds, code } => {
                 self.join(seconds, code.as_deref(), now);
+                Ok(())
+            }
+            Request::Survey => {
+                self.home.coordinator.scan(now);
+                self.home.look_around(now);
                 Ok(())
             }
             Request::Switch { ieee, on } => {

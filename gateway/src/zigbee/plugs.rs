@@ -99,6 +99,11 @@ impl Plugs {
         latest.is_new = true;
     }
 
+    /// Whether a device is one of the home's meters, which are missed like any other meter.
+    pub(super) fn is_meter(&self, ieee: u64) -> bool {
+        self.names.contains_key(&ieee)
+    }
+
     /// The stick is lost: what was measured before says nothing of now.
     pub(super) fn lost(&mut self) {
         self.measured.clear();

@@ -101,7 +101,8 @@ pub(super) fn serve(
     services.set_messages(events.filter_map(notice).collect(), utc);
 }
 
-fn prices(tariff: &Tariff, zone: &TimeZone, now: Timestamp) -> Vec<Price> {
+/// The prices of today and tomorrow, as the tariff knows them.
+pub(super) fn prices(tariff: &Tariff, zone: &TimeZone, now: Timestamp) -> Vec<Price> {
     let midnight = time::day_start(time::local_date(now, zone), zone).unwrap_or(now);
     let until = midnight.checked_add(HORIZON).unwrap_or(now);
     let Some(span) = Span::new(midnight, until) else {
