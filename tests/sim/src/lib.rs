@@ -15,7 +15,7 @@
 //! - [`c12::Meter`] is read through C12.18, or C12.21 behind a modem; [`c12::network`] through C12.22.
 //! - [`modbus::MeterLine`] is an RS-485 line with several Modbus meters.
 //! - [`mbus::Line`] is a wired M-Bus with several slaves behind a level converter.
-//! - [`zigbee::Ncp`] is a Zigbee stick (ASH, EZSP 13 or 14) with a mesh of devices behind it.
+//! - [`zigbee::Ncp`] is a Zigbee stick (ASH, EZSP 13 to 19) with a mesh of devices behind it.
 //! - [`replay::Replay`] plays recorded bytes at the speed of the line.
 //! - [`household`] says what the meters count: a home with its appliances, day after day the same
 //!   for the same seed.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use han::zigbee::ash::LinkFailure;
-use han::zigbee::ezsp::{CommandError, Event, Failure, Session};
+use han::zigbee::ezsp::{CommandError, Event, Failure, Session, VERSIONS};
 use han::{Record, Value};
 use wattle_sim::zigbee::{Ncp, kinds, mesh::Mesh};
 
@@ -70,8 +70,8 @@ impl Line {
 const GET_EUI64: u16 = 0x0026;
 
 #[test]
-fn both_versions_are_agreed_and_answer() {
-    for version in [13, 14] {
+fn all_versions_are_agreed_and_answer() {
+    for version in VERSIONS {
         let mut line = Line::new(version);
         assert!(line.ready());
         assert_eq!(line.host.version(), version);

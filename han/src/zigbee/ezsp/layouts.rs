@@ -1,8 +1,9 @@
-//! What EZSP commands ask and answer, in protocol versions 13 and 14 (Silicon Labs UG100, EmberZNet
-//! 7.4 and 8.0): the commands that hosts of a coordinator use.
+//! What EZSP commands ask and answer, in protocol versions 13 to 19 (Silicon Labs UG100, EmberZNet
+//! 7.4 and later): the commands that hosts of a coordinator use.
 //!
 //! A status has one octet before version 14 and four from it on; where a command differs in more,
-//! each version has a layout of its own.
+//! 13 has a layout of its own. What later versions changed (Green Power, priorities of radios that
+//! speak several protocols, the count of tokens in 18) no host of a coordinator needs.
 
 use super::{INCOMING_MESSAGE, MESSAGE_SENT};
 use crate::layout::{Count, Field, Kind, When};

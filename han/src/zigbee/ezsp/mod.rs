@@ -9,6 +9,8 @@ mod session;
 
 pub use session::{CommandError, Event, Failure, Refusal, Session, Token};
 
+use std::ops::RangeInclusive;
+
 use crate::layout::{self, Reader, Truncated, Unwritable};
 use crate::value::Record;
 
@@ -149,8 +151,9 @@ pub const INCOMING_MESSAGE: u16 = 0x0045;
 /// The answer to a command that the coprocessor does not know.
 pub const INVALID_COMMAND: u16 = 0x0058;
 
-/// Protocol versions whose layouts are known: EmberZNet 7.4 and 8.0.
-pub const VERSIONS: [u8; 2] = [13, 14];
+/// Protocol versions whose layouts are known, EmberZNet 7.4 to 9. From 14 on the commands that a host
+/// of a coordinator uses stayed the same.
+pub const VERSIONS: RangeInclusive<u8> = 13..=19;
 
 /// The parameters of a command, with names, in a protocol version.
 ///

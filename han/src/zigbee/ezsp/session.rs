@@ -77,7 +77,7 @@ pub enum Failure {
     Link(#[from] LinkFailure),
     /// A protocol version whose layouts are not known.
     #[error(
-        "the radio stick speaks EZSP {0}; 13 and 14 (EmberZNet 7.4 and 8.0) are understood: install other firmware"
+        "the radio stick speaks EZSP {0}; 13 to 19 (EmberZNet 7.4 to 9) are understood: install other firmware"
     )]
     Version(u8),
     /// A command was acknowledged and not answered.
@@ -281,7 +281,7 @@ impl Session {
     fn ask_version(&mut self, form: HeaderForm, now: Instant) {
         self.state = State::Agreeing;
         if form == HeaderForm::Unknown {
-            (self.version, self.sequence) = (VERSIONS[0], 0);
+            (self.version, self.sequence) = (*VERSIONS.start(), 0);
         } else {
             self.sequence = self.sequence.wrapping_add(1);
         }

@@ -11,7 +11,7 @@ use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 use wattle_sim::zigbee::{Faults, Ncp, kinds, mesh::Mesh, serve, serve_tcp};
 
-/// A simulated Zigbee stick (ASH, EZSP 13 or 14) with plugs, a thermostat, a display, a water
+/// A simulated Zigbee stick (ASH, EZSP 13 to 19) with plugs, a thermostat, a display, a water
 /// heater and a sensor behind it.
 ///
 /// It prints one line of JSON as soon as it can be opened, and runs until SIGINT or SIGTERM. What a
@@ -27,7 +27,7 @@ struct Cli {
     #[arg(long)]
     tcp: Option<SocketAddr>,
     /// The protocol version
-    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u8).range(13..=14))]
+    #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u8).range(13..=19))]
     ezsp: u8,
     /// Only the first so many devices of the home
     #[arg(long, default_value_t = 8)]

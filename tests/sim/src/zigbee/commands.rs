@@ -339,7 +339,7 @@ impl Ncp {
     }
 
     fn value(&self, id: u8) -> Record {
-        let (major, minor) = if self.version < 14 { (7, 4) } else { (8, 0) };
+        let (major, minor) = self.firmware();
         let value = match id {
             0x11 => vec![0, 0, major, minor, 2, 0, 0xAA],
             0x03 => vec![200, 0],

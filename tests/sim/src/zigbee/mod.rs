@@ -1,4 +1,4 @@
-//! A simulated Zigbee coprocessor with a small mesh behind it: ASH and EZSP 13 or 14 on a pty or a
+//! A simulated Zigbee coprocessor with a small mesh behind it: ASH and EZSP 13 to 19 on a pty or a
 //! TCP port.
 //!
 //! [`Ncp`] is the coprocessor: octets and the time go in, octets come out, so that tests run it in

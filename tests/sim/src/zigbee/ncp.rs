@@ -86,7 +86,7 @@ pub struct Ncp {
 }
 
 impl Ncp {
-    /// A coprocessor of a protocol version, 13 or 14, that is in no network.
+    /// A coprocessor of a protocol version, 13 to 19, that is in no network.
     #[must_use]
     pub fn new(version: u8, mesh: Mesh, now: Instant) -> Self {
         Self {
@@ -220,6 +220,17 @@ impl Ncp {
         self.link.reset(3, now);
     }
 
+    /// Major and minor number of the firmware that speaks its version.
+    pub(super) const fn firmware(&self) -> (u8, u8) {
+        match self.version {
+            ..14 => (7, 4),
+            14 | 15 => (8, 0),
+            16 => (8, 1),
+            17 | 18 => (8, 2),
+            _ => (9, 0),
+        }
+    }
+
     fn chance(&mut self, per_mille: u64) -> bool {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -281,7 +292,11 @@ impl Ncp {
                 .with("stack_type", Value::Unsigned(2))
                 .with(
                     "stack_version",
-                    Value::Unsigned(if self.version < 14 { 0x7450 } else { 0x8020 }),
+                    Value::Unsigned(
+                        u64::from(self.firmware().0) << 12
+                            | u64::from(self.firmware().1) << 8
+                            | 0x20,
+                    ),
                 );
             self.form = HeaderForm::Extended;
             self.respond(frame.id, &fields, form, now);
