@@ -67,6 +67,8 @@ pub enum FoundKind {
     Eebus,
     /// A device that answers to Modbus/TCP.
     ModbusTcp,
+    /// A Zigbee radio with a network socket.
+    ZigbeeRadio,
     /// Something that a newer gateway knows of.
     #[serde(other)]
     Other,

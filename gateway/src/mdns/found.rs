@@ -12,7 +12,7 @@ const LONGEST: usize = 200;
 const PROPERTIES: usize = 24;
 
 /// Types of services that are looked for.
-pub(super) const TYPES: [(&str, FoundKind); 7] = [
+pub(super) const TYPES: [(&str, FoundKind); 9] = [
     ("_mqtt._tcp.local.", FoundKind::MqttBroker),
     ("_secure-mqtt._tcp.local.", FoundKind::SecureMqttBroker),
     ("_home-assistant._tcp.local.", FoundKind::HomeAssistant),
@@ -20,6 +20,8 @@ pub(super) const TYPES: [(&str, FoundKind); 7] = [
     ("_smartenergy._tcp.local.", FoundKind::Ieee2030_5),
     ("_ship._tcp.local.", FoundKind::Eebus),
     ("_mbap._tcp.local.", FoundKind::ModbusTcp),
+    ("_zigbee-coordinator._tcp.local.", FoundKind::ZigbeeRadio),
+    ("_slzb-06._tcp.local.", FoundKind::ZigbeeRadio),
 ];
 
 /// A service as the API tells of it; `None` for one that is not to be used.
@@ -76,7 +78,10 @@ pub(super) fn service(
     Some(FoundService {
         kind,
         name: clean(&instance(&resolved.fullname, &resolved.ty_domain)),
-        setup: setup(kind, &host, port, property("unit")),
+        setup: match kind {
+            FoundKind::ZigbeeRadio => zigbee(&host, port, property("radio_type")),
+            _ => setup(kind, &host, port, property("unit")),
+        },
         host,
         addresses,
         port,
@@ -95,8 +100,7 @@ pub(super) fn instance(fullname: &str, kind: &str) -> String {
 }
 
 fn setup(kind: FoundKind, host: &str, port: u16, unit: Option<&str>) -> Option<String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if !host.chars().all(is_name) {
+    if !is_host(host) {
         return None;
     }
     let tls = match kind {
@@ -114,6 +118,35 @@ fn setup(kind: FoundKind, host: &str, port: u16, unit: Option<&str>) -> Option<S
         _ => return None,
     };
     Some(format!("[mqtt]\nhost = \"{host}\"\nport = {port}\n{tls}"))
+}
+
+/// The lines that use a network radio with EZSP; other radios are not understood. Those that do not
+/// say what they are need one look at their label.
+fn zigbee(host: &str, port: u16, radio: Option<&str>) -> Option<String> {
+    let speaks_ezsp = |radio: &str| {
+        ["ezsp", "ember", "efr32"]
+            .iter()
+            .any(|known| radio.to_ascii_lowercase().starts_with(known))
+    };
+    let is_host = is_host(host) && radio.is_none_or(speaks_ezsp);
+    let note = if radio.is_none() {
+        "# its radio must be an EFR32, as in SLZB-06M, -07 and -MG24\n"
+    } else {
+        ""
+    };
+    // Some say the port of their web page, or none.
+    let port = if matches!(port, 0 | 80 | 443 | 6053) {
+        6638
+    } else {
+        port
+    };
+    is_host.then(|| format!("[zigbee]\n{note}port = \"tcp://{host}:{port}\"\n"))
+}
+
+/// Whether a name can stand in a file without harm.
+fn is_host(host: &str) -> bool {
+    host.chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 
 fn is_web(url: &str) -> bool {
@@ -182,6 +215,37 @@ mod tests {
                 .setup,
             None
         );
+    }
+
+    #[test]
+    fn a_network_radio_comes_with_the_lines_that_use_it_where_it_is_understood() {
+        for (kind, port, properties, wanted) in [
+            (
+                "_zigbee-coordinator",
+                6638,
+                &[("radio_type", "ezsp")][..],
+                Some(6638),
+            ),
+            (
+                "_zigbee-coordinator",
+                7638,
+                &[("radio_type", "EFR32MG24")],
+                Some(7638),
+            ),
+            ("_slzb-06", 80, &[], Some(6638)),
+            ("_zigbee-coordinator", 6638, &[("radio_type", "znp")], None),
+        ] {
+            let radio = found(kind, port, properties).unwrap();
+            assert_eq!(radio.kind, FoundKind::ZigbeeRadio);
+            let setup = radio.setup.as_deref();
+            let config = setup.map(|setup| {
+                let config: crate::config::Config = toml::from_str(setup).unwrap();
+                assert_eq!(config.problems(), Vec::<String>::new());
+                config.zigbee.port
+            });
+            let wanted = wanted.map(|port: u16| format!("tcp://box.local:{port}"));
+            assert_eq!(config, wanted, "{kind} {port}");
+        }
     }
 
     #[test]

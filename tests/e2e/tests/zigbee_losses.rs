@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 use wattle_sim::zigbee::{Ncp, mesh::Mesh, serve_tcp};
 
 use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
@@ -23,7 +23,10 @@ fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Duration> {
     let since = Instant::now();
     eventually(state, PATIENCE, || {
         let zigbee = daemon.json("/api/v1/zigbee")?;
-        Ok((zigbee["state"] == state).then_some(()))
+        Ok(zigbee
+            .get("state")
+            .is_some_and(|now| now == state)
+            .then_some(()))
     })?;
     Ok(since.elapsed())
 }
@@ -32,10 +35,10 @@ fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Duration> {
 fn tells(daemon: &Daemon, on: bool) -> anyhow::Result<()> {
     eventually("the plug", PATIENCE, || {
         let zigbee = daemon.json("/api/v1/zigbee")?;
-        let devices = zigbee["devices"].as_array().cloned().unwrap_or_default();
-        let found = devices
-            .iter()
-            .any(|one| one["ieee"] == format!("{PLUG:016x}") && one["on"] == on);
+        let devices = zigbee.get("devices").and_then(Value::as_array);
+        let wanted = (Some(json!(format!("{PLUG:016x}"))), Some(json!(on)));
+        let told = |one: &Value| (one.get("ieee").cloned(), one.get("on").cloned());
+        let found = devices.into_iter().flatten().any(|one| told(one) == wanted);
         Ok(found.then_some(()))
     })
 }
