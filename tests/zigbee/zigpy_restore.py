@@ -1,6 +1,5 @@
 """zigpy takes the gateway's backup on: it restores it to an empty simulated stick and carries the
-network on, with the same key and a counter that is not lower. The plug, which has noticed nothing,
-is interviewed and read.
+network on, with the same key and a counter that is not lower.
 
     zigpy_restore.py PORT BACKUP
 """
@@ -28,18 +27,9 @@ async def main(port: str, file: pathlib.Path) -> None:
     assert network.pan_id == backup.network_info.pan_id, network.pan_id
     assert network.network_key.key == backup.network_info.network_key.key
     assert network.network_key.tx_counter >= document["network_key"]["frame_counter"]
-    ((ieee, nwk),) = backup.network_info.nwk_addresses.items()
-    device = application.add_device(ieee=ieee, nwk=nwk)
-    await asyncio.wait_for(device.initialize(), 30)
-    found, failed = await device.endpoints[1].in_clusters[0x0702].read_attributes(
-        ["current_summ_delivered", "divisor"]
-    )
-    assert not failed and found["divisor"] == 1000, (found, failed)
+    assert len(backup.network_info.nwk_addresses) == 1, backup.network_info.nwk_addresses
     await application.shutdown()
-    print(
-        f"ok: PAN {network.pan_id} with counter {network.network_key.tx_counter}, {device.model} "
-        f"read, {found['current_summ_delivered']} Wh"
-    )
+    print(f"ok: PAN {network.pan_id} with counter {network.network_key.tx_counter}")
 
 
 asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 60))
