@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use meter_link::model::Unit;
 use rust_decimal::Decimal;
-use wattle_api::{Bill, BillForecast, BillLine, BillToDate, BlockGauge, DemandGauge};
+use wattle_api::{Bill, BillForecast, BillLine, BillToDate, BlockGauge, Budget, DemandGauge};
 use wattle_billing::bill::{BillError, Interval, Usage, bill};
 use wattle_billing::forecast::History;
 use wattle_billing::gauge;
@@ -104,6 +104,7 @@ pub fn to_date(
     Ok(BillToDate {
         block,
         demand,
+        budget: None,
         from: asked.from,
         to: asked.to,
         until,
@@ -117,6 +118,28 @@ pub fn to_date(
         )?,
         bill: api(tariff, &made, asked.billed),
         forecast,
+    })
+}
+
+/// How the bill of a calendar month stands with what the household means to spend. `None` for another
+/// period, and while the bill has no total.
+#[must_use]
+pub fn budget(bill: &BillToDate, amount: Decimal) -> Option<Budget> {
+    let is_month = bill.from.day() == 1 && bill.to == bill.from.last_of_month();
+    let total = bill.bill.total.filter(|_| is_month)?;
+    let permille = |part: Decimal| {
+        let share = part
+            .checked_mul(Decimal::ONE_THOUSAND)?
+            .checked_div(amount)?;
+        let share = share.clamp(Decimal::ZERO, Decimal::ONE_THOUSAND).floor();
+        u16::try_from(share.mantissa()).ok()
+    };
+    let forecast = bill.forecast.as_ref();
+    Some(Budget {
+        amount,
+        left: amount.checked_sub(total)?.normalize(),
+        spent_permille: permille(total)?,
+        forecast_permille: forecast.and_then(|forecast| permille(forecast.total)),
     })
 }
 
@@ -427,5 +450,59 @@ fn api(tariff: &Tariff, made: &wattle_billing::bill::Bill, billed: Billed) -> Bi
         import_kwh: made.import_kwh.normalize(),
         export_kwh: made.export_kwh.normalize(),
         lines: made.lines.iter().map(line).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn month(to: &str, total: Option<&str>, forecast: Option<&str>) -> BillToDate {
+        BillToDate {
+            from: "2026-11-01".parse().unwrap(),
+            to: to.parse().unwrap(),
+            until: "2026-11-20T17:30:00Z".parse().unwrap(),
+            bill: Bill {
+                currency: "GBP".to_owned(),
+                total: total.map(exact),
+                import_kwh: Decimal::ZERO,
+                export_kwh: Decimal::ZERO,
+                lines: Vec::new(),
+            },
+            forecast: forecast.map(|total| BillForecast {
+                total: exact(total),
+                low: exact(total),
+                high: exact(total),
+                import_kwh: Decimal::ZERO,
+            }),
+            before: None,
+            budget: None,
+            block: None,
+            demand: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_months() {
+        let of = |bill| budget(&bill, exact("90"));
+        let found = of(month("2026-11-30", Some("55.16"), Some("83.41"))).unwrap();
+        assert_eq!(
+            (found.left, found.spent_permille, found.forecast_permille),
+            (exact("34.84"), 612, Some(926))
+        );
+        let over = of(month("2026-11-30", Some("93.2"), Some("120"))).unwrap();
+        assert_eq!(
+            (over.left, over.spent_permille, over.forecast_permille),
+            (exact("-3.2"), 1000, Some(1000))
+        );
+        // A month in which more was fed in than used.
+        let earned = of(month("2026-11-30", Some("-4"), None)).unwrap();
+        assert_eq!((earned.left, earned.spent_permille), (exact("94"), 0));
+        assert_eq!(of(month("2026-11-29", Some("55.16"), None)), None);
+        assert_eq!(of(month("2026-11-30", None, None)), None);
     }
 }

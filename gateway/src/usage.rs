@@ -38,14 +38,38 @@ pub struct Asked<'a> {
 /// A quarter-hour: kWh, and whether it was metered close to both of its ends.
 pub(crate) type Quarters = BTreeMap<i64, (Decimal, bool)>;
 
-/// What was used in a stretch. `None` when that lies outside the calendar.
+/// What was used in a stretch, and a year before. `None` when that lies outside the calendar.
 ///
 /// # Errors
 /// The store cannot be read.
 pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreError> {
-    let Some((from, to)) = dates(asked.span, asked.back, local_date(asked.now, asked.zone)) else {
+    let today = local_date(asked.now, asked.zone);
+    let Some((from, to)) = dates(asked.span, asked.back, today) else {
         return Ok(None);
     };
+    let Some(mut usage) = between(reader, asked, from, to)? else {
+        return Ok(None);
+    };
+    if let Some((from, to)) = year_before(asked.span, from, to) {
+        // Energy alone: what it cost then is no matter of today's tariff.
+        let earlier = Asked {
+            tariff: None,
+            ..*asked
+        };
+        let earlier = between(reader, &earlier, from, to)?;
+        usage.year_before =
+            earlier.and_then(|earlier| usage_parts::compare(&usage.bars, &earlier, asked.zone));
+    }
+    Ok(Some(usage))
+}
+
+/// What was used from one local date to another.
+fn between(
+    reader: &Reader,
+    asked: &Asked<'_>,
+    from: Date,
+    to: Date,
+) -> Result<Option<Usage>, StoreError> {
     let Some(edges) = edges(asked.span, from, to, asked.zone) else {
         return Ok(None);
     };
@@ -110,6 +134,7 @@ pub fn usage(reader: &Reader, asked: &Asked<'_>) -> Result<Option<Usage>, StoreE
         average_m3: None,
         currency: asked.tariff.and_then(|tariff| tariff.currency.clone()),
         cost: costs.filter(|_| any).map(|costs| costs.iter().sum()),
+        year_before: None,
         bars,
     }))
 }
@@ -133,6 +158,24 @@ fn dates(span: UsageSpan, back: u16, today: Date) -> Option<(Date, Date)> {
         }
         UsageSpan::Year => {
             let first = today.first_of_year().checked_sub(back.years()).ok()?;
+            Some((first, first.last_of_year()))
+        }
+    }
+}
+
+/// First and last date of the same stretch a year before.
+fn year_before(span: UsageSpan, from: Date, to: Date) -> Option<(Date, Date)> {
+    match span {
+        UsageSpan::Day | UsageSpan::Week => {
+            let back = |date: Date| date.checked_sub(52.weeks()).ok();
+            Some((back(from)?, back(to)?))
+        }
+        UsageSpan::Month => {
+            let first = from.checked_sub(1.year()).ok()?;
+            Some((first, first.last_of_month()))
+        }
+        UsageSpan::Year => {
+            let first = from.checked_sub(1.year()).ok()?;
             Some((first, first.last_of_year()))
         }
     }
@@ -320,6 +363,22 @@ mod tests {
         ] {
             let expected = Some((date(from), date(to)));
             assert_eq!(dates(span, back, today), expected, "{span:?} {back}");
+        }
+    }
+
+    #[test]
+    fn a_year_before_is_the_same_day_of_the_week_or_the_same_month() {
+        for (span, from, to, then) in [
+            (UsageSpan::Day, "2026-11-20", "2026-11-20", "2025-11-21"),
+            (UsageSpan::Week, "2026-11-16", "2026-11-22", "2025-11-17"),
+            (UsageSpan::Month, "2024-02-01", "2024-02-29", "2023-02-01"),
+            (UsageSpan::Year, "2026-01-01", "2026-12-31", "2025-01-01"),
+        ] {
+            let (first, last) = year_before(span, date(from), date(to)).unwrap();
+            assert_eq!(first, date(then), "{span:?}");
+            let days = |from: Date, to: Date| from.until(to).unwrap().get_days();
+            let leap = i32::from(span == UsageSpan::Month);
+            assert_eq!(days(first, last), days(date(from), date(to)) - leap);
         }
     }
 

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use meter_link::model::Unit;
 use rust_decimal::Decimal;
-use wattle_api::{Band, Usage, UsageBand, UsageBar};
+use wattle_api::{Band, Usage, UsageBand, UsageBar, UsageSpan, YearBefore};
 use wattle_billing::tariff::Tariff;
 use wattle_billing::time::local_date;
 
@@ -135,7 +135,28 @@ pub(crate) fn supply(
             .checked_div(Decimal::from(whole.len())),
         currency: None,
         cost: None,
+        year_before: None,
         bars,
+    })
+}
+
+/// What was used a year before, bar beside bar. Hours are told by the clock: one that a change of the
+/// clocks leaves out has nothing beside it. `None` when nothing was metered then.
+pub(crate) fn compare(bars: &[UsageBar], earlier: &Usage, zone: &TimeZone) -> Option<YearBefore> {
+    let amount = |bar: &UsageBar| bar.import_kwh.or(bar.volume_m3);
+    let hour = |bar: &UsageBar| zone.to_datetime(bar.start).hour();
+    let beside = |(index, bar): (usize, &UsageBar)| match earlier.span {
+        UsageSpan::Day => {
+            let then = earlier.bars.iter().find(|then| hour(then) == hour(bar));
+            then.and_then(amount)
+        }
+        _ => earlier.bars.get(index).and_then(amount),
+    };
+    Some(YearBefore {
+        from: earlier.from,
+        to: earlier.to,
+        amounts: bars.iter().enumerate().map(beside).collect(),
+        total: earlier.import_kwh.or(earlier.volume_m3)?,
     })
 }
 
@@ -200,6 +221,51 @@ mod tests {
         ];
         assert_eq!(bars[0].bands, expected);
         assert!(bars[1].bands.is_empty());
+    }
+
+    #[test]
+    fn hours_of_a_year_before_are_told_by_the_clock() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let hours = |day: &str, count: i64| -> Vec<UsageBar> {
+            let start: Timestamp = day.parse().unwrap();
+            let bar = |hour: i64| {
+                let start_s = start.as_second() + hour * HOUR_S;
+                let mut bar = volume_bar(at(start_s), at(start_s + HOUR_S), &Quarters::new());
+                bar.import_kwh = Some(Decimal::from(hour));
+                bar
+            };
+            (0..count).map(bar).collect()
+        };
+        // In the night of 29 March 2026 two o'clock is left out; a year before it was there.
+        let bars = hours("2026-03-28T23:00:00Z", 23);
+        let earlier = Usage {
+            span: UsageSpan::Day,
+            medium: wattle_api::Medium::Electricity,
+            back: 0,
+            from: "2025-03-29".parse().unwrap(),
+            to: "2025-03-29".parse().unwrap(),
+            bars: hours("2025-03-28T23:00:00Z", 24),
+            until: None,
+            import_kwh: Some(exact("276")),
+            average_kwh: None,
+            volume_m3: None,
+            average_m3: None,
+            currency: None,
+            cost: None,
+            year_before: None,
+        };
+        let then = compare(&bars, &earlier, &zone).unwrap();
+        let hour = |index: usize| then.amounts[index].unwrap();
+        assert_eq!((then.amounts.len(), then.total), (23, exact("276")));
+        assert_eq!(
+            [hour(0), hour(1), hour(2), hour(22)].map(|hour| hour.to_string()),
+            ["0", "1", "3", "23"]
+        );
+        let nothing = Usage {
+            import_kwh: None,
+            ..earlier
+        };
+        assert_eq!(compare(&bars, &nothing, &zone), None);
     }
 
     #[test]

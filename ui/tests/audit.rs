@@ -23,6 +23,9 @@ use ui::{App, Settings, Theme, Tokens};
 /// Smallest side of what can be touched: 12.3 mm on a 7 inch panel of 800x480.
 const TOUCH: f32 = 64.0;
 
+/// Height of the smallest letters that can be read: capitals of 14 px type.
+const CAPITALS: f32 = 14.0 * 0.727;
+
 #[derive(Clone, Copy, Debug)]
 struct Rect {
     x: f32,
@@ -144,7 +147,8 @@ fn check_labels(
     place: &str,
     faults: &mut Vec<String>,
 ) -> usize {
-    let labels = of_type(app, "Label");
+    let mut labels = of_type(app, "Label");
+    labels.extend(of_type(app, "LegendEntry"));
     let mut drawn: Vec<Rect> = Vec::new();
     for label in &labels {
         let extents = label
@@ -155,7 +159,13 @@ fn check_labels(
         if text.width < 1.0 {
             continue;
         }
-        let room = Rect::of(label).width;
+        if text.height < CAPITALS - 0.05 {
+            let (x, y, size) = (text.x, text.y, text.height / 0.727);
+            faults.push(format!("{place}: letters of {size:.1} px at {x:.0},{y:.0}"));
+        }
+        // A legend's entry is its text after the mark.
+        let own = Rect::of(label);
+        let room = own.x + own.width - text.x.max(own.x);
         if text.width > room + 1.0 {
             let (x, y, width) = (text.x, text.y, text.width);
             faults.push(format!(

@@ -25,6 +25,10 @@ pub struct BillToDate {
     /// The period of the same length before it, metered as far; absent when nothing of it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Bill>,
+    /// What the household means to spend; absent without a budget, and for anything but a calendar month
+    /// of electricity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// The block of a tiered price that the next kilowatt-hour falls into. Told for the present
     /// month, where blocks begin again each month or day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,4 +98,19 @@ pub struct BillForecast {
     pub high: Decimal,
     /// Expected import of the whole period in kWh.
     pub import_kwh: Decimal,
+}
+
+/// A month's budget, in the bill's currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Budget {
+    /// All of it.
+    pub amount: Decimal,
+    /// What is left of it; negative when more was spent.
+    pub left: Decimal,
+    /// The share that is spent, in thousandths, 0 to 1000: what a bar shows.
+    pub spent_permille: u16,
+    /// The share that the month may come to, in thousandths, 0 to 1000; absent without a forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_permille: Option<u16>,
 }

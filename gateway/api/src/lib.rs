@@ -18,6 +18,7 @@ pub mod format;
 mod gauge;
 mod grid_events;
 mod history;
+mod home_part;
 mod meter;
 mod network;
 mod powerline;
@@ -46,7 +47,7 @@ pub use appliances::{
     RunningLoad, UnnamedLoad,
 };
 pub use bearers::{BEARERS_PATH, Bearer, BearerBudget, BearerKind, BearerState, Modem};
-pub use bill::{Bill, BillForecast, BillLine, BillToDate};
+pub use bill::{Bill, BillForecast, BillLine, BillToDate, Budget};
 pub use devices::{DEVICES_PATH, Device, DeviceKind, DeviceVia, OUTLETS_PATH, Outlet, PluggedCar};
 pub use gauge::{BlockGauge, DemandGauge};
 pub use grid_events::{
@@ -54,6 +55,7 @@ pub use grid_events::{
     GridEventStep, OptState,
 };
 pub use history::{BandTotal, BandsPer, Day, Finding, Hour, Interval, MeterExchange, MonthTotal};
+pub use home_part::{HomePart, HomePartKind};
 pub use meter::{Field, Medium, Meter, MeterTariff, Outage, Register};
 pub use network::{FoundKind, FoundService, NETWORK_PATH, Network};
 pub use powerline::{
@@ -75,7 +77,7 @@ pub use records::{
 pub use run::{BestRun, RUN_ADVICE_PATH, RunAdvice};
 pub use supply::{SUPPLY_ON_PATH, SUPPLY_PATH, SupplyState, SupplySwitch};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
-pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan};
+pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan, YearBefore};
 pub use zigbee::{
     ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH, ZIGBEE_SWITCH_PATH,
     Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice, ZigbeeJoin,
@@ -125,6 +127,9 @@ pub struct State {
     /// One piece of advice, or none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// Solar modules, battery and car, where they have submeters; in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<HomePart>,
     /// What used the power; absent without an electricity meter at the grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appliances: Option<Appliances>,

@@ -81,6 +81,25 @@ pub struct Usage {
     /// standing charges. Absent when some of it has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Decimal>,
+    /// The same stretch a year before; absent when nothing of it was metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub year_before: Option<YearBefore>,
+}
+
+/// A stretch a year before: a day or a week begins 52 weeks earlier, so that the days of the week are
+/// alike; a month or a year is that of the calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct YearBefore {
+    /// First local date.
+    pub from: civil::Date,
+    /// Last local date.
+    pub to: civil::Date,
+    /// What was used then, for each bar: in kWh, or m³ of gas and water. `null` when nothing of it was
+    /// metered, and for an hour or a day that did not exist then.
+    pub amounts: Vec<Option<Decimal>>,
+    /// All of that stretch, in the same unit.
+    pub total: Decimal,
 }
 
 /// An hour, a day or a month.

@@ -89,6 +89,9 @@ pub struct MeterConfig {
     /// Electricity: the one appliance that this meter measures, such as `heat_pump`: its power is
     /// known exactly and teaches what the appliance looks like at the grid. For a submeter.
     pub appliance: Option<String>,
+    /// Electricity: the part of the home that this meter stands for: `solar`, `battery` or `car`. For
+    /// a submeter.
+    pub part: Option<Part>,
     /// Gas: kWh per cubic metre, from the supplier's bill, as a text.
     #[serde(default, with = "rust_decimal::serde::str_option")]
     pub calorific_value: Option<Decimal>,
@@ -126,6 +129,13 @@ impl MeterConfig {
                     "{at}: appliance is a name in small letters, such as heat_pump"
                 ));
             }
+        }
+        if self.part.is_some()
+            && (self.role != Role::Submeter || self.medium != Medium::Electricity)
+        {
+            found.push(format!(
+                "{at}: part is for an electricity meter with role = \"submeter\""
+            ));
         }
         let factors = [self.calorific_value, self.correction];
         if factors.iter().any(Option::is_some) && self.medium != Medium::Gas {
@@ -372,6 +382,18 @@ pub enum Role {
     Grid,
     /// A meter behind it, whose energy the grid meter counts as well.
     Submeter,
+}
+
+/// A part of the home that is shown by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Solar modules behind their inverter.
+    Solar,
+    /// A battery of the house.
+    Battery,
+    /// The charging station of a car.
+    Car,
 }
 
 const fn electricity() -> Medium {

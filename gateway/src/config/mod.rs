@@ -47,7 +47,7 @@ pub use framing::Framing;
 pub use http::HttpConfig;
 pub use load::{ConfigError, load};
 pub use mdns::MdnsConfig;
-pub use meter::{MeterConfig, Protocol, Role};
+pub use meter::{MeterConfig, Part, Protocol, Role};
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
 pub use openadr::OpenadrConfig;
 pub use powerline::{OutletConfig, PowerlineConfig};
@@ -211,6 +211,10 @@ pub struct TariffConfig {
     pub meter: bool,
     /// Prices are commands that come down the relay, `[upstream]`.
     pub relay: bool,
+    /// What the household means to spend on electricity in a month, in the tariff's currency, as a
+    /// text.
+    #[serde(with = "rust_decimal::serde::str_option")]
+    pub monthly_budget: Option<rust_decimal::Decimal>,
     /// Seconds between two looks at the addresses, 60 to 86400.
     pub every_s: u32,
     /// Value of the header `Authorization`: `file:/path` or `credential:name`.
@@ -229,6 +233,7 @@ impl Default for TariffConfig {
             openadr: false,
             meter: false,
             relay: false,
+            monthly_budget: None,
             every_s: 1800,
             authorization: None,
             ca_file: None,
@@ -275,6 +280,12 @@ impl TariffConfig {
         }
         if let Some(Err(error)) = self.authorization.as_ref().map(Secret::reveal) {
             found.push(format!("tariff.authorization: {error}"));
+        }
+        if self
+            .monthly_budget
+            .is_some_and(|budget| budget <= rust_decimal::Decimal::ZERO)
+        {
+            found.push("tariff.monthly_budget: is above 0".to_owned());
         }
         in_range("tariff.every_s", u64::from(self.every_s), 60, 86_400, found);
     }

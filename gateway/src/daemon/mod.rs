@@ -113,6 +113,7 @@ async fn run_once(
         supplies: supplies(&config, &zone)?,
         zone: zone.clone(),
         tariff: tariff.clone(),
+        monthly_budget: config.tariff.monthly_budget,
     };
     let grid_meter = home.grid.clone();
     let board = grid::Board::open(&config.gateway.state_dir);

@@ -62,6 +62,8 @@ async fn of_medium(
         tariff,
     } = supply(api, medium)?;
     let (readers, zone) = (api.readers.clone(), api.home.zone.clone());
+    let monthly = api.home.monthly_budget;
+    let budget = monthly.filter(|_| billed == Billed::Electricity);
     let work = move || -> Result<BillToDate, Problem> {
         let reader = readers.open()?;
         let asked = bills::Asked {
@@ -72,12 +74,15 @@ async fn of_medium(
             to,
             now,
         };
-        bills::to_date(&reader, &tariff, &asked).map_err(|problem| match problem {
-            BillProblem::Store(error) => error.into(),
+        let made = bills::to_date(&reader, &tariff, &asked);
+        let mut bill = made.map_err(|problem| match problem {
+            BillProblem::Store(error) => Problem::from(error),
             BillProblem::Period => Problem::rule("to is not before from, by at most 400 days"),
             BillProblem::NothingMetered => Problem::not_found("nothing of this period was metered"),
             BillProblem::Bill(error) => Problem::rule(error.to_string()),
-        })
+        })?;
+        bill.budget = budget.and_then(|budget| bills::budget(&bill, budget));
+        Ok(bill)
     };
     blocking(work).await
 }

@@ -127,6 +127,8 @@ pub struct Home {
     pub zone: jiff::tz::TimeZone,
     /// The tariff of the moment.
     pub tariff: crate::prices::Current,
+    /// What the household means to spend on electricity in a month.
+    pub monthly_budget: Option<rust_decimal::Decimal>,
     /// What else is billed.
     pub supplies: Vec<Supply>,
 }

@@ -84,6 +84,7 @@ pub(super) fn home_of(state: Option<State>) -> Home {
         grid: None,
         zone,
         tariff,
+        monthly_budget: None,
         supplies: Vec::new(),
     };
     let (health, stop) = (supervisor.health(), supervisor.stop());

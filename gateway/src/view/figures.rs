@@ -25,8 +25,8 @@ pub(super) struct Figures {
     pub(super) scale_w: Decimal,
     pub(super) import: Option<Energy>,
     pub(super) export: Option<Energy>,
-    /// Register values at local midnight, by name of the meter, in m³.
-    pub(super) supplies: BTreeMap<String, Decimal>,
+    /// Registers of other meters at local midnight, by name of the meter, in m³ or Wh.
+    pub(super) openings: BTreeMap<String, Decimal>,
 }
 
 /// Energy of one direction, in Wh, closed quarter-hours only.
@@ -45,11 +45,11 @@ pub(super) struct Energy {
     pub(super) change_percent: Option<i32>,
 }
 
-/// Reads the figures of the grid meter `serial` and of the supply meters.
+/// Reads the figures of the grid meter `serial` and of the `counted` registers of other meters.
 pub(super) fn load(
     reader: &Reader,
     serial: Option<&str>,
-    supplies: &[(String, RegisterKey)],
+    counted: &[(String, RegisterKey)],
     zone: &TimeZone,
     tariff: Option<&Tariff>,
     now: Timestamp,
@@ -62,7 +62,7 @@ pub(super) fn load(
     let export = energy(reader, &of(2), &times, None)?;
     let scale_w = scale(reader, &of(1), now)?;
     let mut openings = BTreeMap::new();
-    for (name, key) in supplies {
+    for (name, key) in counted {
         let Some(row) = rows.iter().find(|row| row.key == *key) else {
             continue;
         };
@@ -79,7 +79,7 @@ pub(super) fn load(
         scale_w,
         import,
         export,
-        supplies: openings,
+        openings,
     })
 }
 

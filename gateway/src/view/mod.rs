@@ -18,7 +18,8 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use wattle_api::{
-    Advice, Freshness, Gateway, Level, Medium, Money, Month, Power, Price, State, Supply, Today,
+    Advice, Freshness, Gateway, HomePart, Level, Medium, Money, Month, Power, Price, State, Supply,
+    Today,
 };
 
 use crate::bus::{Bus, Event};
@@ -119,6 +120,7 @@ fn differs(old: &State, new: &State) -> bool {
         || old.month != new.month
         || old.gas != new.gas
         || old.water != new.water
+        || old.parts != new.parts
         || old.appliances != new.appliances
         || old.grid_events != new.grid_events
         || old.prepay != new.prepay
@@ -218,7 +220,7 @@ impl View {
         let now = self.sources.clock.now();
         let (zone, tariff) = (self.sources.zone.clone(), self.tariff());
         let serial = self.meters.grid().and_then(|meter| meter.api.id.clone());
-        let others = self.meters.supplies();
+        let others = self.meters.counted();
         let load = move |reader: &Reader| {
             figures::load(
                 reader,
@@ -256,6 +258,7 @@ impl View {
             price,
             gas: self.supply(Medium::Gas, at),
             water: self.supply(Medium::Water, at),
+            parts: self.parts(at),
             appliances,
             web: None,
             prepay: self.prepay.as_deref().cloned(),
@@ -371,7 +374,7 @@ impl View {
 
     fn supply(&self, medium: Medium, at: Timestamp) -> Option<Supply> {
         let meter = self.meters.of(medium)?;
-        let opening = self.figures.as_ref()?.supplies.get(&meter.api.name)?;
+        let opening = self.figures.as_ref()?.openings.get(&meter.api.name)?;
         let (last, received_at) = meter.volume_m3()?;
         let date = |at| self.sources.zone.to_datetime(at).date();
         if date(received_at) != date(at) {
@@ -386,6 +389,16 @@ impl View {
             received_at,
             freshness,
         })
+    }
+
+    fn parts(&self, at: Timestamp) -> Vec<HomePart> {
+        let date = self.sources.zone.to_datetime(at).date();
+        let figures = self.figures.as_ref().filter(|figures| figures.date == date);
+        let midnight = wattle_billing::time::day_start(date, &self.sources.zone);
+        self.meters.parts(
+            figures.map(|figures| &figures.openings),
+            midnight.unwrap_or(at),
+        )
     }
 
     fn money(&self, amount: Decimal) -> Money {

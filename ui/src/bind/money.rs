@@ -38,6 +38,7 @@ pub(super) fn bind(money: &Money, view: &View) {
             before = phrase(Say::Before, text(total, bill));
         }
     }
+    bind_budget(money, view);
     money.set_since(since);
     money.set_forecast(forecast);
     money.set_range(range);
@@ -46,6 +47,30 @@ pub(super) fn bind(money: &Money, view: &View) {
     if let Some(model) = rows(&money.get_lines(), lines) {
         money.set_lines(model);
     }
+}
+
+fn bind_budget(money: &Money, view: &View) {
+    let told = view.answers.bill.as_ref();
+    let told = told.and_then(|told| Some((told.budget.as_ref()?, &told.bill.currency)));
+    let (mut all, mut left) = Default::default();
+    if let Some((budget, currency)) = told {
+        let text = |amount: Decimal| format::money(amount, currency, view.language);
+        all = phrase(Say::Budget, text(budget.amount));
+        let is_over = budget.left < Decimal::ZERO;
+        let say = if is_over {
+            Say::BudgetOver
+        } else {
+            Say::BudgetLeft
+        };
+        left = phrase(say, text(budget.left.abs()));
+    }
+    money.set_budget(all);
+    money.set_budget_left(left);
+    let share = |permille: u16| f32::from(permille) / 1000.0;
+    let budget = told.map(|(budget, _)| budget);
+    money.set_budget_spent(budget.map_or(0.0, |budget| share(budget.spent_permille)));
+    let forecast = budget.and_then(|budget| budget.forecast_permille);
+    money.set_budget_forecast(forecast.map_or(-1.0, share));
 }
 
 /// The bill's lines in its own order; those there is no room for are counted, not left out unsaid.

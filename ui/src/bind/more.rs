@@ -139,6 +139,10 @@ fn supply(
             .map(volume)
             .unwrap_or_default()
             .into(),
+        least: least(view, weeks(view, kind))
+            .map(volume)
+            .unwrap_or_default()
+            .into(),
         wrong: match kind {
             TileKind::Water => leak(view),
             _ => Phrase::default(),
@@ -174,6 +178,14 @@ fn last_days<'a>(view: &View, weeks: &'a [api::Usage]) -> Vec<&'a api::UsageBar>
 fn most(view: &View, weeks: &[api::Usage]) -> Option<Decimal> {
     let days = last_days(view, weeks);
     days.into_iter().filter_map(|bar| bar.volume_m3).max()
+}
+
+/// The least that was used in a whole day; there is one where another day used more.
+fn least(view: &View, weeks: &[api::Usage]) -> Option<Decimal> {
+    let days = last_days(view, weeks);
+    let whole = days.into_iter().filter(|bar| bar.complete);
+    let least = whole.filter_map(|bar| bar.volume_m3).min();
+    least.filter(|least| most(view, weeks) > Some(*least))
 }
 
 fn day_bars(view: &View, kind: TileKind) -> Vec<DayBar> {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use slint::SharedString;
 use wattle_api as api;
-use wattle_api::{Band, Freshness, Medium, Slot, State};
+use wattle_api::{Band, Freshness, HomePartKind, Medium, Slot, State};
 
 /// How many tiles there is room for.
 const ROOM: usize = 4;
 
 /// Today and the price come first, then gas and water. What a home does not have gives its place
-/// to what it fed in, the month so far and the meter's reading.
+/// to solar modules, battery and car, to what it fed in, the month so far and the meter's reading.
 pub(super) fn tiles(view: &View) -> Vec<TileData> {
     let Some(state) = &view.state else {
         return [TileKind::Today, TileKind::Reading].map(missing).into();
@@ -32,6 +32,7 @@ pub(super) fn tiles(view: &View) -> Vec<TileData> {
             .as_ref()
             .map(|water| supply(view, TileKind::Water, water)),
     );
+    tiles.extend(state.parts.iter().filter_map(|part| home_part(view, part)));
     tiles.extend(exported(view, state));
     tiles.extend(state.month.as_ref().map(|month| this_month(view, month)));
     tiles.extend(reading(view, state, TileKind::Reading, "1.8.0"));
@@ -176,6 +177,48 @@ fn supply(view: &View, kind: TileKind, supply: &api::Supply) -> TileData {
     )
 }
 
+/// Solar modules, a battery or a car: what it does now, and what it came to today.
+fn home_part(view: &View, part: &api::HomePart) -> Option<TileData> {
+    let kind = match part.kind {
+        HomePartKind::Solar => TileKind::Solar,
+        HomePartKind::Battery => TileKind::Battery,
+        HomePartKind::Car => TileKind::Car,
+        _ => return None,
+    };
+    let mut lines = Vec::new();
+    let value = part.watts.map(|watts| {
+        if kind != TileKind::Solar {
+            lines.push(phrase(doing(watts), String::new()));
+        }
+        let power = format::power(watts.abs(), view.language);
+        let unit = if power.kilowatts { "kW" } else { "W" };
+        format!("{}\u{a0}{unit}", power.text)
+    });
+    let today = part.today_kwh.map(|kwh| format::energy(kwh, view.language));
+    lines.extend(today.map(|today| phrase(Say::SoMuchToday, today)));
+    let value = value.unwrap_or_else(|| MISSING.to_owned());
+    Some(measured(
+        view,
+        kind,
+        value,
+        lines,
+        part.received_at,
+        part.freshness,
+    ))
+}
+
+/// What a battery or a car does: its charger's own need is no charging.
+fn doing(watts: Decimal) -> Say {
+    const RESTING_W: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
+    if watts.abs() < RESTING_W {
+        Say::AtRest
+    } else if watts.is_sign_negative() {
+        Say::GivingBack
+    } else {
+        Say::Charging
+    }
+}
+
 fn exported(view: &View, state: &State) -> Option<TileData> {
     let today = state.today.as_ref()?;
     let value = format::energy(today.export_kwh?, view.language);
@@ -259,7 +302,7 @@ mod tests {
     use super::*;
     use crate::bind::Link;
     use crate::format::Language;
-    use TileKind::{Exported, Gas, Month, Price, Reading, Today, Water};
+    use TileKind::{Battery, Car, Exported, Gas, Month, Price, Reading, Solar, Today, Water};
     use jiff::SignedDuration;
 
     const NORMAL: &str = include_str!("../../tests/fixtures/normal.json");
@@ -284,6 +327,30 @@ mod tests {
             let shown: Vec<_> = tiles(&view(text)).iter().map(|tile| tile.kind).collect();
             assert_eq!(shown, kinds);
         }
+    }
+
+    #[test]
+    fn parts_of_the_home_say_what_they_do() {
+        let mut view = view(include_str!("../../tests/fixtures/solar.json"));
+        let shown = tiles(&view);
+        let kinds: Vec<_> = shown.iter().map(|tile| tile.kind).collect();
+        assert_eq!(kinds, [Today, Price, Solar, Battery]);
+        assert_eq!(shown[2].value, "3.24\u{a0}kW");
+        assert_eq!(
+            (shown[2].first.say, shown[2].first.a.as_str()),
+            (Say::SoMuchToday, "14.7\u{a0}kWh")
+        );
+        assert_eq!(
+            (shown[3].first.say, shown[3].second.say),
+            (Say::Charging, Say::SoMuchToday)
+        );
+        let parts = &mut view.state.as_mut().unwrap().parts;
+        parts.remove(0);
+        parts[0].watts = Some("-1200".parse().unwrap());
+        parts[1].watts = Some("7".parse().unwrap());
+        let shown = tiles(&view);
+        assert_eq!((shown[2].first.say, shown[3].kind), (Say::GivingBack, Car));
+        assert_eq!(shown[3].first.say, Say::AtRest);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::generated::{AxisLine, Phrase, Say, Usage, UseBar};
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use wattle_api as api;
-use wattle_api::{Medium, UsageSpan};
+use wattle_api::{Medium, UsageBar, UsageSpan};
 
 /// The spans in the order of the screen.
 const SPANS: [UsageSpan; 4] = [
@@ -70,16 +70,14 @@ pub(super) fn bind(screen: &Usage, view: &View, in_money: bool) {
     screen.set_total(total.unwrap_or_else(|| MISSING.to_owned()).into());
     let other = chart.as_ref().and_then(Chart::other);
     screen.set_other(other.unwrap_or_default().into());
-    let average = chart.as_ref().and_then(Chart::average);
-    screen.set_average(average.unwrap_or_default().into());
-    screen.set_until(
-        answer
-            .and_then(|usage| usage.until)
-            .map_or_else(Phrase::default, |until| {
-                let until = format::moment(until, &view.local(), view.language);
-                phrase(Say::MeteredUntil, until)
-            }),
-    );
+    let spread = chart.as_ref().map_or_else(Phrase::default, Chart::spread);
+    screen.set_spread(spread);
+    let ends = chart.as_ref().and_then(Chart::ends);
+    let place = |place: usize| i32::try_from(place).unwrap_or(-1);
+    screen.set_lowest_bar(ends.map_or(-1, |(lowest, _)| place(lowest)));
+    screen.set_highest_bar(ends.map_or(-1, |(_, highest)| place(highest)));
+    let before = chart.as_ref().and_then(Chart::year_before);
+    screen.set_year_before(before.unwrap_or_default());
     screen.set_label_every(match wanted.0 {
         UsageSpan::Day => 6,
         UsageSpan::Week => 2,
@@ -107,12 +105,14 @@ impl<'a> Chart<'a> {
     fn of(view: &'a View, usage: &'a api::Usage, in_money: bool) -> Self {
         // What has no price is drawn in energy.
         let in_money = in_money && usage.cost.is_some();
-        let axis = Axis::of(
-            usage
-                .bars
-                .iter()
-                .filter_map(|bar| if in_money { bar.cost } else { amount(bar) }),
-        );
+        let drawn = usage
+            .bars
+            .iter()
+            .filter_map(|bar| if in_money { bar.cost } else { amount(bar) });
+        // What it cost a year before is not known: it is compared in energy alone.
+        let then = usage.year_before.iter().filter(|_| !in_money);
+        let then = then.flat_map(|then| then.amounts.iter().copied().flatten());
+        let axis = Axis::of(drawn.chain(then));
         Self {
             view,
             usage,
@@ -159,12 +159,58 @@ impl<'a> Chart<'a> {
         other
     }
 
-    /// The mean of a whole bar, where bars are drawn in a quantity.
-    fn average(&self) -> Option<String> {
-        let average = self.usage.average_kwh.or(self.usage.average_m3);
-        average
-            .filter(|_| !self.in_money)
-            .map(|average| self.quantity(average))
+    /// What a bar is drawn as.
+    fn drawn(&self, bar: &UsageBar) -> Option<Decimal> {
+        if self.in_money { bar.cost } else { amount(bar) }
+    }
+
+    /// Places of the lowest and the highest bar of those that are whole, where they differ.
+    fn ends(&self) -> Option<(usize, usize)> {
+        let whole = || {
+            let bars = self.usage.bars.iter().enumerate();
+            let whole = bars.filter(|(_, bar)| bar.complete);
+            whole.filter_map(|(place, bar)| Some((self.drawn(bar)?, place)))
+        };
+        let (low, lowest) = whole().min_by_key(|(value, _)| *value)?;
+        // Of equal ones the first.
+        let (high, highest) = whole().rev().max_by_key(|(value, _)| *value)?;
+        (low < high).then_some((lowest, highest))
+    }
+
+    /// Between what the whole bars are and their mean; until when was metered where there are none.
+    fn spread(&self) -> Phrase {
+        let usage = self.usage;
+        let value = |place: usize| {
+            let bar = usage.bars.get(place)?;
+            let [shown, _] = self.two(amount(bar), bar.cost);
+            shown
+        };
+        let ends = self.ends();
+        let ends = ends.and_then(|(low, high)| value(low).zip(value(high)));
+        let ends = ends.map(|(low, high)| (without_unit(low, &high), high));
+        let mean = usage.average_kwh.or(usage.average_m3);
+        let mean = mean.filter(|_| !self.in_money);
+        match (ends, mean) {
+            (Some((low, high)), Some(mean)) => Phrase {
+                b: high.into(),
+                c: self.quantity(mean).into(),
+                ..phrase(Say::FromToMean, low)
+            },
+            (Some((low, high)), None) => Phrase {
+                b: high.into(),
+                ..phrase(Say::FromTo, low)
+            },
+            _ => usage.until.map_or_else(Phrase::default, |until| {
+                let until = format::moment(until, &self.view.local(), self.view.language);
+                phrase(Say::MeteredUntil, until)
+            }),
+        }
+    }
+
+    fn year_before(&self) -> Option<Phrase> {
+        let then = self.usage.year_before.as_ref();
+        let then = then.filter(|_| !self.in_money)?;
+        Some(phrase(Say::YearBefore, self.quantity(then.total)))
     }
 
     fn lines(&self) -> Vec<AxisLine> {
@@ -181,14 +227,18 @@ impl<'a> Chart<'a> {
     }
 
     fn bars(&self) -> Vec<UseBar> {
-        self.usage.bars.iter().map(|bar| self.bar(bar)).collect()
+        let then = self.usage.year_before.as_ref();
+        let then = then.filter(|_| !self.in_money);
+        let then = |place: usize| *then?.amounts.get(place)?;
+        let bars = self.usage.bars.iter().enumerate();
+        bars.map(|(place, bar)| self.bar(bar, then(place)))
+            .collect()
     }
 
-    fn bar(&self, bar: &api::UsageBar) -> UseBar {
+    fn bar(&self, bar: &UsageBar, then: Option<Decimal>) -> UseBar {
         let zero = self.axis.scale.zero();
         let height = |value: Decimal| (zero - self.axis.scale.place(value)).max(0.0);
         let start = bar.start.to_zoned(self.view.zone());
-        let drawn = if self.in_money { bar.cost } else { amount(bar) };
         let part = |band: api::Band| {
             let part = bar.bands.iter().find(|part| part.band == band);
             part.map_or(0.0, |part| {
@@ -205,7 +255,8 @@ impl<'a> Chart<'a> {
         UseBar {
             known: amount(bar).is_some(),
             complete: bar.complete,
-            height: drawn.map_or(0.0, height),
+            height: self.drawn(bar).map_or(0.0, height),
+            before: then.map_or(-1.0, height),
             paid: part(api::Band::PaidToUse),
             cheap: part(api::Band::Cheap),
             normal: part(api::Band::Normal),
@@ -220,11 +271,23 @@ impl<'a> Chart<'a> {
             .into(),
             amount: shown.into(),
             other: other.into(),
+            then: then.map_or_else(Phrase::default, |then| {
+                phrase(Say::YearBefore, self.quantity(then))
+            }),
         }
     }
 }
 
-fn amount(bar: &api::UsageBar) -> Option<Decimal> {
+/// A value without its unit, where another one after it says the same unit.
+fn without_unit(value: String, other: &str) -> String {
+    let unit = |text: &str| text.rsplit_once('\u{a0}').map(|(_, unit)| unit.to_owned());
+    match value.rsplit_once('\u{a0}') {
+        Some((number, own)) if unit(other).as_deref() == Some(own) => number.to_owned(),
+        _ => value,
+    }
+}
+
+fn amount(bar: &UsageBar) -> Option<Decimal> {
     bar.import_kwh.or(bar.volume_m3)
 }
 
@@ -269,5 +332,18 @@ mod tests {
         let money = Chart::of(&view, &usage, true);
         assert_eq!(money.total().as_deref(), Some("1,70\u{a0}£"));
         assert_eq!(money.bars()[7].other, "0,61\u{a0}kWh");
+        // A year before is told in energy alone.
+        let energy = Chart::of(&view, &usage, false);
+        assert_eq!(energy.year_before().unwrap().a, "10,4\u{a0}kWh");
+        assert!(energy.bars()[7].before > 0.0 && energy.bars()[23].before > 0.0);
+        assert!(money.year_before().is_none() && money.bars()[7].before < 0.0);
+        assert_eq!(energy.ends(), Some((2, 12)));
+        let spread = energy.spread();
+        assert_eq!(spread.say, Say::FromToMean);
+        assert_eq!(
+            (spread.a.as_str(), spread.b.as_str()),
+            ("0,20", "0,76\u{a0}kWh")
+        );
+        assert_eq!(money.spread().say, Say::FromTo);
     }
 }

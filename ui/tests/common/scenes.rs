@@ -47,6 +47,7 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("now-absent", Page::Now, "absent"),
     scene("now-stale", Page::Now, "stale"),
     scene("now-exporting", Page::Now, "exporting"),
+    scene("now-solar", Page::Now, "solar"),
     scene("now-large", Page::Now, "large"),
     scene("now-negative_price", Page::Now, "negative_price"),
     scene("now-cheapest_now", Page::Now, "cheapest_now"),

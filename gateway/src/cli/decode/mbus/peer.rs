@@ -27,8 +27,14 @@ impl Merged {
             self.meters.clear();
         }
         let kept = self.meters.entry(id).or_default();
-        for field in &reading.fields {
-            match kept.iter_mut().find(|known| known.name == field.name) {
+        for (place, field) in reading.fields.iter().enumerate() {
+            // A meter's telegrams are alike: the field mostly stands where it stood.
+            let same = |known: &Field| known.name == field.name;
+            let place = match kept.get(place) {
+                Some(known) if same(known) => Some(place),
+                _ => kept.iter().position(same),
+            };
+            match place.and_then(|place| kept.get_mut(place)) {
                 Some(known) => known.value.clone_from(&field.value),
                 None => kept.push(field.clone()),
             }
@@ -70,7 +76,7 @@ fn write_field(json: &mut Json, field: &Field) {
     json.name(&field.name);
     match &field.value {
         FieldValue::Null => json.raw("null"),
-        FieldValue::Number(number) => json.bare(six_decimals(*number)),
+        FieldValue::Number(number) => json.decimal(six_decimals(*number)),
         FieldValue::Text(text) => json.string(text),
         FieldValue::Date(date) => json.quoted(date),
         FieldValue::Datetime { at, seconds, .. } => {
@@ -80,14 +86,12 @@ fn write_field(json: &mut Json, field: &Field) {
     }
 }
 
-/// At most six decimals, half to even, no zeros at the end.
+/// At most six decimals, half to even.
 fn six_decimals(number: Decimal) -> Decimal {
     if number.scale() <= 6 {
-        return number.normalize();
+        return number;
     }
-    number
-        .round_dp_with_strategy(6, RoundingStrategy::MidpointNearestEven)
-        .normalize()
+    number.round_dp_with_strategy(6, RoundingStrategy::MidpointNearestEven)
 }
 
 #[cfg(test)]
@@ -104,7 +108,9 @@ mod tests {
             ("0.1234575", "0.123458"),
         ] {
             let number: Decimal = given.parse().unwrap();
-            assert_eq!(six_decimals(number).to_string(), want);
+            let mut json = Json::default();
+            json.decimal(six_decimals(number));
+            assert_eq!(json.as_str(), want);
         }
     }
 }
