@@ -65,7 +65,7 @@ pub use prepay::{
     Credit, EmergencyCredit, PREPAY_CODE_PATH, PREPAY_CREDIT_PATH, PREPAY_EMERGENCY_PATH,
     PREPAY_PATH, PREPAY_SWITCH_ON_PATH, Prepay, PrepaySupply, TopUpCode, WaitingCode,
 };
-pub use price::{Band, Price, PriceDay, Run, Slot, Window};
+pub use price::{Band, Carbon, CleanHour, Price, PriceDay, Run, Slot, Window};
 pub use radio::{
     ADOPT_PATH, AdoptMeter, AdoptedMeter, HEARD_PATH, HeardMeter, KEYS_PATH, KeyCheck, KeyResult,
     MeterKey, RECEIVERS_PATH, Receiver, SecretText,

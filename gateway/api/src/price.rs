@@ -48,6 +48,33 @@ pub struct Price {
     /// prices are nearly equal. A run that does not fit into the known prices is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Run>,
+    /// What a kWh from the grid emits; absent where the prices' document does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carbon: Option<Carbon>,
+}
+
+/// Carbon dioxide of a kWh from the grid, in grams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Carbon {
+    /// Now; absent when it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_g: Option<Decimal>,
+    /// The hour of the next 24 that emits least; absent when all are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanest: Option<CleanHour>,
+}
+
+/// An hour and what a kWh emits in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CleanHour {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+    /// Time-weighted mean in grams per kWh.
+    pub g_per_kwh: Decimal,
 }
 
 /// The prices of a local day.

@@ -3,7 +3,8 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
-use wattle_api::{Band, Price, PriceDay, Run, Slot, Window};
+use wattle_api::{Band, Carbon, CleanHour, Price, PriceDay, Run, Slot, Window};
+use wattle_billing::tariff::PriceSlot;
 use wattle_billing::time::{self, Span};
 use wattle_billing::window;
 
@@ -44,8 +45,31 @@ pub fn price(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Price {
                 .filter_map(|hours| run(tariff, now, *hours))
                 .collect()
         },
+        carbon: carbon(tariff, now, home),
         slots,
     }
+}
+
+/// What a kWh emits now, and the hour from now on in which it emits least.
+fn carbon(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Option<Carbon> {
+    let grams = |slot: &PriceSlot| slot.ghg;
+    let now_g = tariff.slot_at(now).and_then(|slot| slot.ghg);
+    let (first, end) = next_hours(now, home)?;
+    let hours: Vec<Hour> = whole_hours(first, end)
+        .filter_map(|span| Some((span.start, span.end, mean_of(tariff, &span, grams)?)))
+        .collect();
+    let most = hours.iter().map(|(_, _, grams)| *grams).max();
+    let least = hours.iter().min_by_key(|(_, _, grams)| *grams);
+    let cleanest = least.filter(|(_, _, grams)| most > Some(*grams));
+    let known = now_g.is_some() || most.is_some();
+    known.then(|| Carbon {
+        now_g: now_g.map(|grams| grams.normalize()),
+        cleanest: cleanest.map(|(start, end, grams)| CleanHour {
+            start: *start,
+            end: *end,
+            g_per_kwh: grams.round_dp(1).normalize(),
+        }),
+    })
 }
 
 /// Today and tomorrow, as far as they have prices.
@@ -150,37 +174,52 @@ type Hour = (Timestamp, Timestamp, Decimal);
 
 /// Local hours from the one that holds `now`; one that is not wholly priced is left out.
 fn hourly(tariff: &Tariff, now: Timestamp, home: &TimeZone) -> Vec<Hour> {
+    next_hours(now, home).map_or_else(Vec::new, |(first, end)| hours(tariff, first, end))
+}
+
+/// From the start of the local hour that holds `now` as far as the outlook shows.
+fn next_hours(now: Timestamp, home: &TimeZone) -> Option<(Timestamp, Timestamp)> {
     let zoned = now.to_zoned(home.clone());
     let past =
         SignedDuration::from_secs(i64::from(zoned.minute()) * 60 + i64::from(zoned.second()))
             + SignedDuration::from_nanos(i64::from(zoned.subsec_nanosecond()));
-    let Ok(first) = now.checked_sub(past) else {
-        return Vec::new();
-    };
-    match first.checked_add(SignedDuration::from_hours(HOURS)) {
-        Ok(end) => hours(tariff, first, end),
-        Err(_) => Vec::new(),
-    }
+    let first = now.checked_sub(past).ok()?;
+    let end = first.checked_add(SignedDuration::from_hours(HOURS)).ok()?;
+    Some((first, end))
 }
 
 /// The hours of a stretch, without those that are not wholly priced.
 fn hours(tariff: &Tariff, first: Timestamp, end: Timestamp) -> Vec<Hour> {
-    (0..end.duration_since(first).as_hours())
-        .filter_map(|hour| {
-            let start = first.checked_add(SignedDuration::from_hours(hour)).ok()?;
-            let end = start.checked_add(SignedDuration::from_hours(1)).ok()?;
-            Some((start, end, mean(tariff, &Span::new(start, end)?)?))
-        })
+    whole_hours(first, end)
+        .filter_map(|span| Some((span.start, span.end, mean(tariff, &span)?)))
         .collect()
+}
+
+fn whole_hours(first: Timestamp, end: Timestamp) -> impl Iterator<Item = Span> {
+    (0..end.duration_since(first).as_hours()).filter_map(move |hour| {
+        let start = first.checked_add(SignedDuration::from_hours(hour)).ok()?;
+        let end = start.checked_add(SignedDuration::from_hours(1)).ok()?;
+        Span::new(start, end)
+    })
 }
 
 /// Time-weighted mean of the all-in price over a span that is wholly priced.
 fn mean(tariff: &Tariff, span: &Span) -> Option<Decimal> {
+    mean_of(tariff, span, |slot| {
+        tariff.all_in(slot.base, slot.span.start).ok()
+    })
+}
+
+/// Time-weighted mean over a span of which every slot has the value.
+fn mean_of(
+    tariff: &Tariff,
+    span: &Span,
+    value: impl Fn(&PriceSlot) -> Option<Decimal>,
+) -> Option<Decimal> {
     let (mut weighted, mut seconds) = (Decimal::ZERO, 0);
     for slot in tariff.slots(span) {
-        let per_kwh = tariff.all_in(slot.base, slot.span.start).ok()?;
         let length = slot.span.seconds();
-        weighted = weighted.checked_add(per_kwh.checked_mul(Decimal::from(length))?)?;
+        weighted = weighted.checked_add(value(&slot)?.checked_mul(Decimal::from(length))?)?;
         seconds += length;
     }
     let whole = seconds == span.seconds();
@@ -343,6 +382,47 @@ mod tests {
     fn told(at: &str) -> Price {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         price(&two_prices(), at.parse().unwrap(), &zone)
+    }
+
+    #[test]
+    fn the_cleanest_hour_is_found_where_the_document_says_it() {
+        let interval = |id: u32, grams: u32| {
+            format!(
+                r#"{{"id":{id},"payloads":[{{"type":"PRICE","values":[0.3]}},{{"type":"GHG","values":[{grams}]}}]}}"#
+            )
+        };
+        // Half-hours from 17:00 UTC on: 200 g, but 90 and 110 g from 19:00 to 20:00.
+        let grams = [200, 200, 200, 200, 90, 110, 200, 200];
+        let intervals: Vec<String> = (0..).zip(grams).map(|(id, g)| interval(id, g)).collect();
+        let document = |intervals: &str| {
+            format!(
+                r#"{{"objectType":"EVENT","programID":"p","intervalPeriod":{{"start":"2026-11-20T17:00:00Z","duration":"PT30M"}},"intervals":[{intervals}]}}"#
+            )
+        };
+        let text = "version = 1\nname = \"t\"\ncurrency = \"EUR\"\nzone = \"Europe/Berlin\"\n\
+            [source]\nformat = \"openadr3\"\nfile = \"events.json\"\n";
+        let path = std::path::Path::new("t.toml");
+        let options = wattle_billing::tariff::LoadOptions::default();
+        let of = |document: String| {
+            let read = |_: &std::path::Path| Ok(document.clone());
+            let tariff = wattle_billing::tariff::parse(text, path, &options, &read).unwrap();
+            let now = "2026-11-20T17:40:00Z".parse().unwrap();
+            carbon(&tariff, now, &TimeZone::get("Europe/Berlin").unwrap())
+        };
+        let found = of(document(&intervals.join(","))).unwrap();
+        let cleanest = found.cleanest.unwrap();
+        assert_eq!(found.now_g, Some(Decimal::from(200)));
+        assert_eq!(cleanest.start.to_string(), "2026-11-20T19:00:00Z");
+        assert_eq!(cleanest.g_per_kwh, Decimal::from(100));
+        let silent = document(&intervals.join(",").replace("GHG", "OTHER"));
+        assert_eq!(of(silent), None);
+        let alike = document(
+            &intervals
+                .join(",")
+                .replace("[90]", "[200]")
+                .replace("[110]", "[200]"),
+        );
+        assert_eq!(of(alike).unwrap().cleanest, None);
     }
 
     #[test]

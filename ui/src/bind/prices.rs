@@ -46,6 +46,7 @@ pub(super) fn bind(prices: &Prices, view: &View) {
         prices.set_marks(model);
     }
     bind_now(prices, view, price);
+    prices.set_carbon(carbon(view, price));
     let runs: Vec<TileData> = price.map_or_else(Vec::new, |price| runs(view, price));
     let runs = runs
         .into_iter()
@@ -206,6 +207,23 @@ fn marks(view: &View, hours: &[Hour<'_>]) -> Vec<AxisMark> {
             })
         })
         .collect()
+}
+
+/// What a kilowatt-hour emits now, and when it will emit least.
+fn carbon(view: &View, price: Option<&Price>) -> Phrase {
+    let Some(carbon) = price.and_then(|price| price.carbon.as_ref()) else {
+        return Phrase::default();
+    };
+    let grams = |grams: Decimal| format::number(grams.round(), 0, view.language);
+    let now = carbon.now_g.map_or_else(|| MISSING.to_owned(), grams);
+    match &carbon.cleanest {
+        None => phrase(Say::Carbon, now),
+        Some(hour) => Phrase {
+            b: format::clock(hour.start, &view.zone()).into(),
+            c: grams(hour.g_per_kwh).into(),
+            ..phrase(Say::CarbonLeast, now)
+        },
+    }
 }
 
 fn bind_now(prices: &Prices, view: &View, price: Option<&Price>) {
