@@ -45,6 +45,7 @@ pub fn over_network(
     Ok(Box::new(MeterReader::over_network(
         config(meter, profiles)?,
         network,
+        meter.port.to_string_lossy().starts_with("udp:"),
         Box::new(counters),
         Box::new(seconds),
     )))

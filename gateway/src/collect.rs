@@ -33,10 +33,6 @@ use crate::supply::{Order, Orders};
 
 /// Events that may wait between the driver and here.
 const QUEUE: usize = 32;
-/// Silence between two turns on a line that meters share.
-const BUS_GAP: Duration = Duration::from_millis(100);
-/// The same on a wired M-Bus; the master itself waits until the line is idle.
-const MBUS_GAP: Duration = Duration::from_millis(20);
 /// Longest wait for the answer of a Modbus meter.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A meter's rejected input is logged at most this often.
@@ -93,7 +89,7 @@ pub async fn run(
                 return Ok(());
             }
             if let Some(order) = order {
-                obey(order, &pushed, &driven).await;
+                obey(order, &pushed, &driven, &buses).await;
             }
         }
     };
@@ -149,11 +145,15 @@ async fn next_order(orders: Option<&Orders>, meter: &MeterConfig) -> Order {
 }
 
 /// Has the relay switched and read back, as long as somebody waits for it.
-async fn obey(mut order: Order, meter: &MeterConfig, sink: &Sink) {
+async fn obey(mut order: Order, meter: &MeterConfig, sink: &Sink, buses: &Buses) {
     let command = order.command;
+    let relay = async {
+        let bus = buses.shared(meter)?;
+        dlms::relay(meter, bus, &sink.state_dir, sink.clock.clone(), command).await
+    };
     let switched = tokio::select! {
         () = order.given_up() => return,
-        switched = dlms::relay(meter, &sink.state_dir, sink.clock.clone(), command) => switched,
+        switched = relay => switched,
     };
     order.tell(switched.map_err(|error| format!("{error:#}")));
 }
@@ -171,7 +171,7 @@ fn drive<'a>(
             .register_map()
             .context("the meter has no register map")?;
         let meter = ModbusMeter {
-            bus: buses.of(meter, BUS_GAP)?,
+            bus: buses.of(meter)?,
             unit: meter.unit.context("the meter has no unit number")?,
             map: map.clone(),
             period: Duration::from_secs(u64::from(meter.period_s)),
@@ -183,7 +183,7 @@ fn drive<'a>(
     if meter.protocol == Protocol::Mbus {
         let address = meter.mbus_address();
         let meter = MbusMeter {
-            bus: buses.of(meter, MBUS_GAP)?,
+            bus: buses.of(meter)?,
             target: address.context("the meter has no address")?.target(),
             master: meter.mbus_master(),
             period: Duration::from_secs(u64::from(meter.period_s)),
@@ -198,6 +198,10 @@ fn drive<'a>(
         }
         _ => session(meter)?,
     };
+    if let Some(bus) = buses.shared(meter)? {
+        let drive = async move { driver::run_shared(&bus, session.as_mut(), events, stop).await };
+        return Ok(drive.boxed());
+    }
     let place: Place = meter.port.to_string_lossy().parse()?;
     let power = meter.head_power;
     let drive = async move { driver::run_at(&place, power, session.as_mut(), events, stop).await };

@@ -1,6 +1,7 @@
 //! DLMS/COSEM meters: from their configuration to a session.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,7 +11,7 @@ use meter_link::dlms::client::{
     ReaderConfig, Runner, WallClock,
 };
 use meter_link::dlms::data::DateTime;
-use meter_link::driver::{self, FileCounters, Place, PortEvent};
+use meter_link::driver::{self, Bus, FileCounters, Place, PortEvent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -71,20 +72,26 @@ pub fn once(
     Ok(Once::new(Runner::new(client, wall(clock)), jobs))
 }
 
-/// Runs a session of [`once`] at the meter's port, and hands over what comes out of it until there
+/// Runs a session of [`once`] at the meter's port, or on the line it shares, and hands over what comes out of it until there
 /// is no more.
 ///
 /// # Errors
 /// The port is lost, the association fails, or `take` fails.
 pub async fn finish(
     meter: &MeterConfig,
+    bus: Option<Arc<Bus>>,
     session: &mut Once,
     mut take: impl FnMut(Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (events, mut from_driver) = mpsc::channel(32);
     let stop = CancellationToken::new();
     let port: Place = meter.port.to_string_lossy().parse()?;
-    let drive = driver::run_at(&port, meter.head_power, session, events, stop);
+    let drive = async {
+        match bus {
+            Some(bus) => driver::run_shared(&bus, session, events, stop).await,
+            None => driver::run_at(&port, meter.head_power, session, events, stop).await,
+        }
+    };
     let listen = async {
         let mut failed = None;
         while let Some(event) = from_driver.recv().await {
@@ -117,6 +124,7 @@ pub async fn finish(
 /// As [`finish`], or the relay did not do it.
 pub async fn relay(
     meter: &MeterConfig,
+    bus: Option<Arc<Bus>>,
     state_dir: &Path,
     clock: SharedClock,
     command: RelayCommand,
@@ -125,7 +133,7 @@ pub async fn relay(
     let jobs = job(move || RelayJob::new(relay, command));
     let mut session = once(meter, state_dir, clock, jobs)?;
     let mut report = None;
-    finish(meter, &mut session, |outcome| {
+    finish(meter, bus, &mut session, |outcome| {
         if let Outcome::Relay(found) = outcome {
             report = Some(found);
         }

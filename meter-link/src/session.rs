@@ -119,6 +119,12 @@ pub trait Session: Send {
     /// When `handle_timeout` must be called at the latest; `None` for a session that only listens.
     fn poll_timeout(&self) -> Option<Instant>;
 
+    /// True while nothing is under way: a line that is shared is others' until the instant of
+    /// `poll_timeout`. A session that listens all the time is never at rest.
+    fn is_at_rest(&self) -> bool {
+        false
+    }
+
     /// Begins again from the start, the port having been (re)opened at `now`.
     fn restart(&mut self, now: Instant);
 }

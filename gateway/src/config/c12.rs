@@ -135,9 +135,12 @@ impl MeterConfig {
                     "{at}: c12.user and c12.password are not for protocol = \"c12.22\", whose messages carry their own proof"
                 ));
             }
-            if !self.port.to_string_lossy().starts_with("tcp:") {
+            if !["tcp:", "udp:"]
+                .iter()
+                .any(|scheme| self.port.to_string_lossy().starts_with(scheme))
+            {
                 found.push(format!(
-                    "{at}: port is \"tcp:HOST:1153\" for protocol = \"c12.22\""
+                    "{at}: port is \"tcp:HOST:1153\" or \"udp:HOST:1153\" for protocol = \"c12.22\""
                 ));
             }
         } else if settings.title.is_some() || settings.key.is_some() {

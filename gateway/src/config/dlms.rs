@@ -88,7 +88,7 @@ pub enum DlmsLink {
     Hdlc,
     /// HDLC behind an opening at 300 Bd, through the optical head.
     ModeE,
-    /// The wrapper, over TCP.
+    /// The wrapper, over TCP or UDP.
     Wrapper,
 }
 
@@ -330,10 +330,16 @@ pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
         found.push(format!("{at}: [meter.dlms] is for protocol = \"dlms\""));
         return;
     }
-    let is_tcp = meter.port.to_string_lossy().starts_with("tcp:");
-    if dlms.link == DlmsLink::Wrapper && !is_tcp {
+    let port = meter.port.to_string_lossy();
+    let (is_tcp, is_udp) = (port.starts_with("tcp:"), port.starts_with("udp:"));
+    if dlms.link == DlmsLink::Wrapper && !is_tcp && !is_udp {
         found.push(format!(
-            "{at}: link = \"wrapper\" needs port = \"tcp:host:port\""
+            "{at}: link = \"wrapper\" needs port = \"tcp:host:port\" or \"udp:host:port\""
+        ));
+    }
+    if dlms.link != DlmsLink::Wrapper && is_udp {
+        found.push(format!(
+            "{at}: port = \"udp:host:port\" needs link = \"wrapper\""
         ));
     }
     super::in_range(

@@ -4,7 +4,7 @@ use meter_link::driver::Place;
 use meter_link::modbus::RegisterMap;
 use meter_link::session::Line;
 
-use super::{MeterConfig, Protocol, in_range};
+use super::{DlmsLink, MeterConfig, Protocol, in_range};
 
 impl MeterConfig {
     /// The register map of a Modbus meter.
@@ -26,14 +26,32 @@ impl MeterConfig {
     }
 }
 
-/// Whether two meters may hang on one port.
+/// Whether two meters may hang on one line of RS-485: Modbus meters at the same speed, and DLMS
+/// meters over HDLC (multi-drop), which bring their own.
 pub(super) fn may_share(one: &MeterConfig, other: &MeterConfig) -> bool {
-    let modbus = |meter: &MeterConfig| meter.protocol == Protocol::Modbus;
-    modbus(one)
-        && modbus(other)
-        && one.unit != other.unit
-        && one.bus_line() == other.bus_line()
-        && one.head_power == other.head_power
+    let may = match (one.protocol, other.protocol) {
+        (Protocol::Modbus, Protocol::Modbus) => {
+            one.unit != other.unit && one.bus_line() == other.bus_line()
+        }
+        (Protocol::Modbus, Protocol::Dlms) => on_rs485(other),
+        (Protocol::Dlms, Protocol::Modbus) => on_rs485(one),
+        (Protocol::Dlms, Protocol::Dlms) => {
+            on_rs485(one) && on_rs485(other) && hdlc_address(one) != hdlc_address(other)
+        }
+        _ => false,
+    };
+    may && one.head_power == other.head_power
+}
+
+/// HDLC from the first byte on.
+fn on_rs485(meter: &MeterConfig) -> bool {
+    let dlms = meter.dlms.as_ref();
+    dlms.is_some_and(|dlms| dlms.link == DlmsLink::Hdlc)
+}
+
+fn hdlc_address(meter: &MeterConfig) -> Option<(Option<u16>, Option<u16>)> {
+    let dlms = meter.dlms.as_ref()?;
+    Some((dlms.physical, dlms.logical))
 }
 
 pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
@@ -54,6 +72,15 @@ pub(super) fn check(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
                 "{at}: a port tcp:host:port is for protocol = \"modbus\", \"mbus\", \"dlms\" or \"c12.22\""
             ));
         }
+    }
+    if matches!(place, Ok(Place::Udp(_)))
+        && !matches!(meter.protocol, Protocol::Dlms | Protocol::C12_22)
+    {
+        found.push(format!(
+            "{at}: a port udp:host:port is for protocol = \"dlms\" or \"c12.22\""
+        ));
+    }
+    if meter.protocol != Protocol::Modbus {
         return;
     }
     if let Err(error) = place

@@ -246,7 +246,7 @@ async fn run_once(
         start_allowed(&mut supervisor, "relay", to, settings, upstream::run);
     }
     let wired = |meter: &MeterConfig| !matches!(meter.protocol, Protocol::Wmbus | Protocol::Zigbee);
-    let buses = Buses::default();
+    let buses = Buses::new(&config.meters);
     for meter in config.meters.into_iter().filter(wired) {
         let buses = buses.clone();
         let sink = Sink {

@@ -101,17 +101,18 @@ impl MeterReader {
         Self::of(Side::line(&config.client), config)
     }
 
-    /// The same over a network (C12.22), a TCP connection: `config.client`, `line` and `modem` are
-    /// not used. No number of a message comes twice under one key, for which `counters` and
+    /// The same over a network (C12.22), a TCP connection or `datagrams`: `config.client`, `line`
+    /// and `modem` are not used. No number of a message comes twice under one key, for which `counters` and
     /// `seconds` since 1970 see.
     #[must_use]
     pub fn over_network(
         config: Config,
         network: net::client::Config,
+        datagrams: bool,
         counters: Box<dyn CounterStore>,
         seconds: Seconds,
     ) -> Self {
-        Self::of(Side::network(network, counters, seconds), config)
+        Self::of(Side::network(network, datagrams, counters, seconds), config)
     }
 
     fn of(side: Side, config: Config) -> Self {

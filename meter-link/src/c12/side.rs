@@ -27,10 +27,12 @@ impl Side {
 
     pub(super) fn network(
         config: net::client::Config,
+        datagrams: bool,
         counters: Box<dyn CounterStore>,
         seconds: Seconds,
     ) -> Self {
         Self::Network(Box::new(Network {
+            datagrams,
             client: net::client::Client::new(config.clone(), 0, 0),
             config,
             numbers: Counter::new(counters),
@@ -102,6 +104,7 @@ impl Side {
     pub(super) fn handle_input(&mut self, bytes: &[u8], now: Instant) {
         match self {
             Self::Line(client) => client.handle_input(bytes, now),
+            Self::Network(network) if network.datagrams => network.client.handle_datagram(bytes),
             Self::Network(network) => network.client.handle_input(bytes),
         }
     }
@@ -130,6 +133,8 @@ impl Side {
 
 /// Messages to one device, each with a number of its own.
 pub(super) struct Network {
+    /// Each input is a whole unit.
+    datagrams: bool,
     config: net::client::Config,
     client: net::client::Client,
     numbers: Counter,

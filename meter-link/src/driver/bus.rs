@@ -146,6 +146,10 @@ impl Bus {
                 let stream = serial::open(&port, self.line).map_err(io::Error::from)?;
                 Ok((Stream::Serial(Box::new(stream)), device))
             }
+            Place::Udp(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "meters do not share a line by datagrams",
+            )),
             Place::Tcp(address) => {
                 let connected = timeout(CONNECT, TcpStream::connect(address)).await;
                 let stream = connected.map_err(|_| {

@@ -9,6 +9,7 @@ mod place;
 mod probe;
 mod replay;
 mod serial;
+mod shared;
 mod stream;
 
 use std::time::Duration;
@@ -30,10 +31,11 @@ pub use place::{ParsePlaceError, Place};
 pub use probe::run_probe;
 pub use replay::replay;
 pub use serial::{HeadPower, SerialPort, run};
+pub use shared::run_shared;
 pub use stream::{Endpoint, run_stream};
 
-/// Keeps the port of a meter open and pumps `session`: a device file, or a TCP connection for
-/// `tcp:host:port`.
+/// Keeps the port of a meter open and pumps `session`: a device file, a TCP connection for
+/// `tcp:host:port`, or datagrams to and from `udp:host:port`.
 pub async fn run_at(
     place: &Place,
     power: HeadPower,
@@ -44,6 +46,10 @@ pub async fn run_at(
     match place {
         Place::Tcp(address) => {
             let endpoint = Endpoint::Tcp(address.clone());
+            run_stream(&endpoint, session, events, stop).await;
+        }
+        Place::Udp(address) => {
+            let endpoint = Endpoint::Datagrams(address.clone());
             run_stream(&endpoint, session, events, stop).await;
         }
         Place::Serial(path) => {

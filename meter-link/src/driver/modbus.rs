@@ -128,7 +128,7 @@ impl Reader<'_> {
         let mut telegram = self.meter.map.telegram(&answers, self.serial.clone());
         telegram.check = match self.meter.bus.place() {
             Place::Serial(_) => Check::Crc,
-            Place::Tcp(_) => Check::None,
+            Place::Tcp(_) | Place::Udp(_) => Check::None,
         };
         if telegram.values.is_empty() {
             let reason = "the meter answers, but none of its registers holds a number".to_owned();
@@ -185,7 +185,7 @@ impl Reader<'_> {
         let slave = Slave(self.meter.unit);
         let mut context: Context = match self.meter.bus.place() {
             Place::Serial(_) => rtu::attach_slave(turn, slave),
-            Place::Tcp(_) => tcp::attach_slave(turn, slave),
+            Place::Tcp(_) | Place::Udp(_) => tcp::attach_slave(turn, slave),
         };
         let Request { address, count, .. } = request;
         let pdu = match request.function {

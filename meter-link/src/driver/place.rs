@@ -1,4 +1,4 @@
-//! Where a meter is: a serial port of this machine, or a converter in the network.
+//! Where a meter is: a serial port of this machine, or a converter or meter in the network.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,11 +11,13 @@ pub enum Place {
     Serial(PathBuf),
     /// `tcp:host:port`, as a socket address or a name with a port.
     Tcp(String),
+    /// `udp:host:port`, likewise.
+    Udp(String),
 }
 
 /// A text that names no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is neither a device file nor tcp:host:port")]
+#[error("{text:?} is neither a device file nor tcp:host:port or udp:host:port")]
 pub struct ParsePlaceError {
     /// What was given.
     pub text: String,
@@ -29,15 +31,20 @@ impl FromStr for Place {
         let error = || ParsePlaceError {
             text: text.chars().take(100).collect(),
         };
-        let Some(address) = text.strip_prefix("tcp:") else {
-            let is_file = !text.is_empty();
-            return is_file.then(|| Self::Serial(text.into())).ok_or_else(error);
+        let network = |scheme| text.strip_prefix(scheme);
+        let (address, place): (_, fn(String) -> Self) = match (network("tcp:"), network("udp:")) {
+            (Some(address), _) => (address, Self::Tcp),
+            (_, Some(address)) => (address, Self::Udp),
+            (None, None) => {
+                let is_file = !text.is_empty();
+                return is_file.then(|| Self::Serial(text.into())).ok_or_else(error);
+            }
         };
         let (host, port) = address.rsplit_once(':').ok_or_else(error)?;
         let is_port = port.parse::<u16>().is_ok_and(|port| port != 0);
         let is_host = !host.is_empty() && (!host.contains(':') || host.starts_with('['));
         if is_port && is_host {
-            Ok(Self::Tcp(address.to_owned()))
+            Ok(place(address.to_owned()))
         } else {
             Err(error())
         }
@@ -49,6 +56,7 @@ impl fmt::Display for Place {
         match self {
             Self::Serial(path) => write!(f, "{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Udp(address) => write!(f, "udp:{address}"),
         }
     }
 }
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn files_and_addresses() {
-        for text in ["/dev/ttyUSB0", "tcp:meter.lan:502", "tcp:[::1]:502"] {
+        for text in ["/dev/ttyUSB0", "tcp:meter.lan:502", "udp:[::1]:4059"] {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
         }
         for text in [
@@ -69,6 +77,7 @@ mod tests {
             "tcp:host:0",
             "tcp::502",
             "tcp:::1:502",
+            "udp:host",
             "tcp:h:70000",
         ] {
             assert!(text.parse::<Place>().is_err(), "{text}");

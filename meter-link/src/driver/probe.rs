@@ -24,7 +24,7 @@ pub async fn run_probe(
 ) -> io::Result<Verdict> {
     let mut probe = match place {
         Place::Serial(_) => Probe::serial(),
-        Place::Tcp(_) => Probe::network(),
+        Place::Tcp(_) | Place::Udp(_) => Probe::network(),
     };
     let bus = Bus::new(place, probe.line(), power, Duration::ZERO);
     let mut turn = bus.turn().await?;

@@ -1,4 +1,4 @@
-//! What is no serial port: a TCP connection, a UDP socket, or the output of a program. Lost ones
+//! What is no serial port: a TCP connection, UDP sockets, or the output of a program. Lost ones
 //! are opened again for ever, as a serial port is.
 
 use std::io;
@@ -31,6 +31,8 @@ const SEND: Duration = Duration::from_secs(5);
 pub enum Endpoint {
     /// `host:port` to connect to.
     Tcp(String),
+    /// `host:port` to exchange datagrams with; those of others are not heard.
+    Datagrams(String),
     /// `address:port` to listen on; every datagram is input.
     Udp(String),
     /// A command line for `sh -c` whose standard output is input.
@@ -39,6 +41,7 @@ pub enum Endpoint {
 
 enum Stream {
     Tcp(TcpStream),
+    Datagrams(UdpSocket),
     Udp(UdpSocket),
     /// The child is killed when this is dropped.
     Command(Child),
@@ -51,6 +54,7 @@ impl Stream {
                 let stream = timeout(CONNECT, TcpStream::connect(address)).await??;
                 Self::Tcp(stream)
             }
+            Endpoint::Datagrams(address) => Self::Datagrams(connected(address).await?),
             Endpoint::Udp(address) => Self::Udp(UdpSocket::bind(address).await?),
             Endpoint::Command(line) => Self::Command(
                 Command::new("sh")
@@ -65,10 +69,25 @@ impl Stream {
         })
     }
 
+    /// Bytes that come at once: of a datagram, all or none.
+    const fn longest(&self) -> usize {
+        match self {
+            Self::Datagrams(_) => 64 * 1_024,
+            _ => 4_096,
+        }
+    }
+
     /// Reads what is there; 0 at the end.
     async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer).await,
+            Self::Datagrams(socket) => loop {
+                // An empty datagram is nothing, and not an end.
+                match socket.recv(buffer).await? {
+                    0 => {}
+                    length => return Ok(length),
+                }
+            },
             Self::Udp(socket) => {
                 // A datagram without a line end is a whole message all the same.
                 let (room, end) = buffer.split_at_mut(buffer.len().saturating_sub(1));
@@ -88,9 +107,28 @@ impl Stream {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => timeout(SEND, stream.write_all(bytes)).await?,
+            Self::Datagrams(socket) => socket.send(bytes).await.map(drop),
             Self::Udp(_) | Self::Command(_) => Ok(()),
         }
     }
+}
+
+/// A socket that hears `address` alone, over whichever version of IP leads there.
+async fn connected(address: &str) -> io::Result<UdpSocket> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let any = if address.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        };
+        let socket = UdpSocket::bind(any).await?;
+        match socket.connect(address).await {
+            Ok(()) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Keeps an endpoint open and pumps `session` until `stop` is cancelled or the receiver of
@@ -149,7 +187,7 @@ async fn pump(
     events: &mpsc::Sender<PortEvent>,
 ) -> Option<String> {
     session.restart(Instant::now().into_std());
-    let mut buffer = vec![0; 4_096];
+    let mut buffer = vec![0; stream.longest()];
     loop {
         while let Some(action) = session.poll_action() {
             let event = match action {

@@ -12,7 +12,7 @@ use meter_link::key::Key;
 use meter_link::session::{Action, Session};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use wattle_sim::c12::network::{Network, TcpMeter};
+use wattle_sim::c12::network::{Network, NetworkMeter};
 use wattle_sim::c12::{Config, Dialogue, Faults, Meter, Step};
 use wattle_sim::household::{Curve, INSTALLED, Kind};
 
@@ -225,11 +225,23 @@ fn a_load_profile_is_stored_and_goes_on_where_it_ended() -> anyhow::Result<()> {
 /// The same meter over C12.22: what arrives is what it told, under a tag.
 #[test]
 fn registers_arrive_over_a_network() -> anyhow::Result<()> {
+    registers_arrive("tcp", NetworkMeter::start)
+}
+
+#[test]
+fn registers_arrive_in_datagrams() -> anyhow::Result<()> {
+    registers_arrive("udp", NetworkMeter::on_datagrams)
+}
+
+fn registers_arrive(
+    scheme: &str,
+    start: impl FnOnce(Config, Network) -> std::io::Result<NetworkMeter>,
+) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let key = "01020304050607080102030405060708";
     std::fs::write(folder.path().join("key"), key)?;
     let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
-    let meter = TcpMeter::start(
+    let meter = start(
         Config::new(load),
         Network {
             title: ".123.8437".parse()?,
@@ -238,7 +250,7 @@ fn registers_arrive_over_a_network() -> anyhow::Result<()> {
         },
     )?;
     let lines = format!(
-        "[[meter]]\nname = \"house\"\nprotocol = \"c12.22\"\nport = \"tcp:{}\"\nperiod_s = 10\n\
+        "[[meter]]\nname = \"house\"\nprotocol = \"c12.22\"\nport = \"{scheme}:{}\"\nperiod_s = 10\n\
          [meter.c12]\ntitle = \".123.8437\"\nclient_title = \".123.4\"\nkey_id = 2\nkey = \"file:{}\"\n",
         meter.address(),
         folder.path().join("key").display()

@@ -253,3 +253,19 @@ fn single_readings_and_service_from_the_command_line() -> anyhow::Result<()> {
     assert_eq!(meter.seen().relay, [false]);
     Ok(())
 }
+
+/// Over UDP, where a datagram is lost now and then: nothing is missing in the end.
+#[test]
+fn datagrams_that_get_lost() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let meter = DlmsMeter::at_udp(meter(Carrier::Wrapper, Security::Gmac(1)), 45)?;
+    let newest = newest()?;
+    meter.add_rows((newest - 499..=newest).map(|quarter| (quarter, 0)));
+    let daemon = values_arrive(folder.path(), &meter)?;
+    let database = daemon.database();
+    eventually("500 rows are stored", PATIENCE, || {
+        Ok((rows(&database)?.len() == 500).then_some(()))
+    })?;
+    assert_eq!(rows(&database)?, expected(newest - 499..=newest));
+    daemon.stop()
+}

@@ -42,6 +42,7 @@ mod push;
 pub mod radio;
 pub mod receiver;
 pub mod replay;
+pub mod rs485;
 pub mod sml;
 pub mod tic;
 pub mod uart;

@@ -114,7 +114,7 @@ fn registers(unit: &mut Unit, unix_s: u64) -> (BTreeMap<u16, u16>, Heard) {
 }
 
 /// The answer of a line to a frame; `None` when nobody answers.
-fn answer(units: &mut [Unit], frame: &[u8], unix_s: u64) -> Option<(Vec<u8>, Heard)> {
+pub(crate) fn answer(units: &mut [Unit], frame: &[u8], unix_s: u64) -> Option<(Vec<u8>, Heard)> {
     let (asked, check) = frame.split_at_checked(frame.len().checked_sub(2)?)?;
     let [number, function, address @ ..] = asked else {
         return None;

@@ -26,7 +26,7 @@ use meter_link::dlms::client::job::{Outcome, ProfileRows};
 use meter_link::key::Key;
 use meter_link::model::{MeterTime, ObisCode, Telegram, Unit, Value};
 use meter_link::session::{Action, Line, Session};
-use wattle_sim::c12::network::{Network, Responder, TcpMeter};
+use wattle_sim::c12::network::{Network, NetworkMeter, Responder};
 use wattle_sim::c12::{Config, Dialogue, Faults, PROFILE_DAYS, Step};
 use wattle_sim::household::{Curve, INSTALLED, Kind};
 
@@ -585,7 +585,7 @@ fn c1222_silence_ends_it() {
 #[test]
 fn c1222_over_tcp() {
     let network = network(512);
-    let meter = TcpMeter::start(Config::new(load()), network.clone()).unwrap();
+    let meter = NetworkMeter::start(Config::new(load()), network.clone()).unwrap();
     let mut stream = TcpStream::connect(meter.address()).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))

@@ -47,7 +47,7 @@ impl Dlms {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(finish(&self.meter, &mut session, take))
+        runtime.block_on(finish(&self.meter, None, &mut session, take))
     }
 }
 
@@ -100,7 +100,7 @@ impl Service for Dlms {
             .enable_all()
             .build()?;
         let clock = Arc::new(SystemClock);
-        runtime.block_on(relay(&self.meter, &self.state_dir, clock, command))
+        runtime.block_on(relay(&self.meter, None, &self.state_dir, clock, command))
     }
 
     fn object(&self, class: u16, instance: ObisCode) -> anyhow::Result<Vec<Named>> {

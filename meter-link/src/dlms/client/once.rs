@@ -76,6 +76,10 @@ impl Session for Once {
         self.runner.poll_timeout()
     }
 
+    fn is_at_rest(&self) -> bool {
+        self.done && self.actions.is_empty()
+    }
+
     fn restart(&mut self, now: Instant) {
         if self.done {
             return;

@@ -259,6 +259,10 @@ impl Session for Reader {
         }
     }
 
+    fn is_at_rest(&self) -> bool {
+        !self.runner.is_running() && self.actions.is_empty()
+    }
+
     fn restart(&mut self, now: Instant) {
         self.again();
         self.runner.restart();

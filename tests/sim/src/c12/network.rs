@@ -1,7 +1,7 @@
 //! The same meter behind C12.22: each message is answered on its own, over TCP or UDP.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -106,15 +106,15 @@ impl Responder {
     }
 }
 
-/// A meter that listens on a TCP port. It stops when it is dropped.
+/// A meter that listens on a TCP or UDP port. It stops when it is dropped.
 #[derive(Debug)]
-pub struct TcpMeter {
+pub struct NetworkMeter {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl TcpMeter {
+impl NetworkMeter {
     /// Listens on a free port of the loopback interface.
     ///
     /// # Errors
@@ -146,6 +146,42 @@ impl TcpMeter {
         })
     }
 
+    /// The same on a free UDP port: each unit is a datagram.
+    ///
+    /// # Errors
+    /// There is no port, or no thread, to be had.
+    pub fn on_datagrams(config: Config, network: Network) -> io::Result<Self> {
+        let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        let address = socket.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("c1222-meter".to_owned())
+            .spawn(move || {
+                let mut responder = Responder::new(config, network);
+                let mut buffer = vec![0; 64 * 1_024];
+                while !stopped.load(Ordering::Relaxed) {
+                    let Ok((length, from)) = socket.recv_from(&mut buffer) else {
+                        continue;
+                    };
+                    let heard = buffer.get(..length).unwrap_or_default();
+                    let Ok(apdu) = Apdu::parse(heard) else {
+                        continue;
+                    };
+                    for unit in responder.answer(&apdu, unix_now()) {
+                        // Whoever has gone hears nothing.
+                        let _ = socket.send_to(&unit, from);
+                    }
+                }
+            })?;
+        Ok(Self {
+            address,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -153,7 +189,7 @@ impl TcpMeter {
     }
 }
 
-impl Drop for TcpMeter {
+impl Drop for NetworkMeter {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

@@ -84,7 +84,7 @@ impl Hdlc {
         ) else {
             return;
         };
-        if own.logical() != 1 {
+        if own.logical() != self.meter.config().logical {
             return;
         }
         let say = |control, segmented, information: &[u8]| {

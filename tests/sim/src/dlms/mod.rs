@@ -11,7 +11,7 @@ mod meter;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,8 @@ pub struct Config {
     pub security: Security,
     /// What carries messages.
     pub carrier: Carrier,
+    /// Its logical device, by which it is addressed over HDLC.
+    pub logical: u16,
     /// Its system title.
     pub title: SystemTitle,
     /// Encryption key.
@@ -96,6 +98,7 @@ impl Config {
             serial: "WSM0000012345678".to_owned(),
             security,
             carrier,
+            logical: 1,
             title: *b"WSM\0\0\0\0\x01",
             #[expect(clippy::expect_used, reason = "16 and 32 octets are keys")]
             key: or_none(key(count)).expect("a key"),
@@ -163,6 +166,7 @@ pub struct DlmsMeter {
     config: Config,
     pty: Option<Handle>,
     address: Option<SocketAddr>,
+    datagrams: Option<SocketAddr>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -174,6 +178,7 @@ impl DlmsMeter {
             config,
             pty: None,
             address: None,
+            datagrams: None,
             stop: Arc::default(),
             thread: None,
         }
@@ -189,6 +194,50 @@ impl DlmsMeter {
         lock(&state).relay = true;
         let live = move |wire: &mut Wire| live(wire, &config, &state);
         new.pty = Some(Handle::start("dlms", link, live)?);
+        Ok(new)
+    }
+
+    /// A meter on a line that somebody else owns, and what hears there for it.
+    pub(crate) fn on_a_line(config: Config) -> (Self, Ear) {
+        let new = Self::new(config.clone());
+        lock(&new.state).relay = true;
+        let ear = Ear(Line::new(&config, &new.state));
+        (new, ear)
+    }
+
+    /// A meter over the wrapper at a UDP port of this machine. Every `lose_every`-th datagram is not
+    /// heard; 0 for none.
+    ///
+    /// # Errors
+    /// There is no port to be had.
+    pub fn at_udp(config: Config, lose_every: u32) -> io::Result<Self> {
+        let mut new = Self::new(config.clone());
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+        new.datagrams = Some(socket.local_addr()?);
+        let (state, stop) = (Arc::clone(&new.state), Arc::clone(&new.stop));
+        lock(&state).relay = true;
+        let serve = move || {
+            let mut line = Line::new(&config, &state);
+            let mut buffer = vec![0; 64 * 1_024];
+            let mut heard = 0u32;
+            while !stop.load(Ordering::Relaxed) {
+                let Ok((length, from)) = socket.recv_from(&mut buffer) else {
+                    continue;
+                };
+                heard = heard.wrapping_add(1);
+                if lose_every != 0 && heard.is_multiple_of(lose_every) {
+                    continue;
+                }
+                let answer = line.hear(buffer.get(..length).unwrap_or_default());
+                if !answer.is_empty() {
+                    // Whoever has gone hears nothing.
+                    let _ = socket.send_to(&answer, from);
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("dlms".to_owned());
+        new.thread = Some(thread.spawn(serve)?);
         Ok(new)
     }
 
@@ -218,6 +267,9 @@ impl DlmsMeter {
     /// Where it listens, as a port of the configuration: `tcp:127.0.0.1:4059`.
     #[must_use]
     pub fn place(&self) -> String {
+        if let Some(address) = &self.datagrams {
+            return format!("udp:{address}");
+        }
         match (&self.address, &self.pty) {
             (Some(address), _) => format!("tcp:{address}"),
             (None, Some(pty)) => pty.link().display().to_string(),
@@ -265,6 +317,16 @@ impl Drop for DlmsMeter {
             // A meter that panicked has said so on standard error.
             let _ = thread.join();
         }
+    }
+}
+
+/// Hears for a meter on a line.
+pub(crate) struct Ear(Line);
+
+impl Ear {
+    /// What the meter answers; nothing when it is not addressed.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.0.hear(bytes)
     }
 }
 

@@ -311,7 +311,7 @@ fn reader(key: Key) -> MeterReader {
     network.timeout = Duration::from_secs(10);
     let counters = Box::new(MemoryCounters::default());
     let seconds = Box::new(|| u32::try_from(NOW_S).unwrap());
-    MeterReader::over_network(reader::Config::default(), network, counters, seconds)
+    MeterReader::over_network(reader::Config::default(), network, false, counters, seconds)
 }
 
 /// Reads for so long; the host hears all messages but each `lost`th.
