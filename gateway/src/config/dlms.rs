@@ -10,6 +10,7 @@ use meter_link::dlms::client::{
     INVOCATION_COUNTER, Opening, Password, Referencing, WrapperConfig,
 };
 use meter_link::dlms::hdlc::{Address, Parameters};
+use meter_link::dlms::security::ecdsa::{SigningKey, VerifyingKey};
 use meter_link::dlms::security::{SecurityControl, parse_title};
 use meter_link::key::Key;
 use meter_link::model::ObisCode;
@@ -47,6 +48,10 @@ pub struct DlmsConfig {
     pub key: Option<Secret>,
     /// Authentication key, likewise.
     pub auth_key: Option<Secret>,
+    /// Our private key for `ecdsa`: 64 hex digits (P-256), 96 (P-384).
+    pub signing_key: Option<Secret>,
+    /// The meter's public key for `ecdsa`, likewise: 128 hex digits, 192.
+    pub meter_public_key: Option<Secret>,
     /// Security suite, 0 to 2.
     pub suite: u8,
     /// The client's own system title, 16 hex digits. Made of the meter's name when left out; some
@@ -109,6 +114,8 @@ pub enum DlmsAuthentication {
     Gmac,
     /// SHA-256 over both challenges (HLS 6).
     Sha256,
+    /// A signature over both challenges (HLS 7).
+    Ecdsa,
 }
 
 /// What is done about the clock.
@@ -198,6 +205,7 @@ impl DlmsConfig {
             DlmsAuthentication::Sha256 => {
                 ClientAuthentication::High(Mechanism::Sha256, password()?)
             }
+            DlmsAuthentication::Ecdsa => self.signatures()?,
             DlmsAuthentication::Gmac => {
                 anyhow::ensure!(
                     self.key.is_some(),
@@ -206,6 +214,31 @@ impl DlmsConfig {
                 ClientAuthentication::Gmac
             }
         })
+    }
+
+    /// The keys of HLS 7: P-256 in suites 0 and 1, P-384 in suite 2.
+    fn signatures(&self) -> anyhow::Result<ClientAuthentication> {
+        let read = |name: &'static str, secret: Option<&Secret>| {
+            let secret = secret.with_context(|| format!("{name} is missing for ecdsa"))?;
+            let text = secret.reveal().context(name)?;
+            let octets = crate::hex::decode(text.trim());
+            octets.with_context(|| format!("{name} is no hex"))
+        };
+        let own = read("dlms.signing_key", self.signing_key.as_ref())?;
+        let own = SigningKey::from_octets(&zeroize::Zeroizing::new(own));
+        let own = own.context("dlms.signing_key")?;
+        let meter = read("dlms.meter_public_key", self.meter_public_key.as_ref())?;
+        let meter = VerifyingKey::from_octets(&meter).context("dlms.meter_public_key")?;
+        anyhow::ensure!(
+            own.suite() == self.suite.max(1)
+                && meter.to_octets().len() == 2 * own.to_octets().len(),
+            "dlms.signing_key and dlms.meter_public_key: suites 0 and 1 have keys of P-256, suite 2 of P-384"
+        );
+        anyhow::ensure!(
+            self.key.is_some() && self.auth_key.is_some(),
+            "dlms.authentication = \"ecdsa\" needs dlms.key and dlms.auth_key, by which messages are ciphered"
+        );
+        Ok(ClientAuthentication::Ecdsa { own, meter })
     }
 
     /// The client's own system title: three letters and, unless configured, a number made of the

@@ -45,12 +45,21 @@ fn configuration(folder: &Path, meter: &DlmsMeter, more: &str) -> anyhow::Result
             let password = secret("password", std::str::from_utf8(password)?)?;
             format!("authentication = \"low\"\npassword = {password:?}\n")
         }
-        Security::Gmac(suite) => {
+        Security::Gmac(suite) | Security::Ecdsa(suite) => {
             let key = secret("key", &hex(config.key.octets()))?;
             let auth_key = secret("auth_key", &hex(config.auth_key.octets()))?;
-            format!(
-                "authentication = \"gmac\"\nkey = {key:?}\nauth_key = {auth_key:?}\nsuite = {suite}\n"
-            )
+            let authentication = match config.signing_keys() {
+                None => "authentication = \"gmac\"\n".to_owned(),
+                Some((meter, own)) => {
+                    let own = secret("signing_key", &hex(&own.to_octets()))?;
+                    let meter = hex(&meter.verifying_key().to_octets());
+                    let meter = secret("meter_public_key", &meter)?;
+                    format!(
+                        "authentication = \"ecdsa\"\nsigning_key = {own:?}\nmeter_public_key = {meter:?}\n"
+                    )
+                }
+            };
+            format!("{authentication}key = {key:?}\nauth_key = {auth_key:?}\nsuite = {suite}\n")
         }
     };
     Ok(format!(
@@ -254,11 +263,12 @@ fn single_readings_and_service_from_the_command_line() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Over UDP, where a datagram is lost now and then: nothing is missing in the end.
+/// Over UDP, where a datagram is lost now and then: nothing is missing in the end. Both sides prove by
+/// signatures who they are.
 #[test]
 fn datagrams_that_get_lost() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let meter = DlmsMeter::at_udp(meter(Carrier::Wrapper, Security::Gmac(1)), 45)?;
+    let meter = DlmsMeter::at_udp(meter(Carrier::Wrapper, Security::Ecdsa(1)), 20)?;
     let newest = newest()?;
     meter.add_rows((newest - 499..=newest).map(|quarter| (quarter, 0)));
     let daemon = values_arrive(folder.path(), &meter)?;
@@ -267,5 +277,6 @@ fn datagrams_that_get_lost() -> anyhow::Result<()> {
         Ok((rows(&database)?.len() == 500).then_some(()))
     })?;
     assert_eq!(rows(&database)?, expected(newest - 499..=newest));
+    assert!(meter.seen().lost > 0);
     daemon.stop()
 }

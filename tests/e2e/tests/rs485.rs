@@ -81,7 +81,7 @@ fn two_protocols_share_a_line() -> anyhow::Result<()> {
              unit = {number}\nmap = \"sdm630\"\nperiod_s = 1\n"
         );
     }
-    let line = Rs485::start(&link, dlms.to_vec(), modbus::Config::new(units.into()))?;
+    let line = Rs485::start(&link, &dlms, modbus::Config::new(units.into()))?;
     let daemon = Daemon::start(folder.path(), &text)?;
     let meters = eventually("all four are read three times", PATIENCE, || {
         let meters = daemon.state()?.meters;

@@ -56,13 +56,12 @@ impl Rs485 {
     /// When there is no pty to be had.
     pub fn start(
         link: &Path,
-        dlms: Vec<dlms::Config>,
+        dlms: &[dlms::Config],
         mut modbus: modbus::Config,
     ) -> io::Result<Self> {
         let log = Arc::new(Log::default());
         let notes = Arc::clone(&log);
-        let (meters, mut ears): (Vec<_>, Vec<_>) =
-            dlms.into_iter().map(DlmsMeter::on_a_line).unzip();
+        let (meters, mut ears): (Vec<_>, Vec<_>) = dlms.iter().map(DlmsMeter::on_a_line).unzip();
         let handle = Handle::start("rs485", link, move |wire| {
             let mut raw = Vec::new();
             loop {

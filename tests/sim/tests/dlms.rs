@@ -58,8 +58,14 @@ fn client(meter: &DlmsMeter) -> ClientConfig {
         Security::Low(password) => {
             client.authentication = ClientAuthentication::Low(Password::new(password.clone()));
         }
-        Security::Gmac(suite) => {
-            client.authentication = ClientAuthentication::Gmac;
+        Security::Gmac(suite) | Security::Ecdsa(suite) => {
+            client.authentication = match config.signing_keys() {
+                None => ClientAuthentication::Gmac,
+                Some((meter, own)) => ClientAuthentication::Ecdsa {
+                    own,
+                    meter: meter.verifying_key(),
+                },
+            };
             let ciphering = CipheringConfig::new(
                 *b"WTL\0\0\0\0\x07",
                 config.key.clone(),
@@ -115,6 +121,33 @@ fn run(meter: &DlmsMeter, client: ClientConfig, jobs: Vec<Box<dyn Job>>) -> Vec<
                 runner.handle_timeout(Instant::now());
             }
             Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Mechanism 7 in both suites; neither side lets the other in with another key.
+#[test]
+fn signatures_prove_who_both_sides_are() {
+    for suite in [1, 2] {
+        let meter = DlmsMeter::at_tcp(meter(Carrier::Wrapper, Security::Ecdsa(suite))).unwrap();
+        everything(&meter, client(&meter));
+        let (of_meter, of_client) = meter.config().signing_keys().unwrap();
+        for (own, other, word) in [
+            (of_client.clone(), &of_client, "the meter's proof is wrong"),
+            (of_meter.clone(), &of_meter, "does not accept our proof"),
+        ] {
+            let mut wrong = client(&meter);
+            wrong.authentication = ClientAuthentication::Ecdsa {
+                own,
+                meter: other.verifying_key(),
+            };
+            let spec = "1-0:1.8.0".parse::<RegisterSpec>().unwrap();
+            let job = RegistersJob::new(vec![spec], Catalogue::default());
+            let events = run(&meter, wrong, vec![Box::new(job)]);
+            let [RunnerEvent::Finished(Some(error))] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+            assert!(error.to_string().contains(word), "{error}");
         }
     }
 }

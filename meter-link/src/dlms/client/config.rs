@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::dlms::apdu::{Conformance, Mechanism};
 use crate::dlms::hdlc::{Address, Parameters};
+use crate::dlms::security::ecdsa::{SigningKey, VerifyingKey};
 use crate::dlms::security::{SecurityControl, SystemTitle};
 use crate::key::Key;
 use crate::model::ObisCode;
@@ -196,6 +197,13 @@ pub enum ClientAuthentication {
     High(Mechanism, Password),
     /// That it knows the keys (high level security with GMAC).
     Gmac,
+    /// Who it is, by its signature (high level security with ECDSA). The meter's own is checked.
+    Ecdsa {
+        /// Our private key.
+        own: SigningKey,
+        /// The meter's public key, of the same curve.
+        meter: VerifyingKey,
+    },
 }
 
 /// A password or secret: wiped from memory, never printed.

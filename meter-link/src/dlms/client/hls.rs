@@ -1,5 +1,5 @@
 //! The proofs of high level security that need no cipher (IEC 62056-5-3, 5.3.2.3, mechanisms 3, 4
-//! and 6).
+//! and 6), and what is signed with mechanism 7.
 
 use md5::Md5;
 use sha1::Sha1;
@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use super::config::Password;
 use super::error::ClientError;
 use crate::dlms::apdu::Mechanism;
+use crate::dlms::security::ecdsa;
 
 /// What a proof is over, from the view of the one who makes it.
 pub(super) struct Sides<'a> {
@@ -116,6 +117,22 @@ pub(super) fn proof(
     })
 }
 
+/// What the one who proves signs. Both sides must have told their system titles.
+pub(super) fn signed(sides: &Sides<'_>) -> Result<Vec<u8>, ClientError> {
+    let title = |title: &[u8]| title.try_into().ok();
+    let (Some(sender), Some(receiver)) = (title(sides.sender), title(sides.receiver)) else {
+        return Err(ClientError::HighLevelSecurity(
+            "a signature is over both system titles, and one is not known",
+        ));
+    };
+    Ok(ecdsa::challenge(
+        sender,
+        receiver,
+        sides.to_sender,
+        sides.to_receiver,
+    ))
+}
+
 fn digest<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
     let hash = parts.iter().fold(D::new(), Digest::chain_update);
     hash.finalize().to_vec()
@@ -129,6 +146,7 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dlms::security::ecdsa::VerifyingKey;
 
     /// Digests of the joined parts by Python's hashlib.
     #[test]
@@ -154,5 +172,28 @@ mod tests {
             assert!(same(&made, &want) && !same(&made, &want[1..]));
         }
         assert!(proof(Mechanism::Manufacturer, &secret, &sides).is_err());
+    }
+
+    /// A meter's proof by gurux-dlms, with the key of RFC 6979, A.2.5.
+    #[test]
+    fn a_signature_of_another_implementation() {
+        let octets = |text: &str| crate::key::octets(text).unwrap();
+        let meter = VerifyingKey::from_octets(&octets(
+            "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6\
+             7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299",
+        ))
+        .unwrap();
+        let proof = octets(
+            "E6E73419F63768106AC5FE9E9B09871F6EF20434E08124B6480BFE9EFACC5615\
+             ED031D80201D8EBC03AC2279E16DF4816F077A1010B6D81C1D2926FF949F8812",
+        );
+        let mut handshake = Handshake::begun(b"ctos-challenge!!".to_vec());
+        let titles = (b"CLIENT01".to_vec(), b"SERVER01".to_vec());
+        handshake
+            .answered(Some(b"stoc-challenge!!"), titles.0, titles.1)
+            .unwrap();
+        assert!(meter.verify(&signed(&handshake.server_side()).unwrap(), &proof));
+        assert!(!meter.verify(&signed(&handshake.own_side()).unwrap(), &proof));
+        assert!(signed(&Handshake::default().own_side()).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use p256::ecdsa as p256_ecdsa;
 use p256::ecdsa::signature::{Signer, Verifier};
 use p384::ecdsa as p384_ecdsa;
+use zeroize::Zeroizing;
 
 use super::SystemTitle;
 use crate::dlms::apdu::{GeneralHeader, GeneralSigning};
@@ -58,6 +59,15 @@ impl SigningKey {
         VerifyingKey(match &self.0 {
             PrivateKey::P256(key) => PublicKey::P256(Box::new(*key.verifying_key())),
             PrivateKey::P384(key) => PublicKey::P384(Box::new(*key.verifying_key())),
+        })
+    }
+
+    /// The key, big endian: 32 octets or 48.
+    #[must_use]
+    pub fn to_octets(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match &self.0 {
+            PrivateKey::P256(key) => key.to_bytes().to_vec(),
+            PrivateKey::P384(key) => key.to_bytes().to_vec(),
         })
     }
 
@@ -125,6 +135,18 @@ impl VerifyingKey {
             _ => return Err(WrongKey),
         };
         key.map(Self).map_err(|_| WrongKey)
+    }
+
+    /// Both coordinates, 64 octets or 96, big endian.
+    #[must_use]
+    pub fn to_octets(&self) -> Vec<u8> {
+        let mut point = match &self.0 {
+            PublicKey::P256(key) => key.to_encoded_point(false).as_bytes().to_vec(),
+            PublicKey::P384(key) => key.to_encoded_point(false).as_bytes().to_vec(),
+        };
+        // In front stands how the point is written.
+        point.drain(..1);
+        point
     }
 
     /// True when `signature` is this key's over `message`.
@@ -219,6 +241,8 @@ mod tests {
         let mut point = octets(point).unwrap();
         let key = SigningKey::from_octets(&octets(VECTORS[0].0).unwrap()).unwrap();
         assert_eq!(VerifyingKey::from_octets(&point), Ok(key.verifying_key()));
+        assert_eq!(key.verifying_key().to_octets(), point);
+        assert_eq!(*key.to_octets(), octets(VECTORS[0].0).unwrap());
         point[63] ^= 1;
         assert_eq!(VerifyingKey::from_octets(&point), Err(WrongKey));
         for length in [0, 1, 31, 33, 47, 63, 65, 95, 97, 200] {

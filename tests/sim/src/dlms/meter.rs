@@ -12,6 +12,7 @@ use meter_link::dlms::apdu::{
     SetResponse, StateError,
 };
 use meter_link::dlms::data::{ClockStatus, Data, DateTime};
+use meter_link::dlms::security::ecdsa::{self, SigningKey, VerifyingKey};
 use meter_link::dlms::security::{Cipher, Protected, SecurityControl, SystemTitle};
 use meter_link::key::Key;
 use meter_link::model::ObisCode;
@@ -205,7 +206,7 @@ impl Meter {
     }
 
     fn seal(&self, apdu: &Apdu, like: Option<Ciphering>) -> Result<Vec<u8>, Refused> {
-        let Security::Gmac(suite) = self.config.security else {
+        let Some(suite) = self.config.security.suite() else {
             return Ok(apdu.to_vec());
         };
         let bytes = apdu.to_vec();
@@ -265,6 +266,7 @@ impl Meter {
             (PUBLIC, ..) => 11,
             (_, Security::Low(password), Mechanism::Low) if value.as_ref() == Some(password) => 0,
             (_, Security::Gmac(_), Mechanism::Gmac) if self.ciphered => 14,
+            (_, Security::Ecdsa(_), Mechanism::Ecdsa) if self.ciphered => 14,
             _ => 13,
         };
         let accepted = matches!(diagnostic, 0 | 14);
@@ -465,6 +467,9 @@ impl Meter {
 
     /// Passes 3 and 4: the client's proof, and ours.
     fn prove(&mut self, token: &[u8]) -> Result<MethodResult, Refused> {
+        if let Some((own, client)) = self.config.signing_keys() {
+            return Ok(self.prove_by_signature(token, &own, &client.verifying_key()));
+        }
         let Security::Gmac(suite) = self.config.security else {
             return Err(Refused(ServiceException::ServiceNotSupported));
         };
@@ -505,6 +510,30 @@ impl Meter {
             result: ActionResult::Success,
             returned: Some(GetResult::Data(Data::OctetString(own))),
         })
+    }
+
+    fn prove_by_signature(
+        &mut self,
+        token: &[u8],
+        own: &SigningKey,
+        client: &VerifyingKey,
+    ) -> MethodResult {
+        let title = self.config.title;
+        let signed = ecdsa::challenge(self.title, title, &self.to_client, &self.to_server);
+        if !client.verify(&signed, token) {
+            self.stage = Stage::None;
+            return MethodResult {
+                result: ActionResult::ReadWriteDenied,
+                returned: None,
+            };
+        }
+        lock(&self.state).seen.associations += 1;
+        self.stage = Stage::Open;
+        let answer = ecdsa::challenge(title, self.title, &self.to_server, &self.to_client);
+        MethodResult {
+            result: ActionResult::Success,
+            returned: Some(GetResult::Data(Data::OctetString(own.sign(&answer)))),
+        }
     }
 
     fn attribute(&mut self, selected: &Selected) -> GetResult {

@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use meter_link::dlms::security::SystemTitle;
+use meter_link::dlms::security::ecdsa::SigningKey;
 use meter_link::key::Key;
 
 use self::carrier::{Hdlc, Wrapper};
@@ -36,6 +37,19 @@ pub enum Security {
     Low(Vec<u8>),
     /// That it has the keys, by GMAC; services are ciphered in this suite.
     Gmac(u8),
+    /// Who it is, by a signature of suite 1 or 2; services are ciphered in it.
+    Ecdsa(u8),
+}
+
+impl Security {
+    /// The suite in which services are ciphered.
+    #[must_use]
+    pub const fn suite(&self) -> Option<u8> {
+        match self {
+            Self::None | Self::Low(_) => None,
+            Self::Gmac(suite) | Self::Ecdsa(suite) => Some(*suite),
+        }
+    }
 }
 
 /// What carries messages.
@@ -82,7 +96,7 @@ impl Config {
     /// A meter with the keys of the published examples.
     #[must_use]
     pub fn new(carrier: Carrier, security: Security, load: Curve) -> Self {
-        let long = matches!(security, Security::Gmac(2));
+        let long = security.suite() == Some(2);
         let key = |octets: [u8; 32]| {
             let length = if long { 32 } else { 16 };
             Key::from_octets(octets.get(..length).unwrap_or_default())
@@ -113,6 +127,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The private keys of meter and client, of the suite's curve, for [`Security::Ecdsa`].
+    #[must_use]
+    pub fn signing_keys(&self) -> Option<(SigningKey, SigningKey)> {
+        let length = match self.security {
+            Security::Ecdsa(2) => 48,
+            Security::Ecdsa(_) => 32,
+            _ => return None,
+        };
+        let key = |octet: u8| SigningKey::from_octets(&vec![octet; length]).ok();
+        key(0x31).zip(key(0x32))
+    }
+}
+
 /// What a meter has come to know.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -128,6 +156,8 @@ pub struct Seen {
     pub clock_set: u32,
     /// Rows of the load profile that were sent.
     pub rows_sent: u64,
+    /// Datagrams that it was made not to hear.
+    pub lost: u32,
 }
 
 /// What can be changed while a meter runs.
@@ -198,10 +228,10 @@ impl DlmsMeter {
     }
 
     /// A meter on a line that somebody else owns, and what hears there for it.
-    pub(crate) fn on_a_line(config: Config) -> (Self, Ear) {
+    pub(crate) fn on_a_line(config: &Config) -> (Self, Ear) {
         let new = Self::new(config.clone());
         lock(&new.state).relay = true;
-        let ear = Ear(Line::new(&config, &new.state));
+        let ear = Ear(Line::new(config, &new.state));
         (new, ear)
     }
 
@@ -227,6 +257,7 @@ impl DlmsMeter {
                 };
                 heard = heard.wrapping_add(1);
                 if lose_every != 0 && heard.is_multiple_of(lose_every) {
+                    lock(&state).seen.lost += 1;
                     continue;
                 }
                 let answer = line.hear(buffer.get(..length).unwrap_or_default());

@@ -20,7 +20,7 @@ use crate::dlms::client::protection::{OVERHEAD, Protection};
 use crate::dlms::data::AttributeDescriptor;
 use crate::key::Key;
 
-/// Octets of a challenge; the standard allows 8 to 64.
+/// Octets of a challenge; the standard allows 8 to 64, and wants 32 at least where it is signed.
 const CHALLENGE: usize = 16;
 /// Version of the protocol (IEC 62056-5-3, 6.2).
 const VERSION: u8 = 6;
@@ -123,11 +123,13 @@ impl Client {
             ClientAuthentication::None => return None,
             ClientAuthentication::Low(password) => (Mechanism::Low, password.octets().to_vec()),
             high => {
-                let mut challenge = vec![0; CHALLENGE];
+                let is_signed = matches!(high, ClientAuthentication::Ecdsa { .. });
+                let mut challenge = vec![0; if is_signed { 2 * CHALLENGE } else { CHALLENGE }];
                 (self.random)(&mut challenge);
                 self.handshake = Handshake::begun(challenge.clone());
                 let mechanism = match high {
                     ClientAuthentication::High(mechanism, _) => *mechanism,
+                    ClientAuthentication::Ecdsa { .. } => Mechanism::Ecdsa,
                     _ => Mechanism::Gmac,
                 };
                 (mechanism, challenge)
@@ -166,7 +168,9 @@ impl Client {
             Role::Own => {
                 let high = match &self.config.authentication {
                     ClientAuthentication::None | ClientAuthentication::Low(_) => false,
-                    ClientAuthentication::High(..) | ClientAuthentication::Gmac => true,
+                    ClientAuthentication::High(..)
+                    | ClientAuthentication::Gmac
+                    | ClientAuthentication::Ecdsa { .. } => true,
                 };
                 match (high, pending) {
                     (true, true) => self.prove(aare, now),

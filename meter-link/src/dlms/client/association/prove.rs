@@ -52,6 +52,9 @@ impl Client {
             ClientAuthentication::High(mechanism, secret) => {
                 hls::proof(*mechanism, secret, &self.handshake.own_side())
             }
+            ClientAuthentication::Ecdsa { own, .. } => {
+                Ok(own.sign(&hls::signed(&self.handshake.own_side())?))
+            }
             ClientAuthentication::None | ClientAuthentication::Low(_) => Err(NO_KEYS),
         }
     }
@@ -87,6 +90,9 @@ impl Client {
             ClientAuthentication::High(mechanism, secret) => {
                 let want = hls::proof(*mechanism, secret, &self.handshake.server_side())?;
                 Ok(hls::same(&want, proof))
+            }
+            ClientAuthentication::Ecdsa { meter, .. } => {
+                Ok(meter.verify(&hls::signed(&self.handshake.server_side())?, proof))
             }
             ClientAuthentication::None | ClientAuthentication::Low(_) => Ok(false),
         }
