@@ -45,16 +45,19 @@ impl Plug {
 
 impl Disaggregator {
     /// Takes what the plug of an appliance told at `ts` (unix seconds): its power in mW. Rows and
-    /// plug readings come in the order of their time.
+    /// plug readings come in the order of their time; of one second the last counts.
     pub fn plug(&mut self, name: &str, ts: i64, power_mw: i64) {
         let Some(column) = self.columns.iter().position(|column| column == name) else {
             return;
         };
         let readings = &mut self.plugs.entry(column).or_default().readings;
-        if readings.back().is_some_and(|&(last, _)| last >= ts) {
-            return;
+        let power_mw = power_mw.max(0);
+        match readings.back_mut() {
+            Some((last, _)) if *last > ts => return,
+            // A plug that changes tells what it draws now right after what it drew before.
+            Some((last, power)) if *last == ts => *power = power_mw,
+            _ => readings.push_back((ts, power_mw)),
         }
-        readings.push_back((ts, power_mw.max(0)));
         let keep = self.settings.delay_s + 6 * 3600;
         while readings
             .front()
@@ -114,5 +117,31 @@ impl Disaggregator {
         self.plugs
             .get(&column)
             .is_some_and(|plug| plug.mean(from, to).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn of_two_readings_in_one_second_the_last_counts() {
+        let settings = Settings {
+            plugged: vec!["washing_machine".to_owned()],
+            ..Settings::default()
+        };
+        let mut home = Disaggregator::new(Arc::default(), settings);
+        for (ts, power_mw) in [(10, 500), (11, 500), (11, 2_000_000), (10, 7)] {
+            home.plug("washing_machine", ts, power_mw);
+        }
+        let told: Vec<_> = home
+            .plugs
+            .values()
+            .flat_map(|plug| &plug.readings)
+            .collect();
+        assert_eq!(told, [&(10, 500), &(11, 2_000_000)]);
     }
 }
