@@ -1,5 +1,6 @@
 """zigpy takes the gateway's backup on: it restores it to an empty simulated stick and carries the
-network on, with the same key and a counter that is not lower.
+network on, with the same key and a counter that is not lower. The plug, which has noticed nothing,
+is interviewed and read.
 
     zigpy_restore.py PORT BACKUP
 """
@@ -27,9 +28,20 @@ async def main(port: str, file: pathlib.Path) -> None:
     assert network.pan_id == backup.network_info.pan_id, network.pan_id
     assert network.network_key.key == backup.network_info.network_key.key
     assert network.network_key.tx_counter >= document["network_key"]["frame_counter"]
-    assert len(backup.network_info.nwk_addresses) == 1, backup.network_info.nwk_addresses
+    ((ieee, nwk),) = backup.network_info.nwk_addresses.items()
+    device = application.add_device(ieee=ieee, nwk=nwk)
+    device.schedule_initialize()
+    while not (device.is_initialized and device.model):
+        await asyncio.sleep(0.1)
+    found, failed = await device.endpoints[1].in_clusters[0x0702].read_attributes(
+        ["current_summ_delivered", "divisor"]
+    )
+    assert not failed and found["divisor"] == 1000, (found, failed)
     await application.shutdown()
-    print(f"ok: PAN {network.pan_id} with counter {network.network_key.tx_counter}")
+    print(
+        f"ok: PAN {network.pan_id} with counter {network.network_key.tx_counter}, {device.model} "
+        f"read, {found['current_summ_delivered']} Wh"
+    )
 
 
-asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 60))
+asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 90))

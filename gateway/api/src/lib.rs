@@ -79,9 +79,10 @@ pub use supply::{SUPPLY_ON_PATH, SUPPLY_PATH, SupplyState, SupplySwitch};
 pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan, YearBefore};
 pub use zigbee::{
-    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH, ZIGBEE_SWITCH_PATH,
-    Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice, ZigbeeJoin,
-    ZigbeeLink, ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_JOIN_PATH, ZIGBEE_KEY_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH,
+    ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand,
+    ZigbeeDevice, ZigbeeJoin, ZigbeeLink, ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState,
+    ZigbeeSwitch,
 };
 
 /// Where the types below are served. `GET` answers one [`State`].

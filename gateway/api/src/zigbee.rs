@@ -12,6 +12,8 @@ pub const ZIGBEE_JOIN_PATH: &str = "/api/v1/zigbee/join";
 pub const ZIGBEE_SWITCH_PATH: &str = "/api/v1/zigbee/switch";
 /// `POST` without a body: the energy of all channels is measured, and routers tell whom they hear.
 pub const ZIGBEE_SURVEY_PATH: &str = "/api/v1/zigbee/survey";
+/// `POST` without a body: the network's key is exchanged for a fresh one within a minute.
+pub const ZIGBEE_KEY_PATH: &str = "/api/v1/zigbee/rotate-key";
 /// `POST` takes a [`ZigbeeReplace`]: a foreign network on the stick is given up.
 pub const ZIGBEE_REPLACE_PATH: &str = "/api/v1/zigbee/replace";
 
@@ -33,6 +35,9 @@ pub struct Zigbee {
     /// Its 64-bit name, 16 hex digits; also that of a foreign network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_pan: Option<String>,
+    /// The number of its key; each exchange of the key has the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sequence: Option<u8>,
     /// Until when devices are let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joining_until: Option<Timestamp>,

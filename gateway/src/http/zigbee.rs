@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use han::zigbee::install_code::InstallCode;
 use wattle_api::{
-    ZIGBEE_JOIN_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH, ZIGBEE_SWITCH_PATH,
-    Zigbee, ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_JOIN_PATH, ZIGBEE_KEY_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH,
+    ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
 };
 
 use super::{Api, Problem};
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<Api> {
         .route(ZIGBEE_SWITCH_PATH, post(switch))
         .route(ZIGBEE_REPLACE_PATH, post(replace))
         .route(ZIGBEE_SURVEY_PATH, post(survey))
+        .route(ZIGBEE_KEY_PATH, post(rotate_key))
 }
 
 async fn zigbee(Shared(api): Shared<Api>) -> Json<Zigbee> {
@@ -74,6 +75,10 @@ async fn switch(
 
 async fn survey(Shared(api): Shared<Api>) -> Result<Json<Zigbee>, Problem> {
     ask(&api, Request::Survey).await
+}
+
+async fn rotate_key(Shared(api): Shared<Api>) -> Result<Json<Zigbee>, Problem> {
+    ask(&api, Request::RotateKey).await
 }
 
 async fn replace(

@@ -41,6 +41,8 @@ pub enum Request {
     },
     /// Measure how busy the channels are, and ask who hears whom.
     Survey,
+    /// Exchange the network's key.
+    RotateKey,
     /// Give a foreign network up.
     Replace,
 }
@@ -124,6 +126,7 @@ impl Board {
     pub(super) fn up(&self, network: &Network) {
         self.state(ZigbeeState::Up, None);
         self.name(network.extended_pan, network.pan, network.channel);
+        self.lock().zigbee.key_sequence = Some(network.key_sequence);
     }
 
     pub(super) fn foreign(&self, extended_pan: u64, pan: u16, channel: u8) {

@@ -28,6 +28,9 @@ struct Kept {
     /// The network as JSON, sealed.
     #[serde(default)]
     network: Option<String>,
+    /// The same under the key that devices were told last, until it is used.
+    #[serde(default)]
+    next: Option<String>,
     /// The devices' addresses, for life and in the network.
     #[serde(default)]
     devices: Vec<(u64, u16)>,
@@ -112,7 +115,19 @@ impl Book {
     /// # Errors
     /// It was sealed by another gateway.
     pub(super) fn network(&self) -> anyhow::Result<Option<Network>> {
-        let Some(sealed) = &self.kept.network else {
+        self.unseal(self.kept.network.as_ref())
+    }
+
+    /// The network under its next key, if devices were told one.
+    ///
+    /// # Errors
+    /// It was sealed by another gateway.
+    pub(super) fn next(&self) -> anyhow::Result<Option<Network>> {
+        self.unseal(self.kept.next.as_ref())
+    }
+
+    fn unseal(&self, sealed: Option<&String>) -> anyhow::Result<Option<Network>> {
+        let Some(sealed) = sealed else {
             return Ok(None);
         };
         let text = self.vault.unseal(NETWORK, sealed)?;
@@ -135,11 +150,25 @@ impl Book {
         &self.kept.devices
     }
 
-    /// Keeps a network.
+    /// Keeps a network; it is the only one then.
     ///
     /// # Errors
     /// The disk is full, or gone.
     pub(super) fn keep_network(&mut self, network: &Network) -> anyhow::Result<()> {
+        (self.kept.network, self.kept.next) = (Some(self.seal(network)?), None);
+        self.write()
+    }
+
+    /// Keeps the network under its next key beside the present one.
+    ///
+    /// # Errors
+    /// The disk is full, or gone.
+    pub(super) fn keep_next(&mut self, network: &Network) -> anyhow::Result<()> {
+        self.kept.next = Some(self.seal(network)?);
+        self.write()
+    }
+
+    fn seal(&self, network: &Network) -> anyhow::Result<String> {
         let plain = Plain {
             extended_pan: network.extended_pan,
             pan: network.pan,
@@ -152,8 +181,7 @@ impl Book {
             coordinator: network.coordinator,
         };
         let text = Zeroizing::new(serde_json::to_string(&plain)?);
-        self.kept.network = Some(self.vault.seal(NETWORK, &text)?);
-        self.write()
+        self.vault.seal(NETWORK, &text)
     }
 
     /// Keeps the devices' addresses, if they have changed.
@@ -233,7 +261,17 @@ mod tests {
         let key = u128::from_be_bytes([0xA5; 16]).to_string();
         assert!(!text.contains("a5a5a5a5") && !text.contains(&key));
         let again = Book::open(folder.path()).unwrap();
-        assert_eq!(again.network().unwrap(), Some(network));
+        assert_eq!(again.network().unwrap().as_ref(), Some(&network));
+        let next = Network {
+            key_sequence: 1,
+            ..network.clone()
+        };
+        book.keep_next(&next).unwrap();
+        let between = Book::open(folder.path()).unwrap();
+        assert_eq!(between.network().unwrap(), Some(network));
+        assert_eq!(between.next().unwrap().as_ref(), Some(&next));
+        book.keep_network(&next).unwrap();
+        assert_eq!(Book::open(folder.path()).unwrap().next().unwrap(), None);
         assert_eq!(again.devices(), [(1, 2)]);
         let register = Register {
             scale: (1, 1000),

@@ -98,6 +98,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     getrandom::fill(random.as_mut()).context("random numbers for a network's keys")?;
     let policy = Policy {
         known: book.network()?,
+        next: book.next()?,
         fresh: Network::from_random(settings.config.channel, &random),
         replace: false,
     };
@@ -357,6 +358,15 @@ impl Part {
                     self.keep(&network);
                 }
                 Event::Network(NetworkEvent::Snapshot(network)) => self.keep(&network),
+                Event::Network(NetworkEvent::NextKey(network)) => {
+                    if let Err(error) = self.book.keep_next(&network) {
+                        tracing::error!("the network's next key is not kept, nor used: {error:#}");
+                        self.home.coordinator.keep_key();
+                    }
+                }
+                Event::Network(NetworkEvent::KeyStays) => {
+                    tracing::warn!("the Zigbee stick does not exchange the network's key");
+                }
                 Event::Network(NetworkEvent::Foreign {
                     extended_pan,
                     pan,
@@ -526,6 +536,14 @@ impl Part {
                 self.home.coordinator.scan(now);
                 self.home.look_around(now);
                 Ok(())
+            }
+            Request::RotateKey => {
+                let mut key = Zeroizing::new([0; 16]);
+                let is_drawn = getrandom::fill(key.as_mut()).is_ok();
+                let begun = is_drawn && self.home.coordinator.rotate_key(&key, now);
+                begun
+                    .then_some(())
+                    .ok_or("the key is being exchanged already, or cannot be")
             }
             Request::Switch { ieee, on } => {
                 let switched = self.home.switch(ieee, on, now);

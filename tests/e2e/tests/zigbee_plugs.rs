@@ -254,9 +254,16 @@ fn a_days_energies_are_the_same_in_truth_on_the_display_and_over_mqtt() -> anyho
     let network = joining("off")?;
     broker.publish(&network, r#"{"command":"permit-join","seconds":30}"#)?;
     joining("on")?;
+    // The network's key is exchanged meanwhile.
+    let (status, answer) = daemon.post("/api/v1/zigbee/rotate-key", &serde_json::json!({}))?;
+    ensure!(status.contains("200"), "{status} {answer}");
     let over_ms = u64::from(FROM_S + 24) * 1000;
     eventually("the day is over", PATIENCE, || {
         Ok((stick.ncp().now_ms() > over_ms).then_some(()))
+    })?;
+    eventually("the next key", PATIENCE, || {
+        let zigbee = daemon.json("/api/v1/zigbee")?;
+        Ok((zigbee["key_sequence"] == 1).then_some(()))
     })?;
     // It is off by itself. The household goes to bed.
     joining("off")?;

@@ -90,4 +90,8 @@ pub enum Event {
     Energy(Vec<ChannelEnergy>),
     /// What makes the network, with its counter as it stands.
     Snapshot(Network),
+    /// Devices were told this key, which is used soon; keep it beside the present one.
+    NextKey(Network),
+    /// The stick does not exchange the network's key.
+    KeyStays,
 }

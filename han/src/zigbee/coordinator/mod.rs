@@ -8,6 +8,7 @@
 mod event;
 mod network;
 mod records;
+mod rotation;
 mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,7 @@ pub use event::{Aps, Event, Incoming, Join, Tag};
 use network::COUNTER_MARGIN;
 pub use network::{ChannelEnergy, Network, advise};
 use records::{aps_record, incoming, key, key_context, number16, status};
+use rotation::Rotation;
 pub(super) use setup::LINK_KEYS;
 use setup::settings;
 
@@ -41,6 +43,8 @@ const DELIVERY: Duration = Duration::from_secs(15);
 pub struct Policy {
     /// The network that is carried on or, on an empty stick, restored.
     pub known: Option<Network>,
+    /// The same network under the key that devices were told last, in case that is used by now.
+    pub next: Option<Network>,
     /// The network that is formed where none is known.
     pub fresh: Network,
     /// A network that is neither may be erased.
@@ -99,6 +103,7 @@ pub struct Coordinator {
     formed: bool,
     /// Reading the counter of a network that works.
     snapshot: Option<Token>,
+    rotation: Option<Rotation>,
     scan: Vec<ChannelEnergy>,
     waiting: VecDeque<Waiting>,
     under_way: BTreeMap<u16, UnderWay>,
@@ -122,6 +127,7 @@ impl Coordinator {
             found,
             formed: false,
             snapshot: None,
+            rotation: None,
             scan: Vec::new(),
             waiting: VecDeque::new(),
             under_way: BTreeMap::new(),
@@ -136,6 +142,7 @@ impl Coordinator {
         self.give_up_messages();
         self.stage = Stage::Connecting;
         (self.asked, self.snapshot, self.formed) = (None, None, false);
+        self.rotation = None;
         self.due = None;
         self.session.start(now);
     }
@@ -255,7 +262,8 @@ impl Coordinator {
 
     /// Reads the frame counter; [`Event::Snapshot`] tells the network with it.
     pub fn snapshot(&mut self, now: Instant) {
-        if self.stage == Stage::Up {
+        // While the key is exchanged the network as it stands is not the one to be kept.
+        if self.stage == Stage::Up && self.rotation.is_none() {
             self.snapshot = self.session.command(0x0116, &Record::new(), now).ok();
         }
     }
@@ -283,6 +291,7 @@ impl Coordinator {
             self.sent(tag, false);
         }
         self.send_waiting(now);
+        self.go_on_rotating(now);
     }
 
     /// The next octets to send.
@@ -299,7 +308,8 @@ impl Coordinator {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let messages = self.under_way.values().map(|one| one.due).min();
-        [self.session.poll_timeout(), self.due, messages]
+        let rotation = self.rotation_due();
+        [self.session.poll_timeout(), self.due, messages, rotation]
             .into_iter()
             .flatten()
             .min()
@@ -350,6 +360,9 @@ impl Coordinator {
     }
 
     fn take_answer(&mut self, token: Token, answer: Result<Record, CommandError>, now: Instant) {
+        if self.take_rotation(token, &answer, now) {
+            return;
+        }
         if self.asked == Some(token) {
             self.asked = None;
             match answer {
@@ -540,14 +553,16 @@ impl Coordinator {
         } else {
             self.policy.known.clone()
         };
-        let is_ours = expected.as_ref().is_some_and(|known| known.is(&self.found));
-        let is_behind =
-            expected.is_some_and(|known| self.found.frame_counter < known.frame_counter);
+        let is_found = |network: &Network| network.is(&self.found);
+        let is_next = !self.formed && self.policy.next.as_ref().is_some_and(is_found);
+        let is_ours = is_next || expected.as_ref().is_some_and(is_found);
+        let is_behind = !is_next
+            && expected.is_some_and(|known| self.found.frame_counter < known.frame_counter);
         if is_ours && (self.formed || !is_behind) {
             self.stage = Stage::Up;
             self.due = None;
             self.policy.known = Some(self.found.clone());
-            self.policy.replace = false;
+            (self.policy.next, self.policy.replace) = (None, false);
             let network = self.found.clone();
             let formed = self.formed;
             self.events.push_back(Event::Up { network, formed });

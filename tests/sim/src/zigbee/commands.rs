@@ -167,7 +167,20 @@ impl Ncp {
                     .with("trust_center", Value::ieee(self.eui64));
                 ok.with("state", Value::Record(state))
             }
-            0x0073 | 0x0074 => ok,
+            0x0073 if !self.faults.refuses_keys => {
+                self.mesh.tell_key(key(fields, "key"));
+                ok
+            }
+            0x0074 => match (self.mesh.switch_key(), self.network.as_mut()) {
+                (Some(key), Some(network)) => {
+                    network.key = key;
+                    network.key_sequence = network.key_sequence.wrapping_add(1);
+                    network.frame_counter = 0;
+                    ok
+                }
+                _ => self.code(INVALID),
+            },
+            0x0073 => self.code(INVALID),
             0x0075 => {
                 let found = self
                     .link_keys
@@ -388,6 +401,7 @@ impl Ncp {
         if !self.is_up {
             return;
         }
+        self.readmit();
         let now = self.now_ms;
         let permits = |parent: u16| {
             self.permitted_until
@@ -411,6 +425,23 @@ impl Ncp {
             .with("nwk", Value::id16(device.nwk))
             .with("eui64", Value::ieee(device.ieee))
             .with("update", Value::Unsigned(1))
+            .with("decision", Value::Unsigned(0))
+            .with("parent", Value::id16(device.parent));
+        self.tell(0, JOINED, record);
+    }
+
+    /// A device with an old key of the network comes back: its link key is known.
+    fn readmit(&mut self) {
+        let mut lost = self.mesh.devices.iter_mut();
+        let Some(device) = lost.find(|one| one.is_lost && !one.misbehaviour.silent) else {
+            return;
+        };
+        device.is_lost = false;
+        let record = Record::new()
+            .with("nwk", Value::id16(device.nwk))
+            .with("eui64", Value::ieee(device.ieee))
+            // EmberDeviceUpdate: an unsecured rejoin.
+            .with("update", Value::Unsigned(3))
             .with("decision", Value::Unsigned(0))
             .with("parent", Value::id16(device.parent));
         self.tell(0, JOINED, record);

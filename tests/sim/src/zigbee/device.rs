@@ -188,6 +188,10 @@ pub struct Device {
     pub joined: bool,
     /// Whether it looks for a network to join.
     pub wants_to_join: bool,
+    /// Whether it has the network's next key.
+    pub has_next_key: bool,
+    /// It has an old key of the network, and comes back through the trust centre.
+    pub is_lost: bool,
     /// Whether it passes on what others say.
     pub router: bool,
     /// How long it takes to answer, ms; a sleepy one wakes seldom.
@@ -228,6 +232,8 @@ impl Device {
             parent: 0,
             joined: false,
             wants_to_join: true,
+            has_next_key: false,
+            is_lost: false,
             router: true,
             latency_ms: 20,
             link_key: None,

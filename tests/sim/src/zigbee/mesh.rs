@@ -29,6 +29,8 @@ pub struct Mesh {
     arrivals: Vec<Arrival>,
     /// The key that all devices have, and the highest counter they have seen under it.
     secured: Option<([u8; 16], u32)>,
+    /// The key that is used next.
+    next_key: Option<[u8; 16]>,
     /// Seconds since 2000 UTC at the start.
     pub utc_start: u32,
     /// Messages of the Smart Energy profile that devices got, when a list is there to take them.
@@ -59,6 +61,7 @@ impl Mesh {
             devices,
             arrivals: Vec::new(),
             secured: None,
+            next_key: None,
             utc_start,
             heard: None,
         }
@@ -146,6 +149,27 @@ impl Mesh {
             self.secured = Some((key, counter));
         }
         accepted
+    }
+
+    /// Devices that hear it are told the key that is used next.
+    pub(super) fn tell_key(&mut self, key: [u8; 16]) {
+        self.next_key = Some(key);
+        for device in &mut self.devices {
+            device.has_next_key = device.joined && !device.misbehaviour.silent;
+        }
+    }
+
+    /// The next key is used; who was not told it is out until it comes again. `None` when none was
+    /// told.
+    pub(super) fn switch_key(&mut self) -> Option<[u8; 16]> {
+        let key = self.next_key.take()?;
+        self.secured = Some((key, 0));
+        for device in self.devices.iter_mut().filter(|device| device.joined) {
+            if !std::mem::take(&mut device.has_next_key) {
+                (device.joined, device.is_lost) = (false, true);
+            }
+        }
+        Some(key)
     }
 
     /// Delivers a message to one device; false when nobody hears it.

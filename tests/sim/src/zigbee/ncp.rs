@@ -25,6 +25,8 @@ pub struct Faults {
     pub silent: bool,
     /// No message is taken: too many are under way.
     pub message_limit: bool,
+    /// The network's key cannot be exchanged.
+    pub refuses_keys: bool,
 }
 
 /// A network as the coprocessor keeps it over resets.

@@ -30,6 +30,7 @@ pub(crate) struct House {
 pub(crate) fn policy(known: Option<Network>) -> Policy {
     Policy {
         known,
+        next: None,
         fresh: Network::from_random(15, &[0x5A; 42]),
         replace: false,
     }
