@@ -1,37 +1,36 @@
 //! What the coprocessor answers to each command.
 
-use han::zigbee::zdo;
 use han::{Record, Value};
 
-use super::device::Aps;
 use super::ncp::{Ncp, Network};
+use super::tables::{exported, parameters};
+use super::values::{default_config, token};
 
 /// How a status is said: the number before version 14, and from it on.
 const NETWORK_UP: (u64, u64) = (0x90, 0x15);
 const NETWORK_DOWN: (u64, u64) = (0x91, 0x16);
-const NOT_JOINED: (u64, u64) = (0x93, 0x17);
-const INVALID: (u64, u64) = (0x02, 0x21);
+pub(super) const NOT_JOINED: (u64, u64) = (0x93, 0x17);
+pub(super) const INVALID: (u64, u64) = (0x02, 0x21);
 /// A number that nobody knows, in commands that answer with a status of EZSP's own.
-const UNKNOWN_ID: (u64, u64) = (0x37, 0x21);
-const NOT_FOUND: (u64, u64) = (0x03, 0x2D);
-const DELIVERY_FAILED: (u64, u64) = (0x66, 0x0C04);
-const LIMIT: (u64, u64) = (0x72, 0x0C03);
+pub(super) const UNKNOWN_ID: (u64, u64) = (0x37, 0x21);
+pub(super) const NOT_FOUND: (u64, u64) = (0x03, 0x2D);
+pub(super) const DELIVERY_FAILED: (u64, u64) = (0x66, 0x0C04);
+pub(super) const LIMIT: (u64, u64) = (0x72, 0x0C03);
 /// A status of the security manager: an entry that is not there.
-const NO_ENTRY: u64 = 0x2D;
+pub(super) const NO_ENTRY: u64 = 0x2D;
 
 /// An option of a message: it is encrypted with the link key.
 pub(super) const APS_ENCRYPTION: u16 = 0x0020;
 
 const STACK_STATUS: u16 = 0x0019;
-const JOINED: u16 = 0x0024;
-const WILDCARD: u64 = u64::MAX;
+pub(super) const WILDCARD: u64 = u64::MAX;
 
 impl Ncp {
-    fn either(&self, (old, new): (u64, u64)) -> u64 {
+    pub(super) fn either(&self, (old, new): (u64, u64)) -> u64 {
         if self.version < 14 { old } else { new }
     }
 
-    fn code(&self, status: (u64, u64)) -> Record {
+    pub(super) fn code(&self, status: (u64, u64)) -> Record {
         self.status(self.either(status))
     }
 
@@ -341,38 +340,6 @@ impl Ncp {
         self.status(0)
     }
 
-    fn set_value(&mut self, fields: &Record) {
-        // The network's outgoing frame counter, before it is formed.
-        if let (Some(0x23), Some(Value::Octets(octets))) =
-            (fields.number("value_id"), fields.field("value"))
-            && let Ok(octets) = octets.as_slice().try_into()
-        {
-            self.next_counter = u32::from_le_bytes(octets);
-        }
-    }
-
-    fn value(&self, id: u8) -> Record {
-        let (major, minor) = self.firmware();
-        let value = match id {
-            0x11 => vec![0, 0, major, minor, 2, 0, 0xAA],
-            0x03 => vec![200, 0],
-            0x0C => vec![0, 0],
-            0x23 => self
-                .network
-                .as_ref()
-                .map_or(0, |network| network.frame_counter)
-                .to_le_bytes()
-                .to_vec(),
-            0x24 => vec![0; 4],
-            _ => {
-                return self
-                    .code(UNKNOWN_ID)
-                    .with("value", Value::Octets(Vec::new()));
-            }
-        };
-        self.status(0).with("value", Value::Octets(value))
-    }
-
     fn scan(&mut self, fields: &Record) -> Record {
         let channels = fields.number("channels").unwrap_or(0);
         // An active scan finds no other network here.
@@ -390,413 +357,11 @@ impl Ncp {
         self.tell(60, 0x001C, complete);
         self.status(0)
     }
-
-    fn permit(&mut self, parent: u16, seconds: u64) {
-        let until = self.now_ms + seconds * 1000;
-        self.permitted_until.insert(parent, until);
-    }
-
-    /// Lets in one device that wants to join, whose parent lets it and whose key is known.
-    pub(super) fn admit(&mut self) {
-        if !self.is_up {
-            return;
-        }
-        self.readmit();
-        let now = self.now_ms;
-        let permits = |parent: u16| {
-            self.permitted_until
-                .get(&parent)
-                .is_some_and(|until| now < *until)
-        };
-        let knows = |ieee: u64, link_key: Option<[u8; 16]>| match link_key {
-            None => self
-                .transient_keys
-                .iter()
-                .any(|(known, _)| *known == WILDCARD),
-            Some(own) => self.transient_keys.contains(&(ieee, own)),
-        };
-        let candidates = self.mesh.devices.iter_mut();
-        let found = candidates
-            .filter(|device| device.wants_to_join && !device.joined && !device.misbehaviour.silent)
-            .find(|device| permits(device.parent) && knows(device.ieee, device.link_key));
-        let Some(device) = found else { return };
-        device.wants_to_join = false;
-        let record = Record::new()
-            .with("nwk", Value::id16(device.nwk))
-            .with("eui64", Value::ieee(device.ieee))
-            .with("update", Value::Unsigned(1))
-            .with("decision", Value::Unsigned(0))
-            .with("parent", Value::id16(device.parent));
-        self.tell(0, JOINED, record);
-    }
-
-    /// A device with an old key of the network comes back: its link key is known.
-    fn readmit(&mut self) {
-        let mut lost = self.mesh.devices.iter_mut();
-        let Some(device) = lost.find(|one| one.is_lost && !one.misbehaviour.silent) else {
-            return;
-        };
-        device.is_lost = false;
-        let record = Record::new()
-            .with("nwk", Value::id16(device.nwk))
-            .with("eui64", Value::ieee(device.ieee))
-            // EmberDeviceUpdate: an unsecured rejoin.
-            .with("update", Value::Unsigned(3))
-            .with("decision", Value::Unsigned(0))
-            .with("parent", Value::id16(device.parent));
-        self.tell(0, JOINED, record);
-    }
-
-    fn unicast(&mut self, fields: &Record) -> Record {
-        if self.faults.message_limit {
-            return self.code(LIMIT).with("sequence", Value::Unsigned(0));
-        }
-        let (Some(Value::Record(frame)), Some(Value::Octets(message))) =
-            (fields.field("aps"), fields.field("message"))
-        else {
-            return self.code(INVALID).with("sequence", Value::Unsigned(0));
-        };
-        let nwk = u16::try_from(fields.number("nwk").unwrap_or(0)).unwrap_or(0);
-        let aps = aps_of(frame);
-        self.count_frame();
-        let delivered = if nwk == 0 {
-            self.answer_zdo(aps, message);
-            true
-        } else {
-            let permits = aps.profile == 0 && aps.cluster == 0x0036;
-            if let (true, Some(seconds)) = (permits, message.get(1)) {
-                self.permit(nwk, (*seconds).into());
-            }
-            let secured = self
-                .network
-                .as_ref()
-                .map(|network| (network.key, network.frame_counter));
-            let accepted = secured.is_some_and(|(key, counter)| self.mesh.accepts(key, counter));
-            let has_key = !aps.secured || self.has_key_of(nwk);
-            accepted && has_key && self.mesh.deliver(nwk, aps, message, self.now_ms)
-        };
-        let latency = self.mesh.by_nwk(nwk).map_or(5, |device| device.latency_ms);
-        let status = if delivered {
-            0
-        } else {
-            self.either(DELIVERY_FAILED)
-        };
-        let sent = Record::new()
-            .with("status", Value::Unsigned(status))
-            .with("message_type", Value::Unsigned(0))
-            .with("nwk", Value::id16(nwk))
-            .with("aps", Value::Record(frame.clone()))
-            .with("tag", Value::Unsigned(fields.number("tag").unwrap_or(0)))
-            .with("message", Value::Octets(Vec::new()));
-        self.tell(latency, han::zigbee::ezsp::MESSAGE_SENT, sent);
-        self.status(0).with("sequence", Value::Unsigned(1))
-    }
-
-    fn broadcast(&mut self, id: u16, fields: &Record) -> Record {
-        self.count_frame();
-        if let (Some(Value::Record(frame)), Some(Value::Octets(message))) =
-            (fields.field("aps"), fields.field("message"))
-        {
-            let aps = aps_of(frame);
-            let to_all: Vec<u16> = self
-                .mesh
-                .devices
-                .iter()
-                .filter(|device| device.joined)
-                .map(|device| device.nwk)
-                .collect();
-            for nwk in to_all {
-                if aps.profile == 0 && aps.cluster == 0x0036 {
-                    if let Some(seconds) = message.get(1) {
-                        self.permit(nwk, (*seconds).into());
-                    }
-                } else if aps.profile != 0 {
-                    self.mesh.deliver(nwk, aps, message, self.now_ms);
-                }
-            }
-            let sent = Record::new()
-                .with("status", Value::Unsigned(0))
-                .with(
-                    "message_type",
-                    Value::Unsigned(if id == 0x0036 { 6 } else { 3 }),
-                )
-                .with("nwk", Value::id16(0xFFFC))
-                .with("aps", Value::Record(frame.clone()))
-                .with("tag", Value::Unsigned(fields.number("tag").unwrap_or(0)))
-                .with("message", Value::Octets(Vec::new()));
-            self.tell(5, han::zigbee::ezsp::MESSAGE_SENT, sent);
-        }
-        self.status(0).with("sequence", Value::Unsigned(1))
-    }
-
-    fn count_frame(&mut self) {
-        if let Some(network) = self.network.as_mut() {
-            network.frame_counter = network.frame_counter.saturating_add(1);
-        }
-    }
-
-    /// Questions to the coordinator's own device objects.
-    fn answer_zdo(&mut self, aps: Aps, payload: &[u8]) {
-        if aps.profile != 0 {
-            return;
-        }
-        let Ok(message) = zdo::Message::decode(aps.cluster, payload) else {
-            return;
-        };
-        let ok = Record::new()
-            .with("status", Value::Unsigned(0))
-            .with("nwk", Value::id16(0));
-        let fields = match aps.cluster {
-            0x0000 | 0x0001 => Record::new()
-                .with("status", Value::Unsigned(0))
-                .with("ieee", Value::ieee(self.eui64))
-                .with("nwk", Value::id16(0)),
-            0x0002 => ok
-                .with("logical_type", Value::Unsigned(0))
-                .with("capability", Value::Unsigned(0x8F))
-                .with("manufacturer", Value::id16(0x1049))
-                .with("max_buffer", Value::Unsigned(82))
-                .with("max_incoming", Value::Unsigned(128))
-                .with("server_mask", Value::Unsigned(0x2C41))
-                .with("max_outgoing", Value::Unsigned(128)),
-            0x0004 => {
-                let wanted = message.fields.number("endpoint");
-                match self
-                    .endpoints
-                    .iter()
-                    .find(|one| one.number("endpoint") == wanted)
-                {
-                    Some(endpoint) => endpoint
-                        .fields()
-                        .fold(ok, |record, (name, value)| record.with(name, value.clone())),
-                    None => Record::new()
-                        .with("status", Value::Unsigned(0x83))
-                        .with("nwk", Value::id16(0)),
-                }
-            }
-            0x0005 => {
-                let numbers = self
-                    .endpoints
-                    .iter()
-                    .filter_map(|one| one.field("endpoint").cloned());
-                ok.with("endpoints", Value::List(numbers.collect()))
-            }
-            0x0031 => self.neighbors(message.fields.number("start_index").unwrap_or(0)),
-            0x0036 | 0x0021 | 0x0022 => {
-                if aps.cluster == 0x0036 {
-                    self.permit(0, message.fields.number("duration").unwrap_or(0));
-                }
-                Record::new().with("status", Value::Unsigned(0))
-            }
-            _ => return,
-        };
-        self.loop_back(aps, aps.cluster | 0x8000, message.tsn, &fields);
-    }
-
-    fn neighbors(&self, start: u64) -> Record {
-        let near: Vec<_> = self
-            .mesh
-            .devices
-            .iter()
-            .filter(|device| device.joined && device.parent == 0)
-            .collect();
-        let page = near
-            .iter()
-            .skip(usize::try_from(start).unwrap_or(0))
-            .take(3)
-            .map(|device| {
-                Value::Record(
-                    Record::new()
-                        .with("ext_pan", Value::ieee(0))
-                        .with("ieee", Value::ieee(device.ieee))
-                        .with("nwk", Value::id16(device.nwk))
-                        .with("device_type", Value::Unsigned(device.logical_type().into()))
-                        .with(
-                            "rx_on_when_idle",
-                            Value::Unsigned(u64::from(!device.is_sleepy())),
-                        )
-                        .with("relationship", Value::Unsigned(1))
-                        .with("permit_joining", Value::Unsigned(0))
-                        .with("depth", Value::Unsigned(1))
-                        .with("lqi", Value::Unsigned(device.lqi.into())),
-                )
-            });
-        Record::new()
-            .with("status", Value::Unsigned(0))
-            .with("entries", Value::Unsigned(near.len() as u64))
-            .with("start_index", Value::Unsigned(start))
-            .with("neighbors", Value::List(page.collect()))
-    }
-
-    fn child(&self, index: u64) -> Record {
-        let children = || {
-            self.mesh
-                .devices
-                .iter()
-                .filter(|device| device.joined && !device.router)
-        };
-        let found = usize::try_from(index)
-            .ok()
-            .and_then(|index| children().nth(index));
-        let status = if found.is_some() {
-            self.status(0)
-        } else {
-            self.code(NOT_JOINED)
-        };
-        let child = Record::new()
-            .with("eui64", Value::ieee(found.map_or(0, |device| device.ieee)))
-            .with(
-                "node_type",
-                Value::Unsigned(if found.is_some_and(super::device::Device::is_sleepy) {
-                    4
-                } else {
-                    3
-                }),
-            )
-            .with(
-                "nwk",
-                Value::id16(found.map_or(0xFFFF, |device| device.nwk)),
-            )
-            .with("phy", Value::Unsigned(0))
-            .with("power", Value::Unsigned(0))
-            .with("timeout", Value::Unsigned(0))
-            .with("timeout_remaining", Value::Unsigned(0));
-        status.with("child", Value::Record(child))
-    }
-
-    fn nwk_of(&self, ieee: u64) -> Record {
-        let found = self
-            .mesh
-            .device(ieee)
-            .filter(|device| device.joined)
-            .map(|device| device.nwk);
-        let found = found.or((ieee == self.eui64).then_some(0));
-        let status = if found.is_some() {
-            self.status(0)
-        } else {
-            self.code(NOT_FOUND)
-        };
-        status.with("nwk", Value::id16(found.unwrap_or(0xFFFF)))
-    }
-
-    fn eui64_of(&self, nwk: u64) -> Record {
-        let nwk = u16::try_from(nwk).unwrap_or(0xFFFF);
-        let found = self.mesh.by_nwk(nwk).map(|device| device.ieee);
-        let found = found.or((nwk == 0).then_some(self.eui64));
-        let status = if found.is_some() {
-            self.status(0)
-        } else {
-            self.code(NOT_FOUND)
-        };
-        status.with("eui64", Value::ieee(found.unwrap_or(WILDCARD)))
-    }
-
-    fn export_key(&self, fields: &Record) -> Record {
-        let context = fields.field("context").cloned().unwrap_or(Value::Null);
-        let kind = match &context {
-            Value::Record(context) => context.number("core_key_type"),
-            _ => None,
-        };
-        let key = match (kind, &self.network) {
-            (Some(1), Some(network)) => Some(network.key),
-            (Some(2), Some(network)) => Some(network.trust_center_key),
-            _ => None,
-        };
-        self.status(if key.is_some() { 0 } else { NO_ENTRY })
-            .with("key", Value::Octets(key.unwrap_or_default().to_vec()))
-            .with("context", context)
-    }
 }
 
-fn aps_of(frame: &Record) -> Aps {
-    let number = |name: &str| u16::try_from(frame.number(name).unwrap_or(0)).unwrap_or(0);
-    let octet = |name: &str| u8::try_from(number(name)).unwrap_or(0);
-    Aps {
-        profile: number("profile"),
-        cluster: number("cluster"),
-        src_endpoint: octet("src_endpoint"),
-        dst_endpoint: octet("dst_endpoint"),
-        secured: number("options") & APS_ENCRYPTION != 0,
-    }
-}
-
-fn key(fields: &Record, name: &str) -> [u8; 16] {
+pub(super) fn key(fields: &Record, name: &str) -> [u8; 16] {
     match fields.field(name) {
         Some(Value::Octets(octets)) => octets.as_slice().try_into().unwrap_or_default(),
         _ => [0; 16],
     }
-}
-
-fn exported(status: Record, found: Option<(u64, [u8; 16])>) -> Record {
-    let (ieee, key) = found.unwrap_or_default();
-    let context = Record::new()
-        .with("core_key_type", Value::Unsigned(0))
-        .with("key_index", Value::Unsigned(0))
-        .with("derived_type", Value::Unsigned(0))
-        .with("eui64", Value::ieee(ieee))
-        .with("multi_network_index", Value::Unsigned(0))
-        .with("flags", Value::Unsigned(0))
-        .with("psa_key_alg_permission", Value::Unsigned(0));
-    let data = Record::new()
-        .with("bitmask", Value::Unsigned(0))
-        .with("outgoing_frame_counter", Value::Unsigned(0))
-        .with("incoming_frame_counter", Value::Unsigned(0))
-        .with("ttl_in_seconds", Value::Unsigned(0));
-    status
-        .with("eui64", Value::ieee(ieee))
-        .with("context", Value::Record(context))
-        .with("key", Value::Octets(key.to_vec()))
-        .with("key_data", Value::Record(data))
-}
-
-fn parameters(_none: &Record) -> Value {
-    Value::Record(
-        Record::new()
-            .with("extended_pan", Value::ieee(0))
-            .with("pan", Value::id16(0xFFFF))
-            .with("power_dbm", Value::Signed(0))
-            .with("channel", Value::Unsigned(0))
-            .with("join_method", Value::Unsigned(0))
-            .with("manager", Value::id16(0))
-            .with("update_id", Value::Unsigned(0))
-            .with("channels", Value::Unsigned(0)),
-    )
-}
-
-/// What the maker has written: nothing but the names.
-fn token(id: u8) -> Vec<u8> {
-    let padded = |text: &str| {
-        let mut octets = text.as_bytes().to_vec();
-        octets.resize(16, 0);
-        octets
-    };
-    match id {
-        0x01 => padded("wattle"),
-        0x02 => padded("simulated stick"),
-        0x00 => vec![0xFF; 8],
-        _ => vec![0xFF; 16],
-    }
-}
-
-fn default_config(id: u8) -> Option<u16> {
-    Some(match id {
-        0x0D => 5,
-        0x0C => 2,
-        0x1E => 12,
-        0x11 => 32,
-        0x05 => 8,
-        0x06 => 8,
-        0x01 => 75,
-        0x02 => 26,
-        0x03 => 10,
-        0x04 => 0,
-        0x19 => 2,
-        0x1A => 7,
-        0x07 | 0x08 => 16,
-        0x10 => 30,
-        0x12 => 3000,
-        0x13 => 8,
-        0x17 | 0x18 | 0x1C..=0x29 | 0x2A..=0x40 => 0,
-        _ => return None,
-    })
 }

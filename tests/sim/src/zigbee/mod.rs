@@ -13,11 +13,15 @@ pub mod authority;
 mod commands;
 pub mod device;
 pub mod energy_services;
+mod joining;
 pub mod kinds;
 pub mod mesh;
+mod messages;
 mod ncp;
 mod serve;
+mod tables;
 mod upgrade;
+mod values;
 
 pub use ncp::{Faults, Ncp};
 pub use serve::{Serving, serve, serve_tcp};
