@@ -5,7 +5,9 @@
 //! more happens until [`Coordinator::start`] is called with [`Policy::replace`]. Frame counters
 //! never go back: a network that is restored begins some thousand frames further on.
 
+mod bring_up;
 mod event;
+mod messages;
 mod network;
 mod records;
 mod rotation;
@@ -15,9 +17,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use event::{Aps, Event, Incoming, Join, Tag};
-use network::COUNTER_MARGIN;
+use messages::{UnderWay, Waiting};
 pub use network::{ChannelEnergy, Network, advise};
-use records::{aps_record, incoming, key, key_context, number16, status};
+use records::{aps_record, incoming, number16, status};
 use rotation::Rotation;
 pub(super) use setup::LINK_KEYS;
 use setup::settings;
@@ -31,12 +33,6 @@ const WELL_KNOWN_KEY: &[u8; 16] = b"ZigBeeAlliance09";
 const WILDCARD: u64 = u64::MAX;
 /// How long forming, resuming and leaving may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages that may be under way at once.
-const UNDER_WAY: usize = 8;
-/// Messages that wait at most.
-const WAITING: usize = 256;
-/// An acknowledged message may take so long: a sleeper is held for 7.5 s, over several hops.
-const DELIVERY: Duration = Duration::from_secs(15);
 
 /// What is to be done with the network of a stick.
 #[derive(Clone, Debug)]
@@ -71,21 +67,6 @@ enum Stage {
     Up,
     /// The network is a stranger's.
     Refused,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    tag: Tag,
-    nwk: u16,
-    aps: Aps,
-    payload: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    tag: Tag,
-    command: Option<Token>,
-    due: Instant,
 }
 
 /// The coordinator of a network.
@@ -170,24 +151,6 @@ impl Coordinator {
     #[must_use]
     pub fn eui64(&self) -> u64 {
         self.eui64
-    }
-
-    /// Sends a message to a device; [`Event::Sent`] tells how it went. `None` when there is no
-    /// network or too many messages wait.
-    pub fn send(&mut self, nwk: u16, aps: Aps, payload: Vec<u8>, now: Instant) -> Option<Tag> {
-        if self.stage != Stage::Up || self.waiting.len() >= WAITING {
-            return None;
-        }
-        let tag = Tag(self.next_tag);
-        self.next_tag += 1;
-        self.waiting.push_back(Waiting {
-            tag,
-            nwk,
-            aps,
-            payload,
-        });
-        self.send_waiting(now);
-        Some(tag)
     }
 
     /// Lets devices in for so many seconds, 0 to 254; 0 ends it. Through every router, or through
@@ -335,19 +298,6 @@ impl Coordinator {
         self.events.push_back(Event::Lost(reason));
     }
 
-    fn give_up_messages(&mut self) {
-        let under_way = std::mem::take(&mut self.under_way);
-        let waiting = std::mem::take(&mut self.waiting);
-        let tags = under_way
-            .into_values()
-            .map(|one| one.tag)
-            .chain(waiting.into_iter().map(|one| one.tag));
-        self.events.extend(tags.map(|tag| Event::Sent {
-            tag,
-            delivered: false,
-        }));
-    }
-
     fn take_events(&mut self, now: Instant) {
         while let Some(event) = self.session.poll_event() {
             match event {
@@ -443,195 +393,5 @@ impl Coordinator {
             }
             _ => {}
         }
-    }
-
-    fn sent(&mut self, wire_tag: u16, delivered: bool) {
-        if let Some(one) = self.under_way.remove(&wire_tag) {
-            let tag = one.tag;
-            self.events.push_back(Event::Sent { tag, delivered });
-        }
-    }
-
-    fn send_waiting(&mut self, now: Instant) {
-        while self.stage == Stage::Up && self.under_way.len() < UNDER_WAY {
-            let Some(message) = self.waiting.pop_front() else {
-                return;
-            };
-            // 0 is for messages of which nobody wants to know.
-            self.next_wire_tag = self.next_wire_tag % 255 + 1;
-            let wire_tag = u16::from(self.next_wire_tag);
-            let fields = Record::new()
-                .with("message_type", Value::Unsigned(0))
-                .with("nwk", Value::id16(message.nwk))
-                .with("aps", Value::Record(aps_record(message.aps)))
-                .with("tag", Value::Unsigned(wire_tag.into()))
-                .with("message", Value::Octets(message.payload));
-            let command = self.ask(0x0034, &fields, now);
-            let one = UnderWay {
-                tag: message.tag,
-                command,
-                due: now + DELIVERY,
-            };
-            let is_asked = command.is_some();
-            self.under_way.insert(wire_tag, one);
-            if !is_asked {
-                self.sent(wire_tag, false);
-            }
-        }
-    }
-
-    /// Asks the command of a stage and waits for its answer.
-    fn enter(&mut self, stage: Stage, id: u16, fields: &Record, now: Instant) {
-        self.stage = stage;
-        self.due = Some(now + PATIENCE);
-        match self.session.command(id, fields, now) {
-            Ok(token) => self.asked = Some(token),
-            Err(refusal) => self.lose(refusal.to_string()),
-        }
-    }
-
-    fn configure(&mut self, step: usize, now: Instant) {
-        match settings(step) {
-            Some((id, fields)) => self.enter(Stage::Configuring(step), id, &fields, now),
-            None => {
-                let fields = Record::new().with("bitmask", Value::Unsigned(0));
-                self.enter(Stage::Initialising, 0x0017, &fields, now);
-            }
-        }
-    }
-
-    fn advance(&mut self, answer: &Record, now: Instant) {
-        match self.stage {
-            Stage::Configuring(step) => {
-                if let Some(eui64) = answer.number("eui64") {
-                    self.eui64 = eui64;
-                }
-                self.configure(step + 1, now);
-            }
-            Stage::Initialising => match status(answer) {
-                0 => self.stage = Stage::AwaitUp,
-                0x93 | 0x17 => self.form(0, now),
-                other => self.lose(format!(
-                    "the radio stick does not start its network, status {other:02x}"
-                )),
-            },
-            Stage::Parameters => {
-                self.take_parameters(answer);
-                self.enter(Stage::Key, 0x0114, &key_context(1), now);
-            }
-            Stage::Key => {
-                self.found.key = key(answer);
-                self.enter(Stage::LinkKey, 0x0114, &key_context(2), now);
-            }
-            Stage::LinkKey => {
-                self.found.link_key = key(answer);
-                self.enter(Stage::KeyInfo, 0x0116, &Record::new(), now);
-            }
-            Stage::KeyInfo => {
-                self.take_key_info(answer);
-                self.judge(now);
-            }
-            Stage::Leaving => self.stage = Stage::AwaitDown,
-            Stage::Forming(step) => {
-                if status(answer) != 0 && step != 0 {
-                    let number = status(answer);
-                    self.lose(format!(
-                        "the radio stick does not form the network, status {number:02x}"
-                    ));
-                } else {
-                    self.form(step + 1, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The stick's network is known by now: is it ours?
-    fn judge(&mut self, now: Instant) {
-        let expected = if self.formed {
-            Some(self.wanted().clone())
-        } else {
-            self.policy.known.clone()
-        };
-        let is_found = |network: &Network| network.is(&self.found);
-        let is_next = !self.formed && self.policy.next.as_ref().is_some_and(is_found);
-        let is_ours = is_next || expected.as_ref().is_some_and(is_found);
-        let is_behind = !is_next
-            && expected.is_some_and(|known| self.found.frame_counter < known.frame_counter);
-        if is_ours && (self.formed || !is_behind) {
-            self.stage = Stage::Up;
-            self.due = None;
-            self.policy.known = Some(self.found.clone());
-            (self.policy.next, self.policy.replace) = (None, false);
-            let network = self.found.clone();
-            let formed = self.formed;
-            self.events.push_back(Event::Up { network, formed });
-        } else if (is_ours || self.policy.replace) && !self.formed {
-            // Ours with a counter that has gone back is formed again with a higher one.
-            let fields = Record::new().with("options", Value::Unsigned(0));
-            self.enter(Stage::Leaving, 0x0020, &fields, now);
-        } else {
-            self.stage = Stage::Refused;
-            self.due = None;
-            let (extended_pan, pan, channel) =
-                (self.found.extended_pan, self.found.pan, self.found.channel);
-            self.events.push_back(Event::Foreign {
-                extended_pan,
-                pan,
-                channel,
-            });
-        }
-    }
-
-    fn wanted(&self) -> &Network {
-        self.policy.known.as_ref().unwrap_or(&self.policy.fresh)
-    }
-
-    fn form(&mut self, step: usize, now: Instant) {
-        self.formed = true;
-        let restored = self.policy.known.is_some();
-        let mut network = self.wanted().clone();
-        if restored {
-            network.frame_counter = network.frame_counter.saturating_add(COUNTER_MARGIN);
-        }
-        let stage = Stage::Forming(step);
-        match step {
-            // EzspValueId NWK_FRAME_COUNTER.
-            0 => {
-                let fields = Record::new().with("value_id", Value::Unsigned(0x23)).with(
-                    "value",
-                    Value::Octets(network.frame_counter.to_le_bytes().to_vec()),
-                );
-                self.enter(stage, 0x00AB, &fields, now);
-            }
-            1 => self.enter(stage, 0x0068, &network.security(restored), now),
-            2 => self.enter(stage, 0x001E, &network.parameters(), now),
-            _ => {
-                self.stage = Stage::AwaitUp;
-                self.due = Some(now + PATIENCE);
-            }
-        }
-    }
-
-    fn take_parameters(&mut self, answer: &Record) {
-        let Some(Value::Record(parameters)) = answer.field("parameters") else {
-            return;
-        };
-        let octet = |name| u8::try_from(number16(parameters, name)).unwrap_or(0);
-        self.found.extended_pan = parameters.number("extended_pan").unwrap_or(0);
-        self.found.pan = number16(parameters, "pan");
-        self.found.channel = octet("channel");
-        self.found.update_id = octet("update_id");
-        self.found.coordinator = self.eui64;
-    }
-
-    fn take_key_info(&mut self, answer: &Record) {
-        let Some(Value::Record(info)) = answer.field("network_key_info") else {
-            return;
-        };
-        let number = |name| info.number(name).unwrap_or(0);
-        self.found.key_sequence = u8::try_from(number("network_key_sequence_number")).unwrap_or(0);
-        self.found.frame_counter =
-            u32::try_from(number("network_key_frame_counter")).unwrap_or(u32::MAX);
     }
 }
