@@ -5,8 +5,10 @@ mod board;
 mod book;
 mod comfort;
 mod demand;
+mod events;
 mod missed;
 mod plugs;
+mod requests;
 mod services;
 
 use std::collections::BTreeMap;
@@ -17,11 +19,9 @@ use std::time::Duration;
 use anyhow::Context;
 use han::comfort::Place;
 use han::driver::Stick;
-use han::zigbee::coordinator::{Coordinator, Event as NetworkEvent, Network, Policy};
-use han::zigbee::devices::{Event, Home, Measured};
-use han::zigbee::install_code::InstallCode;
+use han::zigbee::coordinator::{Coordinator, Network, Policy};
+use han::zigbee::devices::Home;
 use han::zigbee::key_establishment::Refusal;
-use han::zigbee::services::Event as Said;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use meter_link::model::{ObisCode, Unit};
@@ -29,17 +29,17 @@ use rust_decimal::Decimal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use wattle_api::{Notice, NoticeCode, Severity, State, ZigbeeState};
+use wattle_api::{Notice, State, ZigbeeState};
 use zeroize::Zeroizing;
 
-use crate::bus::{Bus, Event as Fact};
+use crate::bus::Bus;
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, ZigbeeConfig};
 use crate::prices::Current;
 use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
 pub use board::{Asked, Board, JOIN_S, LONGEST_JOIN_S, Request};
-use book::{Book, Counted};
+use book::Book;
 use comfort::Comfort;
 use demand::Demand;
 use missed::Missed;
@@ -343,227 +343,5 @@ impl Part {
             settings.grid.as_deref(),
             settings.clock.now(),
         );
-    }
-
-    /// Tells what has happened; why the stick must be begun anew, if it must.
-    fn take_events(&mut self) -> Option<String> {
-        let (mut lost, mut counts) = (None, false);
-        while let Some(event) = self.home.poll_event() {
-            let board = &self.settings.board;
-            match event {
-                Event::Network(NetworkEvent::Up { network, formed }) => {
-                    tracing::info!(channel = network.channel, pan = %format_args!("{:04x}", network.pan), formed, "the Zigbee network is up");
-                    board.up(&network);
-                    self.back();
-                    self.keep(&network);
-                }
-                Event::Network(NetworkEvent::Snapshot(network)) => self.keep(&network),
-                Event::Network(NetworkEvent::NextKey(network)) => {
-                    if let Err(error) = self.book.keep_next(&network) {
-                        tracing::error!("the network's next key is not kept, nor used: {error:#}");
-                        self.home.coordinator.keep_key();
-                    }
-                }
-                Event::Network(NetworkEvent::KeyStays) => {
-                    tracing::warn!("the Zigbee stick does not exchange the network's key");
-                }
-                Event::Network(NetworkEvent::Foreign {
-                    extended_pan,
-                    pan,
-                    channel,
-                }) => {
-                    tracing::warn!(
-                        channel,
-                        "the Zigbee stick carries another network; it is left alone"
-                    );
-                    board.foreign(extended_pan, pan, channel);
-                }
-                Event::Network(NetworkEvent::Lost(reason)) => {
-                    self.offline(reason.clone());
-                    lost = Some(reason);
-                }
-                Event::Measured { ieee, measured } => {
-                    board.measured(ieee, &measured);
-                    self.plugs.take(ieee, &measured);
-                    let now = self.settings.clock.now();
-                    self.demand.take(ieee, &measured, now);
-                    self.comfort.take(ieee, &measured);
-                    counts |= matches!(measured, Measured::EnergyKwh(_)) && self.is_new_count(ieee);
-                }
-                Event::Network(NetworkEvent::Energy(found)) => {
-                    board.channels(&found, self.settings.clock.now());
-                }
-                Event::Topology(links) => {
-                    let home = &self.home;
-                    let ieee = |nwk| {
-                        let mut devices = home.devices();
-                        devices
-                            .find(|device| device.nwk == nwk)
-                            .map(|device| device.ieee)
-                    };
-                    board.map(&links, ieee, self.settings.clock.now());
-                }
-                Event::Service(event) => self.take_service(event),
-                Event::Left { ieee } => board.left(ieee),
-                _ => {}
-            }
-        }
-        if counts {
-            self.keep_registers();
-        }
-        let now = self.settings.clock.now();
-        self.settings.board.devices(self.home.devices(), now);
-        self.plugs.store(now);
-        let devices = self
-            .home
-            .devices()
-            .map(|device| (device.ieee, device.nwk))
-            .collect();
-        if let Err(error) = self.book.keep_devices(devices) {
-            tracing::error!("the Zigbee devices are not kept: {error:#}");
-        }
-        if let Err(error) = self.book.keep_secured(self.home.services.secured()) {
-            tracing::error!("who has a key of Smart Energy is not kept: {error:#}");
-        }
-        lost
-    }
-
-    fn take_service(&mut self, event: Said) {
-        match event {
-            Said::KeyEstablished { ieee, .. } => {
-                self.refused.remove(&ieee);
-                tracing::info!(device = %format_args!("{ieee:016x}"), "a device of Smart Energy has a key");
-            }
-            // A device asks again every minute; what keeps it out is said once.
-            Said::KeyRefused { ieee, refusal }
-                if self.refused.insert(ieee, refusal) != Some(refusal) =>
-            {
-                tracing::warn!(device = %format_args!("{ieee:016x}"), %refusal, "a device of Smart Energy gets no key");
-            }
-            Said::EventStatus {
-                ieee, key, status, ..
-            } => {
-                tracing::info!(device = %format_args!("{ieee:016x}"), event = key, ?status, "a device tells how an event goes");
-            }
-            Said::MessageConfirmed { ieee, key, .. } => {
-                tracing::info!(device = %format_args!("{ieee:016x}"), message = key, "a message was confirmed at a device");
-            }
-            _ => {}
-        }
-    }
-
-    /// The stick cannot be reached: the household is told once, and again when it is back.
-    fn offline(&mut self, reason: String) {
-        if self.lost.is_none() {
-            tracing::warn!(reason, "the Zigbee stick is lost, trying again");
-            self.plugs.lost();
-            let now = self.settings.clock.now();
-            self.lost = Some(Notice {
-                severity: Severity::Warning,
-                code: NoticeCode::PortLost,
-                meter: None,
-                text: format!(
-                    "The Zigbee stick does not answer ({reason}): is it plugged in? It is tried again for ever; plugs are not read meanwhile."
-                ),
-                since: now,
-            });
-            self.notify();
-        }
-        self.settings.board.offline(reason);
-    }
-
-    fn back(&mut self) {
-        if self.lost.take().is_some() {
-            self.notify();
-        }
-    }
-
-    /// Tells the household all that is to be said: of a lost stick, or of devices behind it.
-    fn notify(&self) {
-        let notices = match &self.lost {
-            Some(lost) => vec![lost.clone()],
-            None => self.missed.notices(),
-        };
-        self.settings.bus.send(Fact::Notices {
-            source: "zigbee".to_owned(),
-            notices,
-        });
-    }
-
-    /// Whether a register has begun, or begun anew, since the book was written: what came before is
-    /// nowhere else.
-    fn is_new_count(&self, ieee: u64) -> bool {
-        let epochs = self.home.device(ieee).map(|device| device.energy.epochs());
-        let kept = self.book.registers().iter().find(|one| one.ieee == ieee);
-        kept.map(|kept| kept.register().epochs) != epochs
-    }
-
-    fn keep_registers(&mut self) {
-        let now = self.settings.clock.now();
-        let counted = self
-            .home
-            .devices()
-            .filter_map(|device| Some(Counted::new(device.ieee, device.energy.kept()?, now)));
-        let counted = counted.collect();
-        if let Err(error) = self.book.keep_registers(counted) {
-            tracing::error!("what Zigbee plugs have counted is not kept: {error:#}");
-        }
-    }
-
-    fn keep(&mut self, network: &Network) {
-        if let Err(error) = self.book.keep_network(network) {
-            tracing::error!("the Zigbee network is not kept: {error:#}");
-        }
-    }
-
-    fn answer(&mut self, asked: Asked) {
-        let now = std::time::Instant::now();
-        let is_up = self.home.coordinator.is_up();
-        let answer = match asked.request {
-            Request::Replace => {
-                self.home.coordinator.replace();
-                self.home.start(now);
-                Ok(())
-            }
-            _ if !is_up => {
-                Err("the Zigbee network is not up; see state and reason at /api/v1/zigbee")
-            }
-            Request::Join { seconds, code } => {
-                self.join(seconds, code.as_deref(), now);
-                Ok(())
-            }
-            Request::Survey => {
-                self.home.coordinator.scan(now);
-                self.home.look_around(now);
-                Ok(())
-            }
-            Request::RotateKey => {
-                let mut key = Zeroizing::new([0; 16]);
-                let is_drawn = getrandom::fill(key.as_mut()).is_ok();
-                let begun = is_drawn && self.home.coordinator.rotate_key(&key, now);
-                begun
-                    .then_some(())
-                    .ok_or("the key is being exchanged already, or cannot be")
-            }
-            Request::Switch { ieee, on } => {
-                let switched = self.home.switch(ieee, on, now);
-                switched
-                    .then_some(())
-                    .ok_or("there is no such device, or it has no relay")
-            }
-        };
-        // Who asked may be gone.
-        let _ = asked.answer.send(answer);
-    }
-
-    fn join(&mut self, seconds: u8, code: Option<&(u64, InstallCode)>, now: std::time::Instant) {
-        if let Some((ieee, code)) = code {
-            self.home.coordinator.allow(*ieee, &code.link_key(), now);
-        }
-        self.home
-            .coordinator
-            .permit(seconds, None, code.is_none(), now);
-        let until = self.settings.clock.now() + Duration::from_secs(seconds.into());
-        self.settings.board.joining((seconds > 0).then_some(until));
     }
 }
