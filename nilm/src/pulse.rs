@@ -16,6 +16,11 @@ pub const BEAM: usize = 32;
 const OPEN: usize = 10;
 /// How long a load that is run up takes to its power. s.
 const RAMP_S: f64 = 300.0;
+/// Cost of a load that loses a part of its power.
+const LOWERED: f64 = 3.0;
+/// A motor draws a multiple of its power for no longer than this, and an edge that a meter follows
+/// in several readings lasts no longer. s.
+const TRANSIENT_S: f64 = 9.0;
 /// A load is taken as part of the base after this long. s.
 const LONGEST_S: f64 = 12.0 * 3600.0;
 
@@ -41,6 +46,9 @@ pub struct Pulse {
     pub overshoot: f64,
     /// Whether its end was seen as its own.
     pub closed: bool,
+    /// What it last lost without going off, W, and when.
+    #[serde(default)]
+    pub lost: (f64, f64),
 }
 
 impl Pulse {
@@ -270,6 +278,7 @@ impl Pairing {
                 before: step.from,
                 overshoot: step.overshoot,
                 closed: false,
+                lost: (0.0, 0.0),
             });
             if opened.open.len() > OPEN {
                 opened.open.remove(0);
@@ -288,7 +297,12 @@ impl Pairing {
                 let mut closed = from.clone();
                 closed.cost += z * z / 2.0;
                 closed.open.remove(i);
-                let power = 0.5 * (one.power + size);
+                let mut power = 0.5 * (one.power + size);
+                if one.lost.0 > 0.0 && step.at - one.lost.1 <= TRANSIENT_S {
+                    // What it lost a moment ago was the beginning of its end.
+                    closed.cost -= LOWERED - 1.0;
+                    power += one.lost.0;
+                }
                 self.end(
                     &mut closed,
                     Pulse {
@@ -299,12 +313,24 @@ impl Pairing {
                     },
                 );
                 out.push(closed);
-            } else if one.power > size + 40.0 && size < 0.7 * one.power {
+            }
+            if one.power > size + 40.0 && step.at - one.on <= TRANSIENT_S {
+                // The start of a motor.
+                let mut settled = from.clone();
+                if let Some(load) = settled.open.get_mut(i) {
+                    load.power -= size;
+                    load.first = load.power;
+                    load.overshoot = load.overshoot.max(size);
+                }
+                settled.cost += 1.0;
+                out.push(settled);
+            } else if z.abs() >= 3.5 && one.power > size + 40.0 && size < 0.7 * one.power {
                 let mut lowered = from.clone();
                 if let Some(load) = lowered.open.get_mut(i) {
                     load.power -= size;
+                    load.lost = (size, step.at);
                 }
-                lowered.cost += 3.0;
+                lowered.cost += LOWERED;
                 out.push(lowered);
             }
             for j in i + 1..from.open.len() {

@@ -105,8 +105,8 @@ pub struct Segmenter {
     chain: VecDeque<Level>,
 }
 
-/// Short levels that may wait for one that lasts.
-const WAITING: usize = 3;
+/// Short levels that may wait for one that lasts: the rows of a motor's start, and it.
+const WAITING: usize = 4;
 
 impl Segmenter {
     /// Takes the mean power of the row from `start` to `end` (unix seconds) and adds to `out` the
@@ -156,6 +156,9 @@ impl Segmenter {
         let Some(base) = self.chain.pop_front() else {
             return;
         };
+        if self.inrush(&base, out) {
+            return;
+        }
         let (Some(&first), second) = (self.chain.front(), self.chain.get(1).copied()) else {
             return;
         };
@@ -198,5 +201,41 @@ impl Segmenter {
         }
         joined.to = first.head;
         out.push(joined);
+    }
+
+    /// The start of a motor that lies in several rows: tells the step to the level that lasts, with
+    /// how far the first seconds lay above it.
+    fn inrush(&mut self, base: &Level, out: &mut Vec<Step>) -> bool {
+        let rows = self.chain.iter().take_while(|level| level.rows == 1);
+        let brief = rows.count();
+        let (Some(first), Some(lasting)) = (self.chain.front(), self.chain.get(brief)) else {
+            return false;
+        };
+        let row = first.end - first.start;
+        let (from, total) = (first.start, lasting.head - base.tail);
+        let spike = self.chain.iter().take(brief).map(|level| level.head);
+        let (peak, least) = spike.fold((0.0_f64, f64::INFINITY), |(most, least), head| {
+            (most.max(head), least.min(head))
+        });
+        // A motor of a few hundred watts has started in TRANSIENT_S; its rows begin and end outside.
+        let is_start = brief >= 2
+            && row <= TRANSIENT_S
+            && lasting.start - from <= TRANSIENT_S + row
+            && total > base.threshold()
+            && least > base.tail + base.threshold()
+            && peak - lasting.head > lasting.threshold();
+        if !is_start {
+            return false;
+        }
+        out.push(Step {
+            at: from,
+            from: base.tail,
+            to: lasting.head,
+            between: None,
+            overshoot: peak - lasting.head,
+            noise: base.spread,
+        });
+        self.chain.drain(..brief);
+        true
     }
 }

@@ -63,7 +63,11 @@ impl Disaggregator {
         let column = self.columns.iter().position(|column| column == name);
         let mut likely = prior;
         if let Some(habitual) = column.and_then(|column| self.habitual.get(&column)) {
-            likely = habitual.likely(candidate, likely);
+            likely = if kind.family == Family::Programme {
+                habitual.moved(candidate, likely)
+            } else {
+                habitual.likely(candidate, likely)
+            };
         }
         if let Some(taught) = column.and_then(|column| self.personal.get(&column)) {
             likely = taught.moved(candidate, likely);
