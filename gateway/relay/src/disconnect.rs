@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Kind, Signed};
@@ -51,8 +52,8 @@ pub struct Situation {
     pub hour: u8,
     /// How far the clock may be off, seconds; `None` when it is not synchronised.
     pub clock_off_s: Option<i64>,
-    /// Outdoor temperature, °C; `None` when nobody knows.
-    pub outdoor_c: Option<i16>,
+    /// Outdoor temperature, °C, as exactly as it was measured; `None` when nobody knows.
+    pub outdoor_c: Option<Decimal>,
 }
 
 /// Why nothing is switched.
@@ -358,7 +359,8 @@ fn may_open(policy: &Policy, world: Situation) -> Result<(), Denial> {
     if !(policy.hours.0..policy.hours.1).contains(&world.hour) {
         return Err(Denial::Hours);
     }
-    let mild = |celsius| celsius > policy.moratorium_c.0 && celsius < policy.moratorium_c.1;
+    let (cold, hot) = policy.moratorium_c;
+    let mild = |celsius| celsius > Decimal::from(cold) && celsius < Decimal::from(hot);
     if world.outdoor_c.is_some_and(mild) {
         Ok(())
     } else {

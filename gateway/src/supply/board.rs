@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use meter_link::dlms::client::job::{RelayCommand, RelayReport};
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 use wattle_api::{LogBook, SupplySwitch};
 use wattle_relay::command::{Kind, Signed};
@@ -299,7 +298,7 @@ impl Board {
     }
 
     /// The outdoor temperature, as the meter says that the installer named.
-    fn outdoor_c(&self, now: Timestamp) -> Option<i16> {
+    fn outdoor_c(&self, now: Timestamp) -> Option<Decimal> {
         let outdoor = &self.settings.config.outdoor;
         let fields = match self
             .settings
@@ -322,8 +321,7 @@ impl Board {
                 && last.field.name == outdoor.field
                 && fresh(last.received_at)
         })?;
-        let celsius: Decimal = field.field.value?.parse().ok()?;
-        celsius.round().to_i16()
+        field.field.value?.parse().ok()
     }
 }
 

@@ -7,7 +7,7 @@ fn world(now_s: i64) -> Situation {
         now_s,
         hour: 10,
         clock_off_s: Some(0),
-        outdoor_c: Some(15),
+        outdoor_c: Some(Decimal::from(15)),
     }
 }
 
@@ -114,7 +114,15 @@ fn never_outside_the_allowed_hours() {
 
 #[test]
 fn never_in_a_temperature_moratorium_nor_without_a_temperature() {
-    for outdoor_c in [None, Some(0), Some(-20), Some(35)] {
+    // At and beyond the limits, to the last digit: 0.00 forbids it, 0.01 does not.
+    let degrees = |hundredths| Some(Decimal::new(hundredths, 2));
+    for outdoor_c in [
+        None,
+        degrees(0),
+        degrees(-2_000),
+        degrees(3_500),
+        degrees(3_501),
+    ] {
         let world = Situation {
             outdoor_c,
             ..world(NOW)
@@ -137,7 +145,7 @@ fn announced_for_a_minute_and_judged_again_then() {
     assert_eq!(supply.tick(&policy, world(NOW + 59)), None);
     let mut cold = supply.clone();
     let frost = Situation {
-        outdoor_c: Some(-5),
+        outdoor_c: Some(Decimal::from(-5)),
         ..world(NOW + 60)
     };
     assert_eq!((cold.tick(&policy, frost), cold.state), (None, State::On));
@@ -251,7 +259,7 @@ fn every_step_is_noted() {
     disconnect(&mut supply, &policy, world(NOW)).unwrap();
     supply.tick(&policy, world(NOW + 60));
     let hot = Situation {
-        outdoor_c: Some(40),
+        outdoor_c: Some(Decimal::from(40)),
         ..world(NOW)
     };
     let _ = disconnect(&mut Supply::default(), &policy, hot);
