@@ -54,6 +54,18 @@ pub(crate) fn client_with_certificate(
     // What the parser says of a key may repeat it.
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|_| anyhow::anyhow!("the private key is none in PEM"))?;
+    client_that_shows(ca_file, chain, key)
+}
+
+/// The same with a certificate, those between it and its authority, and its key.
+///
+/// # Errors
+/// As above.
+pub(crate) fn client_that_shows(
+    ca_file: Option<&Path>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> anyhow::Result<rustls::ClientConfig> {
     Ok(trusting(ca_file)?.with_client_auth_cert(chain, key)?)
 }
 

@@ -1,11 +1,11 @@
 //! Certificates (X.509) and private keys, of what is given as PEM or DER.
 
-use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::curve::Curve;
 use crate::der::{self, Reader};
 use crate::name;
+use crate::pem::pem;
 use crate::refusal::Refusal;
 
 /// Why a certificate or a key cannot be used.
@@ -35,6 +35,8 @@ impl From<Refusal> for KeyError {
 pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// Content octets of subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
+/// Content octets of subjectAltName.
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// A certificate, as much of it as is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,10 @@ pub struct Certificate {
     /// Content octets of the serial number.
     pub(crate) serial: Vec<u8>,
     subject: String,
+    /// The subject's name in DER.
+    pub(crate) subject_name: Vec<u8>,
+    /// The extension that holds its other names, if there is one.
+    pub(crate) other_names: Option<Vec<u8>>,
     pub(crate) key_id: Option<Vec<u8>>,
     public: PublicKey,
     not_before: String,
@@ -97,19 +103,25 @@ impl Certificate {
             })
         };
         let (not_before, not_after) = (time()?, time()?);
-        let subject = name::text(body.take(der::SEQUENCE, "a subject")?.inside())?;
+        let subject_name = body.take(der::SEQUENCE, "a subject")?;
+        let subject = name::text(subject_name.inside())?;
         let public = PublicKey::of_der(body.take(der::SEQUENCE, "a public key")?.whole)?;
         body.optional(der::primitive(1))?;
         body.optional(der::primitive(2))?;
-        let key_id = match body.optional(der::context(3))? {
-            Some(extensions) => key_identifier(extensions.inside())?,
-            None => None,
+        let (key_id, other_names) = match body.optional(der::context(3))? {
+            Some(extensions) => (
+                key_identifier(extensions.inside())?,
+                extension(extensions.inside(), SUBJECT_ALTERNATIVE_NAME)?.map(<[u8]>::to_vec),
+            ),
+            None => (None, None),
         };
         Ok(Self {
             der: octets.to_vec(),
             issuer,
             serial,
             subject,
+            subject_name: subject_name.whole.to_vec(),
+            other_names,
             key_id,
             public,
             not_before,
@@ -135,6 +147,18 @@ impl Certificate {
         &self.public
     }
 
+    /// From when it holds, written `YYYYMMDDHHMMSSZ` in UTC.
+    #[must_use]
+    pub fn not_before(&self) -> &str {
+        &self.not_before
+    }
+
+    /// Until when it holds, written the same.
+    #[must_use]
+    pub fn not_after(&self) -> &str {
+        &self.not_after
+    }
+
     /// True at a time, written `YYYYMMDDHHMMSSZ` in UTC, within its validity.
     #[must_use]
     pub fn is_valid_at(&self, time: &str) -> bool {
@@ -148,13 +172,23 @@ fn century(text: &str) -> String {
     format!("{}{text}", if past { "19" } else { "20" })
 }
 
-fn key_identifier(mut extensions: Reader<'_>) -> Result<Option<Vec<u8>>, KeyError> {
+fn key_identifier(extensions: Reader<'_>) -> Result<Option<Vec<u8>>, KeyError> {
+    let Some(found) = extension(extensions, SUBJECT_KEY_IDENTIFIER)? else {
+        return Ok(None);
+    };
+    let mut found = Reader::new(found).sequence()?;
+    found.oid()?;
+    found.optional(0x01)?;
+    Ok(Some(Reader::new(found.octets()?).octets()?.to_vec()))
+}
+
+/// All of an extension, if it is there.
+fn extension<'a>(mut extensions: Reader<'a>, wanted: &[u8]) -> Result<Option<&'a [u8]>, KeyError> {
     let mut list = extensions.sequence()?;
     while !list.is_empty() {
-        let mut extension = list.sequence()?;
-        if extension.oid()? == SUBJECT_KEY_IDENTIFIER {
-            extension.optional(0x01)?;
-            return Ok(Some(Reader::new(extension.octets()?).octets()?.to_vec()));
+        let found = list.take(der::SEQUENCE, "an extension was expected")?;
+        if found.inside().oid()? == wanted {
+            return Ok(Some(found.whole));
         }
     }
     Ok(None)
@@ -295,6 +329,23 @@ impl PrivateKey {
         &self.secret
     }
 
+    /// It in the form of PKCS#8, with its public key, for those who speak TLS.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        let point = der::element(der::BIT_STRING, &[&[0], &self.public.point]);
+        let inner = Zeroizing::new(der::sequence(&[
+            &der::unsigned(&[1]),
+            &der::element(der::OCTET_STRING, &[&self.secret]),
+            &der::element(der::context(1), &[&point]),
+        ]));
+        let algorithm = der::sequence(&[&der::oid(EC_PUBLIC_KEY), &der::oid(self.curve.oid())]);
+        Zeroizing::new(der::sequence(&[
+            &der::unsigned(&[0]),
+            &algorithm,
+            &der::element(der::OCTET_STRING, &[&inner]),
+        ]))
+    }
+
     /// Signs with the hash of its curve's strength; r and s.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         self.curve
@@ -304,44 +355,4 @@ impl PrivateKey {
     pub(crate) fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.curve.agree(&self.secret, point)
     }
-}
-
-/// What stands between the lines `-----BEGIN label-----` and its end; `None` when it is no PEM.
-fn pem(octets: &[u8], label: &str) -> Option<Vec<Zeroizing<Vec<u8>>>> {
-    let text = std::str::from_utf8(octets).ok()?;
-    let (begin, end) = (
-        format!("-----BEGIN {label}-----"),
-        format!("-----END {label}-----"),
-    );
-    text.contains("-----BEGIN ").then_some(())?;
-    let blocks = text.split(begin.as_str()).skip(1);
-    let decoded = blocks.map_while(|block| {
-        let body: Zeroizing<String> = Zeroizing::new(
-            block
-                .split(end.as_str())
-                .next()?
-                .split_whitespace()
-                .collect(),
-        );
-        Base64::decode_vec(&body).ok().map(Zeroizing::new)
-    });
-    Some(decoded.collect())
-}
-
-/// Octets in base64.
-#[must_use]
-pub fn base64(octets: &[u8]) -> String {
-    Base64::encode_string(octets)
-}
-
-/// DER in PEM.
-#[must_use]
-pub fn to_pem(label: &str, der: &[u8]) -> String {
-    let body = Base64::encode_string(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    for line in body.as_bytes().chunks(64) {
-        out.push_str(&String::from_utf8_lossy(line));
-        out.push('\n');
-    }
-    out + &format!("-----END {label}-----\n")
 }

@@ -7,6 +7,8 @@ use crate::der;
 
 /// 2.5.4.3
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// 1.2.840.113549.1.9.14
+const EXTENSION_REQUEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e];
 /// 2.5.29.14
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 
@@ -61,16 +63,34 @@ pub fn self_signed(
     Certificate::read(&signed(&body, key)?)
 }
 
-/// A request for a certificate (PKCS#10, RFC 2986), in DER.
+/// A request for a device's first certificate (PKCS#10, RFC 2986), in DER.
 ///
 /// # Errors
 /// The key does not sign.
 pub fn request(key: &PrivateKey, common_name: &str) -> Result<Vec<u8>, KeyError> {
+    requested(key, &name(common_name), &[])
+}
+
+/// A request for the next certificate in the place of one: the same subject, and the same other names
+/// (RFC 7030, 4.2.2).
+///
+/// # Errors
+/// The key does not sign.
+pub fn renewal(key: &PrivateKey, present: &Certificate) -> Result<Vec<u8>, KeyError> {
+    let attribute = present.other_names.as_ref().map(|names| {
+        let extensions = der::sequence(&[names]);
+        let values = der::element(der::SET, &[&extensions]);
+        der::sequence(&[&der::oid(EXTENSION_REQUEST), &values])
+    });
+    requested(key, &present.subject_name, &attribute.unwrap_or_default())
+}
+
+fn requested(key: &PrivateKey, subject: &[u8], attributes: &[u8]) -> Result<Vec<u8>, KeyError> {
     let body = der::sequence(&[
         &der::unsigned(&[0]),
-        &name(common_name),
+        subject,
         &key.public().to_der(),
-        &der::element(der::context(0), &[]),
+        &der::element(der::context(0), &[attributes]),
     ]);
     signed(&body, key)
 }

@@ -17,8 +17,10 @@ pub mod disconnect;
 pub mod epoch;
 pub mod issue;
 mod name;
+mod pem;
 mod refusal;
 
-pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey, base64, to_pem};
+pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey};
 pub use curve::{Curve, Hash};
+pub use pem::{base64, of_base64, to_pem};
 pub use refusal::Refusal;

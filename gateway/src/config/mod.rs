@@ -26,6 +26,7 @@ mod sep2;
 mod served;
 mod supply;
 mod upstream;
+mod upstream_est;
 mod upstream_link;
 mod wired;
 mod zigbee;
@@ -58,6 +59,7 @@ pub use secret::Secret;
 pub use sep2::Sep2Config;
 pub use supply::SupplyConfig;
 pub use upstream::{SealForm, Taf, UpstreamConfig, UpstreamStream};
+pub use upstream_est::EstConfig;
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 pub use zigbee::{ZigbeeComfortConfig, ZigbeeConfig, ZigbeeLoadConfig};
@@ -443,19 +445,16 @@ impl Config {
         if let Some(server) = &self.dlms_server {
             server.check(&self.meters, &mut found);
         }
+        let commands = |upstream: &UpstreamConfig| upstream.commanders.is_some();
+        let commanded = self.upstream.as_ref().is_some_and(commands);
         if let Some(disconnect) = &self.disconnect {
-            let commanded = self
-                .upstream
-                .as_ref()
-                .is_some_and(|upstream| upstream.commanders.is_some());
             disconnect.check(&self.meters, commanded, &mut found);
         }
         if let Some(server) = &self.c1222_server {
             server.check(&self.meters, &mut found);
         }
         self.zigbee.check(&mut found);
-        let commands = |upstream: &UpstreamConfig| upstream.commanders.is_some();
-        if self.tariff.relay && !self.upstream.as_ref().is_some_and(commands) {
+        if self.tariff.relay && !commanded {
             found.push("tariff.relay: has no effect without upstream.commanders".to_owned());
         }
         if self.tariff.openadr && !self.openadr.is_on() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use meter_link::model::ObisCode;
 use serde::Deserialize;
 
-use super::{MeterConfig, Secret, UpstreamLink, in_range};
+use super::{EstConfig, MeterConfig, Secret, UpstreamLink, in_range};
 
 /// `[upstream]`
 #[derive(Clone, Debug, Deserialize)]
@@ -31,6 +31,8 @@ pub struct UpstreamConfig {
     pub certificate: Option<PathBuf>,
     /// Its private key: `file:/path` or `credential:name`.
     pub key: Option<Secret>,
+    /// Who certifies the device's own key; then that is shown in mutual TLS.
+    pub est: Option<EstConfig>,
     /// First levels of MQTT's topics, `PREFIX/up/DEVICE` and `PREFIX/down/DEVICE`, and of NATS's
     /// subjects.
     #[serde(default = "prefix")]
@@ -210,6 +212,9 @@ impl UpstreamConfig {
         let at = "upstream";
         if let Err(wrong) = self.link.parse::<UpstreamLink>() {
             found.push(format!("{at}.link: {wrong}"));
+        }
+        if let Some(est) = &self.est {
+            est.check(found);
         }
         if self.certificate.is_some() != self.key.is_some() {
             found.push(format!("{at}: certificate and key go together"));

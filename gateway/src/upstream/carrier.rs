@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::identity::Identity;
 use super::link::{Ends, LinkEvent};
 use super::relay::{Settings, TAKEN};
 use crate::bearer::{Board, Way};
@@ -28,7 +29,8 @@ pub(super) enum Said {
 pub(super) struct Carrier {
     ways: Option<watch::Receiver<Option<Way>>>,
     way: Option<Way>,
-    /// None while there is no bearer.
+    identity: Option<Identity>,
+    /// None while there is no bearer, or no certificate yet.
     link: Option<Running>,
 }
 
@@ -36,19 +38,25 @@ struct Running {
     name: &'static str,
     up: mpsc::Sender<Vec<u8>>,
     events: mpsc::Receiver<LinkEvent>,
-    stop: CancellationToken,
+    /// Ends it, at the latest when it is dropped.
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
 impl Carrier {
-    /// Starts the link, if there is a bearer for it.
+    /// Starts the link, if there is a bearer for it and a certificate.
     ///
     /// # Errors
     /// Its certificates cannot be used.
-    pub(super) fn start(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        settings: &Settings,
+        identity: Option<Identity>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let mut carrier = Self {
             ways: settings.bearers.way(),
             way: None,
+            identity,
             link: None,
         };
         carrier.begin(settings, stop)?;
@@ -62,9 +70,12 @@ impl Carrier {
                 return Ok(());
             }
         }
+        if settings.config.est.is_some() && self.identity.is_none() {
+            return Ok(());
+        }
         let device = super::device(&settings.config, &settings.gateway);
         let interface = self.way.as_ref().map(|way| way.interface.as_str());
-        let link = super::link(&settings.config, &device, interface)?;
+        let link = super::link(&settings.config, &device, interface, self.identity.as_ref())?;
         let (up, from_us) = mpsc::channel(ROOM);
         let (to_us, events) = mpsc::channel(TAKEN);
         let stop = stop.child_token();
@@ -72,7 +83,7 @@ impl Carrier {
             name: link.name(),
             up,
             events,
-            stop: stop.clone(),
+            stop: stop.clone().drop_guard(),
             task: tokio::spawn(link.run(Ends {
                 up: from_us,
                 events: to_us,
@@ -130,6 +141,20 @@ impl Carrier {
         self.begin(settings, stop)
     }
 
+    /// Begins anew with what the authority has issued.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(super) async fn certified(
+        &mut self,
+        identity: Identity,
+        settings: &Settings,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.identity = Some(identity);
+        self.move_over(settings, stop).await
+    }
+
     /// Messages that can be handed over.
     pub(super) fn room(&self) -> usize {
         self.link.as_ref().map_or(0, |link| link.up.capacity())
@@ -163,7 +188,7 @@ impl Carrier {
     /// Ends the link.
     pub(super) async fn end(&mut self) {
         if let Some(link) = self.link.take() {
-            link.stop.cancel();
+            drop(link.stop);
             // Nobody hears any more what it says.
             drop(link.events);
             let _ = tokio::time::timeout(ENDING, link.task).await;

@@ -1,7 +1,6 @@
 //! What is sent when, and what comes back: the relay without its link and its clock.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,10 +10,11 @@ use wattle_relay::ack::{ACK, Ack};
 use wattle_relay::batch::{self, Row};
 use wattle_relay::command::{self, RESULT};
 use wattle_relay::cose::{self, Context, Message};
-use wattle_relay::{Certificate, PublicKey, Refusal, cms, epoch};
+use wattle_relay::{Refusal, cms, epoch};
 
 use super::counter::IvCounter;
 use super::keys::Keys;
+use super::rules::Rules;
 use super::tuning::Tuning;
 use crate::bearer::Allowance;
 use crate::config::Taf;
@@ -30,40 +30,6 @@ const MESSAGES: u64 = 1 << 20;
 const WINDOW: u64 = 32;
 /// The longest pause between two attempts.
 const LONGEST_RESEND: Duration = Duration::from_secs(3_600);
-
-/// How the relay works.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// The device's name.
-    pub device: String,
-    /// State folder, for counters.
-    pub folder: PathBuf,
-    /// The head-end's key, for keys of epochs.
-    pub recipient: PublicKey,
-    /// Whose acknowledgements count.
-    pub trusted: Vec<PublicKey>,
-    /// Who may command.
-    pub commanders: Vec<PublicKey>,
-    /// Messages have the form of CMS, in both directions; of COSE when left out.
-    pub cms: Option<Cms>,
-    /// How long rows wait for others.
-    pub every: Duration,
-    /// Rows of a batch at most.
-    pub rows: usize,
-    /// When what was not acknowledged is sent again.
-    pub resend: Duration,
-    /// Days after which a key is replaced.
-    pub rotate_days: u8,
-}
-
-/// What messages in the form of CMS need.
-#[derive(Clone, Debug)]
-pub struct Cms {
-    /// For whom they are sealed.
-    pub recipient: Certificate,
-    /// Who may sign what comes down, in whatever part.
-    pub signers: Vec<Certificate>,
-}
 
 /// Something to be sent.
 #[derive(Debug)]
@@ -132,6 +98,11 @@ impl Engine {
             announce: true,
             allowance: Allowance::ALL,
         })
+    }
+
+    /// The device's keys.
+    pub(super) const fn keys(&mut self) -> &mut Keys {
+        &mut self.keys
     }
 
     /// The outbox, for results and the like.

@@ -13,6 +13,7 @@ use wattle_relay::cose::EpochKey;
 use wattle_relay::{Certificate, Curve, PrivateKey, issue, to_pem};
 use zeroize::Zeroizing;
 
+use super::identity::Identity;
 use crate::files;
 use crate::hex;
 use crate::vault::Vault;
@@ -28,6 +29,9 @@ struct Book {
     device: String,
     key: String,
     certificate: String,
+    /// What the utility's authority has issued for the key, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issued: Option<String>,
     epoch: Option<Epoch>,
     previous: Option<Epoch>,
 }
@@ -93,9 +97,40 @@ impl Keys {
             }
             None => keys.rotate(now)?,
         }
-        fs::write(folder.join(CERTIFICATE), &keys.book.certificate)
-            .with_context(|| folder.join(CERTIFICATE).display().to_string())?;
+        keys.show()?;
         Ok(keys)
+    }
+
+    /// Writes what the head-end is given.
+    fn show(&self) -> anyhow::Result<()> {
+        let path = self.path.with_file_name(CERTIFICATE);
+        let shown = self.book.issued.as_ref().unwrap_or(&self.book.certificate);
+        files::replace(&path, shown.as_bytes(), files::For::All)
+            .with_context(|| path.display().to_string())
+    }
+
+    /// What the utility's authority has issued for the key, if it has.
+    ///
+    /// # Errors
+    /// The book holds another text.
+    pub(super) fn identity(&self) -> anyhow::Result<Option<Identity>> {
+        let issued = self.book.issued.as_ref();
+        issued
+            .map(|pem| Identity::of_pem(pem, &self.device))
+            .transpose()
+    }
+
+    /// Takes what the utility's authority has issued.
+    ///
+    /// # Errors
+    /// It did not reach the disk; then the old one stays.
+    pub(super) fn certify(&mut self, identity: &Identity) -> anyhow::Result<()> {
+        let before = self.book.issued.replace(identity.to_pem());
+        if let Err(error) = self.store() {
+            self.book.issued = before;
+            return Err(error);
+        }
+        self.show()
     }
 
     /// Makes the key of a new epoch; the one before still opens what comes.
@@ -141,12 +176,13 @@ impl Keys {
         &self.device
     }
 
-    /// The device's certificate of its own.
+    /// The device's certificate: the one of the utility's authority, or that of its own.
     ///
     /// # Errors
     /// The book holds another text.
     pub fn certificate(&self) -> anyhow::Result<Certificate> {
-        Ok(Certificate::read(self.book.certificate.as_bytes())?)
+        let known = self.book.issued.as_ref().unwrap_or(&self.book.certificate);
+        Ok(Certificate::read(known.as_bytes())?)
     }
 
     /// The present epoch's key.
@@ -187,6 +223,7 @@ fn make(vault: &Vault, device: &str, now: Timestamp) -> anyhow::Result<Book> {
         device: device.to_owned(),
         key: vault.seal(DEVICE, &hex::encode(key.secret()))?,
         certificate: to_pem("CERTIFICATE", certificate.der()),
+        issued: None,
         epoch: None,
         previous: None,
     })
@@ -230,7 +267,19 @@ mod tests {
         let certificate = Certificate::read(&certificate).unwrap();
         assert_eq!(certificate.public(), keys.device().public());
         assert!(certificate.is_valid_at("20261123000000Z"));
+        let issued = issue::self_signed(
+            keys.device(),
+            "gw-1 of them",
+            "20260101000000Z",
+            "20270101000000Z",
+        );
+        let issued = Identity::of(vec![issued.unwrap().der().to_vec()], keys.device()).unwrap();
+        keys.certify(&issued).unwrap();
+        let again = Keys::open(folder.path(), "gw-1", now).unwrap();
+        assert_eq!(again.certificate().unwrap().subject(), "CN=gw-1 of them");
+        assert_eq!(again.identity().unwrap().unwrap().to_pem(), issued.to_pem());
         let other = Keys::open(folder.path(), "gw-2", now).unwrap();
+        assert!(other.identity().unwrap().is_none());
         assert_ne!(other.device().secret(), keys.device().secret());
     }
 }

@@ -9,9 +9,12 @@ mod carrier;
 mod commands;
 pub mod counter;
 pub mod engine;
+mod est;
+mod identity;
 pub mod keys;
 pub mod link;
 mod relay;
+pub mod rules;
 mod services;
 mod time;
 mod tuning;
@@ -28,8 +31,9 @@ use wattle_relay::Certificate;
 
 use crate::config::{SealForm, UpstreamConfig, UpstreamLink};
 use crate::tls::{self, reason::Asked};
-use engine::{Cms, Rules};
+use identity::Identity;
 use link::{Https, Link, Mqtt, Nats, Route};
+use rules::{Cms, Rules};
 
 /// The device's name at the head-end.
 #[must_use]
@@ -77,7 +81,8 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     Certificate::read_all(&octets).with_context(name)
 }
 
-/// The link of the configuration, through an interface where one was chosen.
+/// The link of the configuration, through an interface where one was chosen, and by
+/// what the authority has issued.
 ///
 /// # Errors
 /// Its certificates cannot be used.
@@ -85,6 +90,7 @@ fn link(
     config: &UpstreamConfig,
     device: &str,
     interface: Option<&str>,
+    identity: Option<&Identity>,
 ) -> anyhow::Result<Box<dyn Link>> {
     let address: UpstreamLink = config
         .link
@@ -95,6 +101,12 @@ fn link(
     let ca_file = config.ca_file.as_deref();
     let tls = match (&config.certificate, &config.key) {
         _ if !address.is_tls() => None,
+        _ if identity.is_some() => identity
+            .map(|identity| {
+                let (chain, key) = identity.for_tls();
+                tls::client_that_shows(ca_file, chain, key)
+            })
+            .transpose()?,
         (Some(certificate), Some(key)) => {
             Some(tls::client_with_certificate(ca_file, certificate, key)?)
         }

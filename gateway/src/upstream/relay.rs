@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wattle_api::RecipientKind;
 
 use super::carrier::{Carrier, Said};
 use super::commands::Desk;
 use super::engine::{Down, Engine};
+use super::est::Enroller;
+use super::identity::Identity;
 use super::keys::Keys;
 use super::link::LinkEvent;
 use super::services::{Reach, Services};
@@ -54,8 +57,11 @@ pub struct Settings {
 /// Keys, certificates or the store cannot be used.
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
     let opened = settings.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&opened)).await??;
-    let mut carrier = Carrier::start(&settings, &stop)?;
+    let mut opened = tokio::task::spawn_blocking(move || open(&opened)).await??;
+    let asking = stop.child_token();
+    let _ends = asking.clone().drop_guard();
+    let (mut issued, identity) = enrol(&settings, opened.0.keys(), asking)?;
+    let mut carrier = Carrier::start(&settings, identity, &stop)?;
     let mut relay = Relay {
         settings,
         opened: Some(opened),
@@ -76,6 +82,11 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
                     relay.is_up = false;
                 }
             },
+            Some(identity) = issued.recv() => {
+                relay.certify(&identity).await?;
+                carrier.certified(identity, &relay.settings, &stop).await?;
+                relay.is_up = false;
+            }
             event = events.recv() => match event {
                 Ok(Event::Stored(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
@@ -95,6 +106,24 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     }
     carrier.end().await;
     Ok(())
+}
+
+/// Starts asking for certificates, where the configuration says whom; returns what is held by now.
+fn enrol(
+    settings: &Settings,
+    keys: &Keys,
+    stop: CancellationToken,
+) -> anyhow::Result<(mpsc::Receiver<Identity>, Option<Identity>)> {
+    let (out, issued) = mpsc::channel(1);
+    let Some(est) = settings.config.est.clone() else {
+        return Ok((issued, None));
+    };
+    let held = keys.identity()?;
+    let enroller = Enroller::new(est, settings, keys.device().clone());
+    tokio::spawn(enroller.run(held.clone(), out, stop));
+    // One that has ended opens no door.
+    let now = settings.clock.now();
+    Ok((issued, held.filter(|held| held.holds(now))))
 }
 
 fn open(settings: &Settings) -> anyhow::Result<(Engine, Desk)> {
@@ -125,6 +154,20 @@ struct Relay {
 }
 
 impl Relay {
+    /// Keeps what the authority has issued.
+    async fn certify(&mut self, identity: &Identity) -> anyhow::Result<()> {
+        let Some((mut engine, desk)) = self.opened.take() else {
+            anyhow::bail!("the engine was lost");
+        };
+        let identity = identity.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            engine.keys().certify(&identity)?;
+            anyhow::Ok((engine, desk))
+        });
+        self.opened = Some(kept.await??);
+        Ok(())
+    }
+
     fn heard(&mut self, said: LinkEvent, carrier: &Carrier, below: &mut Vec<Vec<u8>>) {
         let (link, bearer) = (carrier.link(), carrier.bearer());
         match said {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::engine::Rules;
+use super::rules::Rules;
 use crate::files;
 
 /// The settings that were changed from afar.

@@ -174,6 +174,7 @@ fn names() -> String {
 #[derive(Debug)]
 pub struct Utility {
     folder: PathBuf,
+    without_certificate: bool,
 }
 
 impl Utility {
@@ -184,6 +185,7 @@ impl Utility {
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
         let utility = Self {
             folder: folder.to_path_buf(),
+            without_certificate: false,
         };
         std::fs::create_dir_all(folder.join("devices"))?;
         for name in ["authority", "headend", "chief", "deputy", "stranger"] {
@@ -231,20 +233,28 @@ impl Utility {
         )
     }
 
+    /// Gateways are delivered without a certificate.
+    pub const fn without_certificate(&mut self) {
+        self.without_certificate = true;
+    }
+
     /// `[upstream]` of a gateway: rows go at once, and again after two seconds.
     #[must_use]
     pub fn gateway_lines(&self, device: &str, way: impl Into<Way>) -> String {
         let link = way.into().link();
+        let shown = format!(
+            "certificate = {:?}\nkey = \"file:{}\"\n",
+            self.file("gateway.crt"),
+            self.file("gateway.key").display(),
+        );
+        let shown = if self.without_certificate { "" } else { &shown };
         format!(
             "[upstream]\ndevice = {device:?}\nrecipient = {:?}\ntrust = {:?}\ncommanders = {:?}\n\
-             link = {link:?}\nca_file = {:?}\ncertificate = {:?}\nkey = \"file:{}\"\n\
-             every_s = 1\nresend_s = 2\n",
+             link = {link:?}\nca_file = {:?}\n{shown}every_s = 1\nresend_s = 2\n",
             self.file("headend.crt"),
             self.file("headend.crt"),
             self.file("commanders.crt"),
             self.file("authority.crt"),
-            self.file("gateway.crt"),
-            self.file("gateway.key").display(),
         )
     }
 

@@ -4,11 +4,13 @@
 //! We send sign-then-encrypt with one signer and one recipient; encrypt-then-sign is understood as
 //! well. Left out: RSA, several signers, attributes outside the signature, indefinite lengths.
 
+mod certificates;
 mod message;
 mod open;
 mod seal;
 mod signed;
 
+pub use certificates::certificates;
 pub use message::{is_cms, open_message, seal_message, signed_by};
 pub use open::{Opened, Options, Order, open};
 pub use seal::{Included, seal};

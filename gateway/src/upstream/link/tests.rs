@@ -27,7 +27,7 @@ async fn said(folder: &Path, link: &str, authority: &str, has_certificate: bool)
         at(&format!("{authority}.crt"))
     );
     let config: UpstreamConfig = toml::from_str(&text).unwrap();
-    let link = super::super::link(&config, "gw-1", None).unwrap();
+    let link = super::super::link(&config, "gw-1", None, None).unwrap();
     let (_up, from_us) = mpsc::channel(1);
     let (to_us, mut events) = mpsc::channel(4);
     let stop = CancellationToken::new();
