@@ -31,6 +31,7 @@ pub mod http;
 mod http_client;
 mod mbus;
 pub mod mdns;
+pub mod messages;
 pub mod mqtt;
 pub mod near;
 pub mod openadr;

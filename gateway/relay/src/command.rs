@@ -51,9 +51,11 @@ pub enum Kind {
     Reconnect,
     /// Limit the load.
     LoadLimit,
+    /// A message to the household.
+    Message,
 }
 
-const KINDS: [(Kind, &str); 12] = [
+const KINDS: [(Kind, &str); 13] = [
     (Kind::Price, "PRICE"),
     (Kind::Tariff, "TARIFF"),
     (Kind::DrEvent, "DR_EVENT"),
@@ -66,6 +68,7 @@ const KINDS: [(Kind, &str); 12] = [
     (Kind::Arm, "ARM"),
     (Kind::Reconnect, "RECONNECT"),
     (Kind::LoadLimit, "LOAD_LIMIT"),
+    (Kind::Message, "MESSAGE"),
 ];
 
 impl Kind {

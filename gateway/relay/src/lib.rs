@@ -16,6 +16,7 @@ mod der;
 pub mod disconnect;
 pub mod epoch;
 pub mod issue;
+pub mod limit;
 mod name;
 mod pem;
 mod refusal;

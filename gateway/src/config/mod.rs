@@ -12,6 +12,7 @@ mod dlms_server;
 mod framing;
 mod http;
 mod load;
+mod load_limit;
 mod mdns;
 mod meter;
 mod modbus;
@@ -47,6 +48,7 @@ pub use dlms_server::DlmsServerConfig;
 pub use framing::Framing;
 pub use http::HttpConfig;
 pub use load::{ConfigError, load};
+pub use load_limit::LoadLimitConfig;
 pub use mdns::MdnsConfig;
 pub use meter::{MeterConfig, Part, Protocol, Role};
 pub use mqtt::{Discovery, MqttCommand, MqttConfig, MqttMode, MqttVersion};
@@ -114,6 +116,8 @@ pub struct Config {
     pub vee: Option<wattle_billing::vee::Config>,
     /// The relay to the utility's head-end; off when left out.
     pub upstream: Option<UpstreamConfig>,
+    /// Limits on what the home draws are taken from the relay.
+    pub load_limit: Option<LoadLimitConfig>,
     /// Ways out of the house for the relay; where the system's routes lead when there are none.
     #[serde(default, rename = "bearer")]
     pub bearers: Vec<BearerConfig>,
@@ -449,6 +453,9 @@ impl Config {
         let commanded = self.upstream.as_ref().is_some_and(commands);
         if let Some(disconnect) = &self.disconnect {
             disconnect.check(&self.meters, commanded, &mut found);
+        }
+        if let Some(limit) = &self.load_limit {
+            limit.check(commanded, &mut found);
         }
         if let Some(server) = &self.c1222_server {
             server.check(&self.meters, &mut found);

@@ -20,9 +20,10 @@ use crate::bus::Bus;
 use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
-use crate::config::{Config, MeterConfig, Protocol, SupplyConfig};
+use crate::config::{Config, LoadLimitConfig, MeterConfig, Protocol, SupplyConfig, UpstreamConfig};
 use crate::grid;
 use crate::http::{self, Api, Keeping};
+use crate::messages;
 use crate::mqtt;
 use crate::powerline;
 use crate::store::{Plan, Settings, Store};
@@ -186,7 +187,14 @@ async fn run_once(
     api.network = start_mdns(&mut supervisor, &config, &gateway.id, &clock);
     api.supply = start_supply(&mut supervisor, &config, &api, &store, &bus)?;
     let orders = api.supply.as_ref().map(|supply| supply.orders().clone());
+    api.messages = open_messages(&config, &bus)?;
     let reach = upstream::Reach {
+        messages: api.messages.clone(),
+        limits: upstream::LimitSettings {
+            policy: config.load_limit.as_ref().map(LoadLimitConfig::policy),
+            readers: store.readers(),
+            meter: grid_meter.clone(),
+        },
         supply: api.supply.clone(),
         prices: prices.clone(),
         board: board.clone(),
@@ -278,6 +286,16 @@ async fn run_once(
     // The collectors are gone, so that the writer ends once it has committed what was waiting.
     tokio::task::spawn_blocking(move || store.close()).await?;
     Ok(next)
+}
+
+/// Messages of the utility, where there is somebody who may send some.
+fn open_messages(config: &Config, bus: &Bus) -> anyhow::Result<Option<messages::Board>> {
+    let commanded = |upstream: &UpstreamConfig| upstream.commanders.is_some();
+    let commanded = config.upstream.as_ref().is_some_and(commanded);
+    let folder = &config.gateway.state_dir;
+    commanded
+        .then(|| messages::Board::open(folder, bus.clone()))
+        .transpose()
 }
 
 /// Gas and water with their tariffs, which are read once: SIGHUP reads them again.

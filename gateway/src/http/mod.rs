@@ -11,6 +11,7 @@ mod grid_events;
 mod history;
 mod home_network;
 pub mod lan;
+mod messages;
 mod metrics;
 mod network;
 mod openapi;
@@ -80,6 +81,8 @@ pub struct Api {
     pub appliances: crate::appliances::Board,
     /// The prepayment account, where the home pays in advance.
     pub prepay: Option<crate::prepay::Board>,
+    /// Messages of the utility, where it can send some.
+    pub messages: Option<crate::messages::Board>,
     /// The switch of the supply, where the utility may open it.
     pub supply: Option<crate::supply::Board>,
     /// The Zigbee network.
@@ -186,6 +189,7 @@ impl Api {
             grid: crate::grid::Board::default(),
             zigbee: crate::zigbee::Board::default(),
             prepay: None,
+            messages: None,
             supply: None,
             stop,
             radio: None,
@@ -321,6 +325,7 @@ fn routes() -> Router<Api> {
         .route(METERS_PATH, get(meters))
         .route(HEALTH_PATH, get(health))
         .merge(bearers::routes())
+        .merge(messages::routes())
         .merge(network::routes())
         .merge(access::routes())
         .merge(appliances::routes())

@@ -187,6 +187,8 @@ pub(super) static TABLE: &[Operation] = &[
     get(api::POWERLINE_PATH, Service, "home network", "The powerline", of::<Vec<api::Powerline>>),
     get(api::DEVICES_PATH, Household, "home network", "Every device of the home, whatever carries it", of::<Vec<api::Device>>),
     get(api::OUTLETS_PATH, Household, "home network", "Charging outlets, the cars at them and what these may draw", of::<Vec<api::Outlet>>),
+    get(api::MESSAGES_PATH, Household, "", "Messages of the utility that are in force or to come", of::<Vec<api::Message>>),
+    act("POST", api::MESSAGE_CONFIRM_PATH, Household, "Say that a message was read; its sender is told where it asks", Takes(of::<api::MessageConfirmation>), Gives(of::<api::Message>)),
     get(api::NETWORK_PATH, Service, "home network", "What is in the home's network", of::<api::Network>),
     get(api::BEARERS_PATH, Service, "", "The ways out of the house that the relay may take", of::<Vec<api::Bearer>>),
     get(api::HEARD_PATH, Service, "radio meters in reach", "Meters that the receivers hear", of::<Vec<api::HeardMeter>>).query(inline::<radio::Search>),

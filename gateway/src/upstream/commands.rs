@@ -15,6 +15,7 @@ use wattle_relay::command::{Command, Kind, Signed};
 use wattle_relay::disconnect;
 
 use super::engine::Engine;
+use super::limit;
 use super::services::Services;
 use super::time::ClockState;
 use super::tuning::Tuning;
@@ -140,6 +141,9 @@ impl Desk {
         wall: Timestamp,
     ) -> anyhow::Result<Outcome> {
         let command = &signed.command;
+        if limit::is_its(command) {
+            return self.services.limit(signed, wall);
+        }
         if matches!(command.kind, Kind::Disconnect | Kind::Arm | Kind::Reconnect) {
             return self.services.switch(signed, wall);
         }
@@ -177,12 +181,16 @@ impl Desk {
                 .append_text(RESULTS, wall.as_second(), &said)?;
         }
         let switched = self.services.switched();
-        for told in &switched {
+        let (limits, messages) = (self.services.proved(wall)?, self.services.confirmed(wall));
+        let named = limits.iter().chain(&messages).map(|(_, told)| told);
+        for told in switched.iter().chain(named) {
             engine
                 .outbox()
                 .append_text(RESULTS, wall.as_second(), told)?;
         }
         self.services.told_switched(switched.len())?;
+        self.services.told_limits(limits, wall)?;
+        self.services.told_confirmed(messages, wall)?;
         let due = |later: &Later| later.execute_at_s <= wall.as_second();
         if !self.waiting.iter().any(due) {
             return Ok(());
@@ -228,10 +236,10 @@ impl Desk {
                 }
             },
             // These are decided when they come.
-            Kind::Disconnect | Kind::Arm | Kind::Reconnect => {
+            Kind::Disconnect | Kind::Arm | Kind::Reconnect | Kind::LoadLimit => {
                 Outcome::NotSupported("a command about the supply does not wait")
             }
-            Kind::LoadLimit => Outcome::NotSupported("no limiter is in this gateway's hands"),
+            Kind::Message => self.services.message(command, wall)?,
             Kind::Price => self.services.price(&command.body),
             Kind::Tariff => self.services.tariff(&command.id, &command.body, wall)?,
             Kind::DrEvent => self.services.event(&command.body, wall)?,

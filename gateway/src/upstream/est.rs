@@ -48,7 +48,7 @@ pub(super) struct Enroller {
 
 /// What the server says.
 enum Said {
-    Issued(Identity),
+    Issued(Box<Identity>),
     /// Somebody has to approve it first.
     Later(Duration),
 }
@@ -86,8 +86,8 @@ impl Enroller {
                         Ok(Said::Issued(identity)) => {
                             (pause, failing) = (FIRST_PAUSE, None);
                             self.note(&identity, now);
-                            held = Some(identity.clone());
-                            if out.send(identity).await.is_err() {
+                            held = Some((*identity).clone());
+                            if out.send(*identity).await.is_err() {
                                 return;
                             }
                             Duration::from_secs(1)
@@ -148,7 +148,7 @@ impl Enroller {
         let issued = certificates(&answer).context(path)?;
         let identity = Identity::of(issued, &self.key).context(path)?;
         verify(&identity, authorities, now).context(path)?;
-        Ok(Said::Issued(identity))
+        Ok(Said::Issued(Box::new(identity)))
     }
 
     fn tls(&self, held: Option<&Identity>) -> anyhow::Result<rustls::ClientConfig> {

@@ -12,6 +12,7 @@ pub mod engine;
 mod est;
 mod identity;
 pub mod keys;
+mod limit;
 pub mod link;
 mod relay;
 pub mod rules;
@@ -19,6 +20,7 @@ mod services;
 mod time;
 mod tuning;
 
+pub use limit::Settings as LimitSettings;
 pub use relay::{Settings, run};
 pub use services::Reach;
 pub(crate) use time::ClockState;

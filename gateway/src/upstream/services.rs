@@ -1,6 +1,8 @@
 //! What commands of the utility are served by: prices, the tariff, events of demand response,
 //! notices of firmware. Each is checked as if it had come any other way.
 
+mod message;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,8 +15,10 @@ use wattle_billing::grid::openadr3;
 use wattle_relay::command::{Kind, Signed};
 
 use super::commands::Outcome;
+use super::limit::{self, Limits};
 use crate::files;
 use crate::grid::{Board, Choices};
+use crate::messages;
 use crate::openadr;
 use crate::prices;
 use crate::store::Logbooks;
@@ -36,6 +40,10 @@ pub struct Reach {
     pub board: Board,
     /// Where it is written down.
     pub logbooks: Logbooks,
+    /// Messages to the household.
+    pub messages: Option<messages::Board>,
+    /// Limits on what the home draws.
+    pub limits: limit::Settings,
     /// The switch of the supply, where the utility may open it.
     pub supply: Option<supply::Board>,
 }
@@ -47,12 +55,16 @@ struct Told {
     opt: OptState,
 }
 
+/// Results by the names of what they are about.
+type Named = Vec<(String, String)>;
+
 /// The services of a gateway.
 pub(super) struct Services {
     reach: Reach,
     gateway: String,
     path: PathBuf,
     events: Vec<Told>,
+    limits: Limits,
     choices: watch::Receiver<Choices>,
 }
 
@@ -90,11 +102,19 @@ impl Services {
             }
         };
         let choices = reach.board.choices();
+        let limits = Limits::open(
+            folder,
+            reach.limits.clone(),
+            reach.board.clone(),
+            reach.logbooks.clone(),
+            now,
+        )?;
         let services = Self {
             reach,
             gateway: gateway.to_owned(),
             path,
             events,
+            limits,
             choices,
         };
         services.show(now);
@@ -243,6 +263,31 @@ impl Services {
             self.keep(now)?;
         }
         Ok(said)
+    }
+
+    /// LOAD_LIMIT: for the rules of the home to decide.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub(super) fn limit(&mut self, signed: &Signed, now: Timestamp) -> anyhow::Result<Outcome> {
+        self.limits.command(signed, now)
+    }
+
+    /// What was drawn under limits that are over: their names, and results.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn proved(&self, now: Timestamp) -> anyhow::Result<Named> {
+        self.limits.proved(now)
+    }
+
+    /// They are in the outbox.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub(super) fn told_limits(&mut self, told: Named, now: Timestamp) -> anyhow::Result<()> {
+        let ids: Vec<String> = told.into_iter().map(|(id, _)| id).collect();
+        self.limits.told(&ids, now)
     }
 
     /// DISCONNECT, ARM, RECONNECT: for the rules of the home to decide.
