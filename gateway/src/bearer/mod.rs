@@ -51,11 +51,14 @@ struct Known {
 /// The bearer to go over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    place: usize,
+    /// Its place in the configuration.
+    pub(crate) place: usize,
     /// Its name.
     pub name: String,
     /// Its interface.
     pub interface: String,
+    /// Whether what goes over it costs money.
+    pub is_metered: bool,
 }
 
 impl Board {

@@ -117,6 +117,7 @@ impl Inner {
                 place,
                 name: bearer.name.clone(),
                 interface: bearer.interface.clone(),
+                is_metered: bearer.is_metered(),
             })
         });
         self.way.send_if_modified(|present| {

@@ -6,6 +6,7 @@ pub mod driver;
 mod han;
 mod log;
 mod mbus;
+mod messages;
 pub mod nilm;
 pub mod probe;
 mod readings;
@@ -73,6 +74,7 @@ enum Command {
     User(access::UserArgs),
     Log(log::LogArgs),
     Supply(supply::SupplyArgs),
+    Messages(messages::MessagesArgs),
     /// Print shell completions
     #[command(after_help = "Example:\n  wattle completions bash > /etc/bash_completion.d/wattle")]
     Completions {
@@ -116,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::User(args) => access::user(&args),
         Command::Log(args) => log::run(&args),
         Command::Supply(args) => supply::run(&args),
+        Command::Messages(args) => messages::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "wattle", &mut text);

@@ -74,8 +74,12 @@ impl Carrier {
             return Ok(());
         }
         let device = super::device(&settings.config, &settings.gateway);
-        let interface = self.way.as_ref().map(|way| way.interface.as_str());
-        let link = super::link(&settings.config, &device, interface, self.identity.as_ref())?;
+        let link = super::link(
+            &settings.config,
+            &device,
+            self.way.as_ref(),
+            self.identity.as_ref(),
+        )?;
         let (up, from_us) = mpsc::channel(ROOM);
         let (to_us, events) = mpsc::channel(TAKEN);
         let stop = stop.child_token();

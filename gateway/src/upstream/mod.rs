@@ -31,6 +31,7 @@ use std::time::Duration;
 use anyhow::Context;
 use wattle_relay::Certificate;
 
+use crate::bearer::Way;
 use crate::config::{SealForm, UpstreamConfig, UpstreamLink};
 use crate::tls::{self, reason::Asked};
 use identity::Identity;
@@ -83,7 +84,7 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     Certificate::read_all(&octets).with_context(name)
 }
 
-/// The link of the configuration, through an interface where one was chosen, and by
+/// The link of the configuration, over a bearer where one was chosen, and by
 /// what the authority has issued.
 ///
 /// # Errors
@@ -91,7 +92,7 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
 fn link(
     config: &UpstreamConfig,
     device: &str,
-    interface: Option<&str>,
+    way: Option<&Way>,
     identity: Option<&Identity>,
 ) -> anyhow::Result<Box<dyn Link>> {
     let address: UpstreamLink = config
@@ -117,7 +118,7 @@ fn link(
     let route = Route {
         device: device.to_owned(),
         prefix: config.topic_prefix.clone(),
-        interface: interface.map(str::to_owned),
+        way: way.cloned(),
         tls,
         asked,
     };

@@ -50,7 +50,7 @@ impl Server {
             None => crate::tls::client(None)?,
         };
         Ok(Self {
-            client: Client::new(tls).through(route.interface.clone()),
+            client: Client::new(tls).through(route.interface().map(str::to_owned)),
             path: base.path().trim_end_matches('/').to_owned(),
             base,
             route,
@@ -236,7 +236,7 @@ async fn listen(
                 if message.is_none() && wait.is_empty() {
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = tokio::time::sleep_until(asked_at + POLL) => {}
+                        () = tokio::time::sleep_until(asked_at + server.route.pace(POLL)) => {}
                     }
                 }
                 message.map(|(octets, number)| {

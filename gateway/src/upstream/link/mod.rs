@@ -20,10 +20,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::bearer::Way;
 use crate::tls::reason::{Asked, reason};
 
 /// Octets of a message at most, either way.
 const LARGEST: usize = 256 * 1024;
+/// How often a server hears of us where that costs money.
+const SELDOM: Duration = Duration::from_secs(240);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -66,8 +69,8 @@ pub(super) struct Route {
     pub(super) device: String,
     /// First part of topics or subjects.
     pub(super) prefix: String,
-    /// The interface to go through, where one was chosen.
-    pub(super) interface: Option<String>,
+    /// The bearer to go over, where one was chosen.
+    pub(super) way: Option<Way>,
     /// TLS, if the link has it.
     pub(super) tls: Option<rustls::ClientConfig>,
     /// Whether a certificate was asked for that is not there.
@@ -75,6 +78,20 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The interface to go through.
+    fn interface(&self) -> Option<&str> {
+        self.way.as_ref().map(|way| way.interface.as_str())
+    }
+
+    /// How often the server is to hear of us: seldom where each word costs money, and still often
+    /// enough for what translates addresses between.
+    fn pace(&self, usual: Duration) -> Duration {
+        match &self.way {
+            Some(way) if way.is_metered => usual.max(SELDOM),
+            _ => usual,
+        }
+    }
+
     /// Why it is down, in words.
     fn reason(&self, error: &(dyn Error + 'static)) -> String {
         reason(error, &self.asked).unwrap_or_else(|| {

@@ -37,14 +37,14 @@ impl Mqtt {
             self.host.clone(),
             self.port,
         );
-        options.set_keep_alive(KEEP_ALIVE);
+        options.set_keep_alive(self.route.pace(KEEP_ALIVE));
         options.set_clean_start(false);
         options.set_connect_properties(ConnectProperties {
             session_expiry_interval: Some(SESSION_S),
             max_packet_size: u32::try_from(LARGEST).ok(),
             ..ConnectProperties::new()
         });
-        if let Some(interface) = &self.route.interface {
+        if let Some(interface) = self.route.interface() {
             let mut through = NetworkOptions::new();
             through.set_bind_device(interface);
             options.set_network_options(through);

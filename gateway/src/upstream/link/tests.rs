@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ends, LinkEvent};
+use super::{Ends, LinkEvent, Route};
+use crate::bearer::Way;
 use crate::config::UpstreamConfig;
 use crate::tls::openssl::{Peer, certificates};
+use crate::tls::reason::Asked;
 
 /// What a link of this scheme says first.
 async fn said(folder: &Path, link: &str, authority: &str, has_certificate: bool) -> String {
@@ -101,4 +103,26 @@ async fn a_wrong_server_is_refused_with_a_reason() {
             println!("{scheme}, {certificate} {peers}: {reason}");
         }
     }
+}
+
+#[test]
+fn where_words_cost_money_a_server_hears_of_us_seldom() {
+    let route = |is_metered: Option<bool>| Route {
+        device: "gw-1".to_owned(),
+        prefix: "wattle".to_owned(),
+        way: is_metered.map(|is_metered| Way {
+            place: 0,
+            name: "sim".to_owned(),
+            interface: "wwan0".to_owned(),
+            is_metered,
+        }),
+        tls: None,
+        asked: Asked::default(),
+    };
+    let usual = Duration::from_secs(30);
+    for (is_metered, want_s) in [(None, 30), (Some(false), 30), (Some(true), 240)] {
+        let want = Duration::from_secs(want_s);
+        assert_eq!(route(is_metered).pace(usual), want);
+    }
+    assert_eq!(route(Some(true)).interface(), Some("wwan0"));
 }
