@@ -212,6 +212,7 @@ fn open(broker: &Broker, version: Version) -> anyhow::Result<(Client, Link)> {
             options.set_keep_alive(KEEP_ALIVE);
             options.set_clean_start(true);
             options.set_max_packet_size(Some(LARGEST_IN));
+            options.set_outgoing_inflight_upper_limit(super::IN_FLIGHT);
             options.set_transport(transport);
             options.set_last_will(v5::mqttbytes::v5::LastWill::new(
                 will.topic.clone(),

@@ -61,6 +61,9 @@ use pace::Pace;
 use said::Said;
 use thing::{Topics, Update};
 
+/// Messages that may wait for their acknowledgement. rumqttc makes room for as many at once: for the
+/// 65,535 of MQTT 5 that is 14 MB.
+pub(crate) const IN_FLIGHT: u16 = 100;
 /// How much of what was heard may wait to be taken.
 const QUEUE: usize = 64;
 /// Home Assistant's start is answered after a moment that differs from gateway to gateway.

@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     let skip = usize::from(kind >> 1) % 5;
     let mut now = Instant::now();
     runner.start(jobs.into_iter().skip(skip), now);
-    let mut hear = |runner: &mut Runner, apdu: &[u8]| {
+    let hear = |runner: &mut Runner, apdu: &[u8]| {
         for destination in [1, 16] {
             let datagram = Datagram { source: 1, destination, apdu: apdu.to_vec() };
             if let Ok(bytes) = datagram.to_bytes() {

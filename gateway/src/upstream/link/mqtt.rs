@@ -39,6 +39,7 @@ impl Mqtt {
         );
         options.set_keep_alive(self.route.pace(KEEP_ALIVE));
         options.set_clean_start(false);
+        options.set_outgoing_inflight_upper_limit(crate::mqtt::IN_FLIGHT);
         options.set_connect_properties(ConnectProperties {
             session_expiry_interval: Some(SESSION_S),
             max_packet_size: u32::try_from(LARGEST).ok(),
