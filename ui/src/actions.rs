@@ -5,7 +5,9 @@ use std::sync::mpsc::Sender;
 
 use jiff::{SignedDuration, Timestamp};
 use slint::ComponentHandle;
-use wattle_api::{AdoptMeter, ApplianceCorrection, GridEventChoice, OptState, SecretText};
+use wattle_api::{
+    AdoptMeter, ApplianceCorrection, GridEventChoice, MessageConfirmation, OptState, SecretText,
+};
 
 use crate::bind;
 use crate::client::Mailbox;
@@ -54,6 +56,14 @@ pub(crate) fn connect(app: &App, mailbox: &Mailbox, commands: &Sender<Command>) 
         let id = id.to_string();
         to(Command::Opt(GridEventChoice { id, opt }));
     });
+    let to = send.clone();
+    app.global::<More>().on_confirm(move |id| {
+        let id = id.to_string();
+        to(Command::Confirm(MessageConfirmation { id }));
+    });
+    let to = send.clone();
+    app.global::<More>()
+        .on_switch_on(move || to(Command::SupplyOn));
     let to = send.clone();
     app.global::<Network>()
         .on_let_in(move |open| to(Command::Join(bind::join(open))));
@@ -177,7 +187,8 @@ pub(crate) fn tell(app: &App, done: &Done) {
         (Ok(_), Command::Opt(_)) => say(Say::OptedIn, ""),
         (Ok(_), Command::TopUp(_)) => say(Say::CodeSent, ""),
         (Ok(_), Command::Emergency) => say(Say::EmergencyOn, ""),
-        (Ok(_), Command::SwitchOn) => say(Say::SwitchedOn, ""),
+        (Ok(_), Command::SwitchOn | Command::SupplyOn) => say(Say::SwitchedOn, ""),
+        (Ok(_), Command::Confirm(_)) => say(Say::Confirmed, ""),
         (Ok(_), Command::Adopt(meter)) => say(Say::MeterTakenOn, &meter.name),
         (Ok(_), _) => say(Say::Saved, ""),
     });

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use wattle_api::{
-    BILL_PATH, CONSENTS_PATH, EVENTS_PATH, HEARD_PATH, LEDGER_PATH, Medium, POWERLINE_PATH,
-    RUN_ADVICE_PATH, State, USAGE_PATH, Usage, UsageSpan, ZIGBEE_PATH,
+    BILL_PATH, CONSENTS_PATH, EVENTS_PATH, HEARD_PATH, LEDGER_PATH, MESSAGES_PATH, Medium,
+    POWERLINE_PATH, RUN_ADVICE_PATH, SUPPLY_PATH, State, USAGE_PATH, Usage, UsageSpan, ZIGBEE_PATH,
 };
 
 use crate::bind::Answers;
@@ -119,6 +119,8 @@ pub enum Question {
     Told,
     /// Who may be told.
     Consents,
+    /// What the utility writes, and where the supply stands.
+    Messages,
 }
 
 /// Starts answering questions from `socket` into `mailbox`, one after the other. `arrived` is
@@ -196,6 +198,14 @@ fn take(socket: &Path, mailbox: &Mailbox, question: Question) {
             let consents = ask(socket, CONSENTS_PATH).ok();
             mailbox.write(|news| news.answers.consents = consents);
         }
+        Question::Messages => {
+            let messages = ask(socket, MESSAGES_PATH).ok();
+            let supply = ask(socket, SUPPLY_PATH).ok();
+            mailbox.write(|news| {
+                news.answers.messages = messages;
+                news.answers.supply = supply;
+            });
+        }
     }
 }
 
@@ -213,6 +223,8 @@ pub fn answers(socket: &Path) -> Answers {
         heard: ask(socket, HEARD_PATH).ok(),
         told: ask(socket, LEDGER_PATH).ok(),
         consents: ask(socket, CONSENTS_PATH).ok(),
+        messages: ask(socket, MESSAGES_PATH).ok(),
+        supply: ask(socket, SUPPLY_PATH).ok(),
     }
 }
 

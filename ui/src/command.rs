@@ -10,8 +10,9 @@ use serde_json::Value;
 use wattle_api::{
     ADOPT_PATH, APPLIANCE_CORRECTIONS_PATH, APPLIANCE_LABELS_PATH, AdoptMeter, ApplianceCorrection,
     ApplianceLabel, CONSENTS_PATH, ConsentChange, Corrected, GRID_EVENT_CHOICE_PATH,
-    GridEventChoice, OpenPairing, OptState, PAIRING_PATH, PREPAY_CODE_PATH, PREPAY_EMERGENCY_PATH,
-    PREPAY_SWITCH_ON_PATH, Role, SecretText, TopUpCode, ZIGBEE_JOIN_PATH, ZigbeeJoin,
+    GridEventChoice, MESSAGE_CONFIRM_PATH, MessageConfirmation, OpenPairing, OptState,
+    PAIRING_PATH, PREPAY_CODE_PATH, PREPAY_EMERGENCY_PATH, PREPAY_SWITCH_ON_PATH, Role,
+    SUPPLY_ON_PATH, SecretText, TopUpCode, ZIGBEE_JOIN_PATH, ZigbeeJoin,
 };
 
 use crate::client::Mailbox;
@@ -52,6 +53,10 @@ pub enum Command {
     SwitchOn,
     /// Take part in an event of the utility, or not this time.
     Opt(GridEventChoice),
+    /// A message of the utility was read.
+    Confirm(MessageConfirmation),
+    /// The person at the home switches on what the utility had switched off.
+    SupplyOn,
     /// Let a kind of recipient be told, or not any more.
     Consent(ConsentChange),
     /// Let Zigbee devices in, or not any more.
@@ -160,7 +165,9 @@ fn send(socket: &Path, command: &Command) -> io::Result<Option<Command>> {
         | Command::Pair
         | Command::TopUp(_)
         | Command::Emergency
-        | Command::SwitchOn => None,
+        | Command::SwitchOn
+        | Command::Confirm(_)
+        | Command::SupplyOn => None,
     })
 }
 
@@ -201,6 +208,8 @@ fn request(command: &Command) -> io::Result<(&'static str, String, Option<String
         }
         Command::Emergency => ("POST", PREPAY_EMERGENCY_PATH.to_owned(), None),
         Command::SwitchOn => ("POST", PREPAY_SWITCH_ON_PATH.to_owned(), None),
+        Command::Confirm(read) => ("POST", MESSAGE_CONFIRM_PATH.to_owned(), json(read)?),
+        Command::SupplyOn => ("POST", SUPPLY_ON_PATH.to_owned(), None),
         Command::Opt(choice) => ("POST", GRID_EVENT_CHOICE_PATH.to_owned(), json(choice)?),
         Command::Consent(said) => ("PUT", CONSENTS_PATH.to_owned(), json(said)?),
         Command::Join(join) => ("POST", ZIGBEE_JOIN_PATH.to_owned(), json(join)?),

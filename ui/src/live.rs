@@ -238,6 +238,7 @@ impl Inner {
             Page::Supplies => &[Question::Supplies],
             Page::AddMeter => &[Question::Heard],
             Page::Privacy => &[Question::Told, Question::Consents],
+            Page::Events => &[Question::Messages],
             _ => return,
         };
         self.asked.set(Some(Instant::now()));

@@ -186,6 +186,19 @@ fn a_command_is_carried_out_and_can_be_taken_back() {
     assert_eq!(asked, "PUT /api/v1/appliances/labels/kettle HTTP/1.1");
     assert_eq!(done, Ok(Some(label(None, Some("Blue")))));
 
+    let read = wattle_api::MessageConfirmation {
+        id: "m-7".to_owned(),
+    };
+    commands.send(Command::Confirm(read)).unwrap();
+    let (asked, done) = outcome("HTTP/1.1 200 OK\r\n\r\n{}");
+    assert_eq!(asked, "POST /api/v1/messages/confirm HTTP/1.1");
+    assert_eq!(done, Ok(None));
+
+    commands.send(Command::SupplyOn).unwrap();
+    let (asked, done) = outcome("HTTP/1.1 200 OK\r\n\r\n{}");
+    assert_eq!(asked, "POST /api/v1/supply/on HTTP/1.1");
+    assert_eq!(done, Ok(None));
+
     commands.send(label(None, None)).unwrap();
     let (_, done) =
         outcome("HTTP/1.1 400 Bad Request\r\n\r\n{\"error\":\"no appliance has this name\"}");

@@ -1,18 +1,33 @@
-//! What the utility asks for: the card on top of MESSAGES.
+//! What the utility asks for: cards on top of MESSAGES.
 
-use super::{View, phrase, rows};
+use super::{View, messages, phrase, rows};
 use crate::format;
-use crate::generated::{EventCard, More, Phrase, Say};
+use crate::generated::{CardAction, EventCard, More, Phrase, Say};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use wattle_api::{GridEvent, GridEventKind, GridEventStep, OptState};
 
 pub(super) fn bind(more: &More, view: &View) {
-    let told = view.state.iter().flat_map(|state| &state.grid_events);
-    let cards: Vec<EventCard> = told.map(|event| card(view, event)).collect();
+    let cards = cards(view);
     if let Some(model) = rows(&more.get_events(), cards) {
         more.set_events(model);
     }
+}
+
+/// The supply that is off or can be switched on, messages that nobody has confirmed, what is asked
+/// for, and messages that were read.
+fn cards(view: &View) -> Vec<EventCard> {
+    let events = view.state.iter().flat_map(|state| &state.grid_events);
+    let mut cards: Vec<EventCard> = messages::supply(view).into_iter().collect();
+    cards.extend(messages::cards(view, true));
+    cards.extend(events.map(|event| card(view, event)));
+    cards.extend(messages::cards(view, false));
+    cards
+}
+
+/// Whether there is a card: what was noticed has less room then.
+pub(super) fn any(view: &View) -> bool {
+    !cards(view).is_empty()
 }
 
 fn card(view: &View, event: &GridEvent) -> EventCard {
@@ -29,7 +44,6 @@ fn card(view: &View, event: &GridEvent) -> EventCard {
         (GridEventKind::Alert, _) => phrase(Say::GridAlert, String::new()),
         _ => phrase(Say::GridOther, String::new()),
     };
-    let moment = |at| format::moment(at, &view.local(), view.language);
     EventCard {
         id: event.id.clone().into(),
         what,
@@ -39,16 +53,26 @@ fn card(view: &View, event: &GridEvent) -> EventCard {
             .or_else(|| event.name.clone())
             .unwrap_or_default()
             .into(),
-        when: match event.end {
-            Some(end) => Phrase {
-                b: moment(end).into(),
-                ..phrase(Say::FromTo, moment(event.start))
-            },
-            None => phrase(Say::FromOn, moment(event.start)),
-        },
+        when: when(view, event.start, event.end),
         left: left(view.now, event),
         out: event.opt == OptState::Out,
-        may_choose: event.may_opt_out,
+        action: if event.may_opt_out {
+            CardAction::Choose
+        } else {
+            CardAction::Nothing
+        },
+    }
+}
+
+/// From when, and until when if that is said.
+pub(super) fn when(view: &View, start: Timestamp, end: Option<Timestamp>) -> Phrase {
+    let moment = |at| format::moment(at, &view.local(), view.language);
+    match end {
+        Some(end) => Phrase {
+            b: moment(end).into(),
+            ..phrase(Say::FromTo, moment(start))
+        },
+        None => phrase(Say::FromOn, moment(start)),
     }
 }
 
@@ -108,7 +132,7 @@ mod tests {
         assert_eq!(words(&before.what), (Say::ImportLimit, "4.20", ""));
         assert_eq!(words(&before.when), (Say::FromTo, "18:00", "22:00"));
         assert_eq!(words(&before.left), (Say::BeginsInMin, "30", ""));
-        assert!(before.out && !before.may_choose);
+        assert!(before.out && before.action == CardAction::Nothing);
         let later = shown("2026-11-20T19:00:00Z", LIMIT);
         assert_eq!(words(&later.what), (Say::ImportLimit, "3.00", ""));
         assert_eq!(words(&later.left), (Say::EndsInH, "3", ""));
@@ -124,7 +148,7 @@ mod tests {
         assert!(card.when.a.ends_with("06:05"), "{}", card.when.a);
         assert_eq!(words(&card.left), (Say::UnderWay, "", ""));
         assert_eq!(card.name, "Power fails tonight");
-        assert!(!card.out && card.may_choose);
+        assert!(!card.out && card.action == CardAction::Choose);
         let calm = open
             .replace("alert", "load_shed")
             .replace(r#""name""#, r#""level": "0", "name""#);

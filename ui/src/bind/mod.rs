@@ -9,6 +9,7 @@ mod door;
 mod first;
 mod gauges;
 mod grid_events;
+mod messages;
 mod money;
 mod more;
 mod notices;
@@ -86,6 +87,10 @@ pub struct Answers {
     pub told: Option<Vec<api::Disclosure>>,
     /// Who may be told.
     pub consents: Option<Vec<api::Consent>>,
+    /// What the utility writes.
+    pub messages: Option<Vec<api::Message>>,
+    /// Where the supply stands, where the utility may switch it.
+    pub supply: Option<api::SupplySwitch>,
 }
 
 impl View {

@@ -1,6 +1,6 @@
 //! What the gateway has noticed: MESSAGES, and the full-screen alarm.
 
-use super::{View, notice, phrase, rows};
+use super::{View, grid_events, notice, phrase, rows};
 use crate::format;
 use crate::generated::{More, NoticeRow, Page, Phrase, Say, Severity};
 use wattle_api as api;
@@ -25,11 +25,11 @@ pub(super) fn bind(more: &More, view: &View) {
         .find(|(notice, _)| notice.severity == api::Severity::Alarm);
     more.set_alarmed(alarm.is_some());
     more.set_alarm(alarm.map(|(_, row)| row.clone()).unwrap_or_default());
-    let asked = view
-        .state
-        .as_ref()
-        .is_some_and(|state| !state.grid_events.is_empty());
-    let room = if asked { ROOM_BELOW } else { ROOM };
+    let room = if grid_events::any(view) {
+        ROOM_BELOW
+    } else {
+        ROOM
+    };
     let shown: Vec<NoticeRow> = rows_of.into_iter().take(room).collect();
     if let Some(model) = rows(&more.get_notices(), shown) {
         more.set_notices(model);
@@ -38,6 +38,10 @@ pub(super) fn bind(more: &More, view: &View) {
 
 fn row(view: &View, about: &api::Notice) -> NoticeRow {
     let name = about.meter.clone().unwrap_or_default();
+    let prepaid = view
+        .state
+        .as_ref()
+        .is_some_and(|state| state.prepay.is_some());
     NoticeRow {
         severity: match about.severity {
             api::Severity::Info => Severity::Info,
@@ -54,9 +58,14 @@ fn row(view: &View, about: &api::Notice) -> NoticeRow {
         page: match about.code {
             api::NoticeCode::NightFlow => Page::Supplies,
             api::NoticeCode::BaseLoadRisen | api::NoticeCode::ShortCycling => Page::Appliances,
-            api::NoticeCode::CreditLow
-            | api::NoticeCode::CreditUsedUp
-            | api::NoticeCode::SupplyArmed => Page::Money,
+            api::NoticeCode::CreditLow | api::NoticeCode::CreditUsedUp => Page::Money,
+            // Of an account that is paid in advance there; what the utility switched stands above.
+            api::NoticeCode::SupplyArmed if prepaid => Page::Money,
+            api::NoticeCode::SupplyArmed
+            | api::NoticeCode::SupplyOff
+            | api::NoticeCode::SupplyAnnounced
+            | api::NoticeCode::SupplyWrong
+            | api::NoticeCode::Other => Page::Events,
             _ => Page::Network,
         },
     }

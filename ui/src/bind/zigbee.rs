@@ -56,7 +56,7 @@ fn row(view: &View, device: &ZigbeeDevice) -> DeviceRow {
         age: age(view, device.last_heard),
         heard: match since {
             None => Heard::Never,
-            Some(seconds) if seconds > LOST_S => Heard::Lost,
+            Some(seconds) if device.missed || seconds > LOST_S => Heard::Lost,
             Some(_) => Heard::Live,
         },
     }
@@ -87,6 +87,7 @@ mod tests {
             model: model.map(str::to_owned),
             interviewed: true,
             last_heard: hours.map(|hours| view.now - SignedDuration::from_hours(hours)),
+            missed: false,
             lqi: None,
             on: Some(true),
             power_w: Some("1420".parse().unwrap()),

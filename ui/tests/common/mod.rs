@@ -66,5 +66,7 @@ pub(crate) fn answers(name: &str) -> Answers {
         heard: read("heard").map(|text| serde_json::from_str(&text).unwrap()),
         told: read("told").map(|text| serde_json::from_str(&text).unwrap()),
         consents: read("consents").map(|text| serde_json::from_str(&text).unwrap()),
+        messages: read("messages").map(|text| serde_json::from_str(&text).unwrap()),
+        supply: read("supply").map(|text| serde_json::from_str(&text).unwrap()),
     }
 }

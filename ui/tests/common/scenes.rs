@@ -144,6 +144,11 @@ pub(crate) const SCENES: &[Scene] = &[
     with("events-second", Page::Events, "two_events", |app| {
         app.global::<More>().set_event(1);
     }),
+    scene("events-message", Page::Events, "stale"),
+    with("events-read", Page::Events, "stale", |app| {
+        app.global::<More>().set_event(1);
+    }),
+    scene("events-armed", Page::Events, "cheapest_now"),
     scene("events-absent", Page::Events, "absent"),
     scene("alarm", Page::Now, "alarm"),
     scene("privacy-normal", Page::Privacy, "normal"),
