@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// What a device of the Smart Energy profile has said.
     Service(services::Event),
-    /// Who hears whom, after [`Home::look_around`].
+    /// Who hears whom, after [`look_around`](super::Home::look_around).
     Topology(Vec<Link>),
     /// A message that nothing here understands.
     Message {
