@@ -10,16 +10,15 @@ mod tables;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meter_link::c12::client::Dialect;
 use meter_link::c12::link::{self, Event, Link};
 use meter_link::c12::service::{Request, ResponseCode, Timing, baud, checksum};
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::household::Curve;
-use crate::log::Log;
 use crate::sml::unix_now;
 use crate::uart::{self, Framing};
 
@@ -460,11 +459,7 @@ fn agreed(request: &Request, answer: &[u8]) -> Option<Agreed> {
 }
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct Meter {
-    handle: Handle,
-    log: Arc<Log<Reading>>,
-}
+pub type Meter = AtWork<Reading>;
 
 /// How long the meter looks at the line at a time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -475,10 +470,8 @@ impl Meter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, config: Config) -> io::Result<Self> {
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
         let pace = config.pace;
-        let handle = Handle::start("c12-meter", link, move |wire| {
+        Self::begin("c12-meter", link, move |wire, notes| {
             let mut dialogue = Dialogue::new(config);
             let mut own = FIRST_BAUD;
             let mut raw = Vec::new();
@@ -511,19 +504,6 @@ impl Meter {
                     }
                 }
             }
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The readings told so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Reading> {
-        self.log.all()
+        })
     }
 }

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use meter_link::dlms::apdu::{Apdu, BlockTransfer, Ciphered, Ciphering, DataNotification};
@@ -13,9 +12,9 @@ use meter_link::dlms::mbus;
 use meter_link::dlms::security::{self, SecurityControl, SystemTitle};
 use meter_link::key::Key;
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::household::{Curve, INSTALLED};
-use crate::log::Log;
 use crate::push::Push;
 use crate::sml::unix_now;
 use crate::uart::Framing;
@@ -216,11 +215,7 @@ fn sealed(cipher: &Cipher, count: u32, plain: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct DlmsMeter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
+pub type DlmsMeter = AtWork<Sent>;
 
 impl DlmsMeter {
     /// Starts a meter whose port is at `link`.
@@ -229,9 +224,7 @@ impl DlmsMeter {
     /// When there is no pty to be had, or its keys do not fit.
     pub fn start(link: &Path, mut config: Config) -> io::Result<Self> {
         config.message(unix_now(), 0)?;
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
-        let handle = Handle::start("dlms-meter", link, move |wire| {
+        Self::begin("dlms-meter", link, move |wire, notes| {
             // Seconds since it was installed: it goes on rising when the meter is started again.
             let mut count = u32::try_from(unix_now().saturating_sub(INSTALLED)).unwrap_or(1);
             let push = Push {
@@ -245,26 +238,7 @@ impl DlmsMeter {
                 count = count.wrapping_add(1);
                 message
             };
-            push.run(wire, &notes, message, |sent, heard| sent.heard = heard);
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The messages sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
-    }
-
-    /// Waits until a message that `wanted` accepts has been sent, and returns it; `None` when
-    /// that takes longer than `patience`.
-    pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&Sent) -> bool) -> Option<Sent> {
-        self.log.wait_for(patience, wanted)
+            push.run(wire, notes, message, |sent, heard| sent.heard = heard);
+        })
     }
 }

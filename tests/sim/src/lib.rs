@@ -27,6 +27,7 @@
 //! Nothing here is linked into the product.
 
 pub mod actor;
+pub mod at_work;
 pub mod c12;
 pub mod dlms;
 pub mod dlms_push;

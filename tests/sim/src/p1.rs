@@ -3,7 +3,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -11,9 +10,9 @@ use meter_link::key::Key;
 use meter_link::p1::SystemTitle;
 use meter_link::p1::encode::{self, Ciphering};
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::household::{Curve, INSTALLED};
-use crate::log::Log;
 use crate::push::Push;
 use crate::sml::unix_now;
 use crate::uart::Framing;
@@ -199,11 +198,7 @@ pub struct Sent {
 }
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct P1Meter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
+pub type P1Meter = AtWork<Sent>;
 
 impl P1Meter {
     /// Starts a meter whose port is at `link`.
@@ -212,9 +207,7 @@ impl P1Meter {
     /// When there is no pty to be had, or its keys do not fit.
     pub fn start(link: &Path, mut config: Config) -> io::Result<Self> {
         config.telegram(unix_now(), 0)?;
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
-        let handle = Handle::start("p1-meter", link, move |wire| {
+        Self::begin("p1-meter", link, move |wire, notes| {
             // Seconds since it was installed: it goes on rising when the meter is started again.
             let mut count = u32::try_from(unix_now().saturating_sub(INSTALLED)).unwrap_or(1);
             let push = Push {
@@ -228,26 +221,7 @@ impl P1Meter {
                 count = count.wrapping_add(1);
                 telegram
             };
-            push.run(wire, &notes, telegram, |sent, heard| sent.heard = heard);
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The telegrams sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
-    }
-
-    /// Waits until a telegram that `wanted` accepts has been sent, and returns it; `None` when
-    /// that takes longer than `patience`.
-    pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&Sent) -> bool) -> Option<Sent> {
-        self.log.wait_for(patience, wanted)
+            push.run(wire, notes, telegram, |sent, heard| sent.heard = heard);
+        })
     }
 }

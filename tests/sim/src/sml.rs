@@ -3,15 +3,14 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meter_link::model::{ObisCode, Unit};
 use meter_link::sml::{Entry, EntryValue, ListTelegram, Time};
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::household::{Curve, INSTALLED};
-use crate::log::Log;
 use crate::push::Push;
 use crate::uart::Framing;
 
@@ -167,11 +166,7 @@ pub struct Sent {
 }
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct SmlMeter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
+pub type SmlMeter = AtWork<Sent>;
 
 impl SmlMeter {
     /// Starts a meter whose port is at `link`.
@@ -179,9 +174,7 @@ impl SmlMeter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, mut config: Config) -> io::Result<Self> {
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
-        let handle = Handle::start("sml-meter", link, move |wire| {
+        Self::begin("sml-meter", link, move |wire, notes| {
             let mut count = 0u32;
             let push = Push {
                 interval: config.interval,
@@ -194,27 +187,8 @@ impl SmlMeter {
                 count = count.wrapping_add(1);
                 Some(telegram)
             };
-            push.run(wire, &notes, telegram, |sent, heard| sent.heard = heard);
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The telegrams sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
-    }
-
-    /// Waits until a telegram that `wanted` accepts has been sent, and returns it; `None` when
-    /// that takes longer than `patience`.
-    pub fn wait_for(&self, patience: Duration, wanted: impl Fn(&Sent) -> bool) -> Option<Sent> {
-        self.log.wait_for(patience, wanted)
+            push.run(wire, notes, telegram, |sent, heard| sent.heard = heard);
+        })
     }
 }
 

@@ -6,16 +6,15 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use meter_link::tic::{Mode, encode};
 
-use crate::actor::{Handle, Pace};
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::household::Curve;
-use crate::log::Log;
 use crate::push::Push;
 use crate::uart::Framing;
 
@@ -163,11 +162,7 @@ fn clock(unix_s: u64) -> String {
 }
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct Meter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
+pub type Meter = AtWork<Sent>;
 
 impl Meter {
     /// Starts a meter whose port is at `link`.
@@ -175,9 +170,7 @@ impl Meter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, mut config: Config) -> io::Result<Self> {
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
-        let handle = Handle::start("tic-meter", link, move |wire| {
+        Self::begin("tic-meter", link, move |wire, notes| {
             let mut count = 0u32;
             let push = Push {
                 interval: config.interval,
@@ -190,21 +183,8 @@ impl Meter {
                 count = count.wrapping_add(1);
                 Some(frame)
             };
-            push.run(wire, &notes, frame, |sent, heard| sent.heard = heard);
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The frames sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
+            push.run(wire, notes, frame, |sent, heard| sent.heard = heard);
+        })
     }
 }
 

@@ -2,21 +2,16 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Config, Dialogue, Sent, duration};
-use crate::actor::{Handle, Pace};
-use crate::log::Log;
+use crate::actor::Pace;
+use crate::at_work::AtWork;
 use crate::sml::unix_now;
 use crate::uart::{self, Framing};
 
 /// A meter at work.
-#[derive(Debug)]
-pub struct Meter {
-    handle: Handle,
-    log: Arc<Log<Sent>>,
-}
+pub type Meter = AtWork<Sent>;
 
 /// How long the meter looks at the line at a time.
 const LOOK: Duration = Duration::from_millis(200);
@@ -27,10 +22,8 @@ impl Meter {
     /// # Errors
     /// When there is no pty to be had.
     pub fn start(link: &Path, config: Config) -> io::Result<Self> {
-        let log = Arc::new(Log::default());
-        let notes = Arc::clone(&log);
         let pace = config.pace;
-        let handle = Handle::start("iec62056-21-meter", link, move |wire| {
+        Self::begin("iec62056-21-meter", link, move |wire, notes| {
             let mut dialogue = Dialogue::new(config);
             let mut raw = Vec::new();
             loop {
@@ -78,19 +71,6 @@ impl Meter {
                     notes.push(readout);
                 }
             }
-        })?;
-        Ok(Self { handle, log })
-    }
-
-    /// The device: its path and its cable.
-    #[must_use]
-    pub const fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
-    /// The readouts sent so far, oldest first; the oldest are forgotten after some thousands.
-    #[must_use]
-    pub fn sent(&self) -> Vec<Sent> {
-        self.log.all()
+        })
     }
 }
