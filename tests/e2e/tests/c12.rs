@@ -9,6 +9,7 @@ use e2e::daemon::Daemon;
 use e2e::eventually;
 use meter_link::c12::reader::{Config as ReaderConfig, MeterReader};
 use meter_link::key::Key;
+use meter_link::key::hex;
 use meter_link::session::{Action, Session};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -73,8 +74,7 @@ fn recorded(config: Config, unix_s: u64) -> anyhow::Result<String> {
     let mut meter = Dialogue::new(config);
     let mut text = String::new();
     let mut note = |dir: &str, octets: &[u8]| {
-        let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        text.push_str(&json!({ "dir": dir, "hex": hex }).to_string());
+        text.push_str(&json!({ "dir": dir, "hex": hex(octets) }).to_string());
         text.push('\n');
     };
     reader.restart(now);

@@ -19,6 +19,7 @@ use meter_link::c12::net::{ApTitle, Outgoing, Protection, Service};
 use meter_link::c12::service::{Request, table_data};
 use meter_link::c12::table::{Table, Tables};
 use meter_link::key::Key;
+use meter_link::key::hex;
 use rust_decimal::Decimal;
 
 const KEY: &str = "01020304050607080102030405060708";
@@ -341,10 +342,7 @@ fn second_opinion(folder: &Path, messages: &[(bool, Vec<u8>)]) -> anyhow::Result
     let registers = [5_540_346_500_000_u64, 503_200_000]
         .map(u64::to_le_bytes)
         .concat();
-    let registers: String = registers
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
+    let registers = hex(&registers);
     let told = lines
         .iter()
         .filter(|line| field(line, 2).contains(&registers))

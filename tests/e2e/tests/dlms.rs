@@ -10,6 +10,7 @@ use e2e::daemon::Daemon;
 use e2e::{eventually, program};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
+use meter_link::key::hex;
 use rust_decimal::Decimal;
 use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
 use wattle_sim::household::{Curve, Kind};
@@ -20,10 +21,6 @@ const POWER_W: i32 = 1_380;
 fn meter(carrier: Carrier, security: Security) -> Config {
     let load = Curve::new(Kind::Constant { power_w: POWER_W }, 1);
     Config::new(carrier, security, load)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The configuration of a meter; its secrets lie beside it.

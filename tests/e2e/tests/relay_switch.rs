@@ -16,6 +16,7 @@ use e2e::past::{fill, incoming};
 use e2e::relay::{Postgres, Utility};
 use gateway::store::{Field, Incoming, Plan};
 use jiff::{Timestamp, tz::TimeZone};
+use meter_link::key::hex;
 use relay_home::{Far, PATIENCE, more_rows};
 use serde_json::{Value, json};
 use wattle_api::{LOGS_PATH, NoticeCode, SUPPLY_ON_PATH, SUPPLY_PATH};
@@ -60,12 +61,6 @@ fn lines(
     folder: &Path,
     rules: &str,
 ) -> anyhow::Result<String> {
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
     let of = meter.config();
     for (name, key) in [("key", &of.key), ("auth", &of.auth_key)] {
         std::fs::write(folder.join(name), hex(key.octets()))?;

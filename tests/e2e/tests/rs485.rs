@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use meter_link::key::hex;
 use rust_decimal::Decimal;
 use wattle_sim::dlms::{self, Carrier, Security};
 use wattle_sim::household::{Curve, Kind};
@@ -27,12 +28,6 @@ fn dlms_config(
     name: &str,
     link: &Path,
 ) -> anyhow::Result<String> {
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
     let secret = |what: &str, octets: &[u8]| {
         let path = folder.join(format!("{name}-{what}"));
         std::fs::write(&path, hex(octets))?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use meter_link::key::hex;
 use serde_json::{Value, json};
 use wattle_sim::zigbee::device::Curve;
 use wattle_sim::zigbee::{Ncp, Serving, kinds, mesh::Mesh, serve};
@@ -142,8 +143,4 @@ fn a_foreign_network_is_left_alone_until_it_is_given_up_by_name() -> anyhow::Res
         "{answer}"
     );
     Ok(())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use e2e::daemon::Daemon;
 use e2e::eventually;
 use han::zigbee::key_establishment::Suite;
+use meter_link::key::hex;
 use serde_json::json;
 use wattle_sim::household::{Curve as Household, Kind};
 use wattle_sim::sml::{Config, SmlMeter};
@@ -38,12 +39,6 @@ fn loads_are_shed_for_the_limit_and_given_back_and_displays_get_the_price() -> a
     let own = stick.ncp().eui64;
     let authority = authority(Suite::One);
     let (certificate, private) = authority.issue(own, random)?;
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
     let file = folder.path().join("certificate.json");
     let parts = json!({
         "suite": 1,

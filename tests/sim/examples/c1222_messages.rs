@@ -7,6 +7,7 @@ use anyhow::Context;
 use meter_link::c12::net::{Apdu, Outgoing, Protection, Service};
 use meter_link::c12::service::{Password, Request, ResponseCode};
 use meter_link::key::Key;
+use meter_link::key::hex;
 use wattle_sim::c12::Config;
 use wattle_sim::c12::network::{Network, Responder};
 use wattle_sim::household::{Curve, INSTALLED, Kind};
@@ -47,10 +48,7 @@ fn main() -> anyhow::Result<()> {
         encrypt,
     };
     let mut out = std::io::stdout().lock();
-    let mut print = |octets: &[u8]| {
-        let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        writeln!(out, "{hex}")
-    };
+    let mut print = |octets: &[u8]| writeln!(out, "{}", hex(octets));
     for protection in [Protection::Clear, keyed(1, false), keyed(2, true)] {
         print(&message.to_bytes(protection)?)?;
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use meter_link::key::Key;
+use meter_link::key::hex;
 use meter_link::mbus::{DeviceAddress, DeviceType, Identification, Manufacturer};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::json;
@@ -236,14 +237,9 @@ fn air(interval: Duration) -> anyhow::Result<()> {
     loop {
         for meter in &mut meters {
             meter.index = minutes()?;
-            let digits: Vec<String> = meter
-                .telegram()
-                .telegram
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let digits = hex(&meter.telegram().telegram);
             let mut out = std::io::stdout().lock();
-            writeln!(out, "{}", digits.concat())?;
+            writeln!(out, "{digits}")?;
             out.flush()?;
         }
         std::thread::sleep(interval);
@@ -445,7 +441,7 @@ fn start_sml(
     Ok(Device {
         name: "electricity",
         protocol: "sml",
-        id: octets.map(|byte| format!("{byte:02x}")).concat(),
+        id: hex(&octets),
         kind: Running::Sml(meter.with_context(|| format!("cannot make {}", link.display()))?),
     })
 }

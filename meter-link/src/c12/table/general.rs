@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::TableError;
 use super::format::{CharFormat, DataOrder, Formats, IntFormat, NiFormat, TimeFormat};
-use super::reader::{Reader, hex};
+use super::reader::Reader;
+use crate::key::hex;
 
 /// Table 00, general configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::TableError;
 use super::format::ClockTime;
 use super::general::GeneralConfiguration;
-use super::reader::{Reader, hex};
+use super::reader::Reader;
+use crate::key::hex;
 
 /// Table 71, actual log limiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -157,8 +157,3 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 }
-
-/// Octets as lower-case hex.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
