@@ -10,10 +10,9 @@ mod tests;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, Kind, Signed};
+use crate::command::{Kind, Signed};
+use crate::safety::{self, in_window};
 
-/// The clock must be closer than this to the true time (3 % of a quarter-hour), seconds.
-pub const CLOCK_S: i64 = 27;
 /// How long a disconnection is announced on the display at least, seconds.
 pub const ANNOUNCED_S: i64 = 60;
 /// From one switching to the next at least, seconds.
@@ -62,15 +61,9 @@ pub enum Denial {
     /// Fewer than two different signers.
     #[error("two_signers: a disconnection is signed by two")]
     TwoSigners,
-    /// Somebody lives by a device.
-    #[error("life_support: somebody here lives by a device")]
-    LifeSupport,
-    /// The clock is not to be trusted.
-    #[error("clock: the clock is not synchronised to within 27 s")]
-    Clock,
-    /// Outside the command's own window.
-    #[error("window: the command is not valid now")]
-    Window,
+    /// What holds for every command that takes power from a home.
+    #[error(transparent)]
+    Safety(#[from] safety::Denial),
     /// Outside the allowed hours.
     #[error("hours: not at this hour of the day")]
     Hours,
@@ -195,7 +188,7 @@ impl Supply {
                 self.rate(world.now_s)?;
                 let at_s = command.execute_at_s.max(world.now_s + ANNOUNCED_S);
                 if at_s > command.not_after_s {
-                    return Err(Denial::Window);
+                    return Err(safety::Denial::Window.into());
                 }
                 self.state = State::Announced {
                     at_s,
@@ -239,7 +232,7 @@ impl Supply {
         let late = world.now_s > *not_after_s;
         let id = id.clone();
         let allowed = if late {
-            Err(Denial::Window)
+            Err(safety::Denial::Window.into())
         } else {
             may_open(policy, world)
         };
@@ -336,26 +329,8 @@ impl Supply {
     }
 }
 
-/// A command outside its window is none.
-///
-/// # Errors
-/// [`Denial::Window`].
-pub const fn in_window(command: &Command, now_s: i64) -> Result<(), Denial> {
-    if now_s < command.not_before_s || now_s > command.not_after_s {
-        Err(Denial::Window)
-    } else {
-        Ok(())
-    }
-}
-
 fn may_open(policy: &Policy, world: Situation) -> Result<(), Denial> {
-    if policy.life_support {
-        return Err(Denial::LifeSupport);
-    }
-    let trusted = |off: i64| off.saturating_abs() <= CLOCK_S;
-    if world.clock_off_s.is_none_or(|off| !trusted(off)) {
-        return Err(Denial::Clock);
-    }
+    safety::allows(policy.life_support, world.clock_off_s)?;
     if !(policy.hours.0..policy.hours.1).contains(&world.hour) {
         return Err(Denial::Hours);
     }

@@ -20,6 +20,7 @@ pub mod limit;
 mod name;
 mod pem;
 mod refusal;
+pub mod safety;
 
 pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey};
 pub use curve::{Curve, Hash};

@@ -4,7 +4,7 @@
 //! the home keeps (in Germany 4.2 kW, section 14a EnWG).
 
 use crate::command::Signed;
-use crate::disconnect::{self, CLOCK_S};
+use crate::safety;
 
 /// The longest limit, seconds.
 pub const LONGEST_S: i64 = 86_400;
@@ -35,15 +35,9 @@ pub enum Denial {
     /// Fewer than two different signers.
     #[error("two_signers: a limit is signed by two")]
     TwoSigners,
-    /// Somebody lives by a device.
-    #[error("life_support: somebody here lives by a device")]
-    LifeSupport,
-    /// The clock is not to be trusted.
-    #[error("clock: the clock is not synchronised to within 27 s")]
-    Clock,
-    /// Outside the command's own window.
-    #[error("window: the command is not valid now")]
-    Window,
+    /// What holds for every command that takes power from a home.
+    #[error(transparent)]
+    Safety(#[from] safety::Denial),
     /// Below what the home may always draw.
     #[error("least: this home may always draw {0} W")]
     Least(u32),
@@ -64,13 +58,7 @@ pub fn judge(
     clock_off_s: Option<i64>,
 ) -> Result<(), Denial> {
     may_be(signed, now_s)?;
-    if policy.life_support {
-        return Err(Denial::LifeSupport);
-    }
-    let trusted = |off: i64| off.saturating_abs() <= CLOCK_S;
-    if clock_off_s.is_none_or(|off| !trusted(off)) {
-        return Err(Denial::Clock);
-    }
+    safety::allows(policy.life_support, clock_off_s)?;
     if limit.limit_w < policy.least_w {
         return Err(Denial::Least(policy.least_w));
     }
@@ -89,7 +77,7 @@ pub fn may_be(signed: &Signed, now_s: i64) -> Result<(), Denial> {
     if signed.signers.len() < 2 {
         return Err(Denial::TwoSigners);
     }
-    disconnect::in_window(&signed.command, now_s).map_err(|_| Denial::Window)
+    Ok(safety::in_window(&signed.command, now_s)?)
 }
 
 #[cfg(test)]
@@ -147,20 +135,29 @@ mod tests {
             life_support: true,
             ..HOME
         };
-        assert_eq!(judged(LIMIT, home, NOW, Some(0)), Err(Denial::LifeSupport));
+        assert_eq!(
+            judged(LIMIT, home, NOW, Some(0)),
+            Err(safety::Denial::LifeSupport.into())
+        );
     }
 
     #[test]
     fn never_by_a_clock_that_is_not_to_be_trusted() {
         for off in [None, Some(28), Some(-28), Some(i64::MIN)] {
-            assert_eq!(judged(LIMIT, HOME, NOW, off), Err(Denial::Clock));
+            assert_eq!(
+                judged(LIMIT, HOME, NOW, off),
+                Err(safety::Denial::Clock.into())
+            );
         }
     }
 
     #[test]
     fn never_out_of_the_command_s_window() {
         for now_s in [NOW - 61, NOW + 61] {
-            assert_eq!(judged(LIMIT, HOME, now_s, Some(0)), Err(Denial::Window));
+            assert_eq!(
+                judged(LIMIT, HOME, now_s, Some(0)),
+                Err(safety::Denial::Window.into())
+            );
         }
     }
 

@@ -12,7 +12,7 @@ use meter_link::model::ObisCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wattle_relay::command::{Command, Kind, Signed};
-use wattle_relay::disconnect;
+use wattle_relay::safety;
 
 use super::engine::Engine;
 use super::limit;
@@ -147,7 +147,7 @@ impl Desk {
         if matches!(command.kind, Kind::Disconnect | Kind::Arm | Kind::Reconnect) {
             return self.services.switch(signed, wall);
         }
-        if let Err(denial) = disconnect::in_window(command, wall.as_second()) {
+        if let Err(denial) = safety::in_window(command, wall.as_second()) {
             return Ok(Outcome::Refused(denial.to_string()));
         }
         if command.execute_at_s <= wall.as_second() {
@@ -200,7 +200,7 @@ impl Desk {
         // Off the disk first: a crash may leave one undone, and does none twice.
         self.store()?;
         for command in due.iter().filter_map(Later::command) {
-            let outcome = match disconnect::in_window(&command, wall.as_second()) {
+            let outcome = match safety::in_window(&command, wall.as_second()) {
                 Ok(()) => self.execute(engine, &command, wall)?,
                 Err(denial) => Outcome::Refused(denial.to_string()),
             };

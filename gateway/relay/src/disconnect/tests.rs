@@ -1,4 +1,5 @@
 use super::*;
+use crate::command::Command;
 
 const NOW: i64 = 1_800_000_000;
 
@@ -65,7 +66,7 @@ fn never_where_somebody_lives_by_a_device() {
     };
     assert_eq!(
         disconnect(&mut Supply::default(), &policy, world(NOW)),
-        Err(Denial::LifeSupport)
+        Err(safety::Denial::LifeSupport.into())
     );
 }
 
@@ -78,7 +79,7 @@ fn never_with_a_clock_that_is_not_trusted() {
         };
         assert_eq!(
             disconnect(&mut Supply::default(), &Policy::default(), world),
-            Err(Denial::Clock)
+            Err(safety::Denial::Clock.into())
         );
     }
     let near = Situation {
@@ -96,7 +97,7 @@ fn never_outside_the_commands_window() {
     for now in [NOW - 61, NOW + 7_201, NOW + 7_200 - ANNOUNCED_S + 1] {
         assert_eq!(
             disconnect(&mut Supply::default(), &Policy::default(), world(now)),
-            Err(Denial::Window)
+            Err(safety::Denial::Window.into())
         );
     }
 }
