@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
@@ -56,6 +60,28 @@ pub(crate) async fn replace_later(path: &Path, octets: Vec<u8>, readers: For) ->
         .map_err(io::Error::other)?
 }
 
+/// Puts a value as JSON into the place of a file, as [`replace`] does.
+///
+/// # Errors
+/// The disk is full or cannot be written; the file is named.
+pub(crate) fn keep(path: &Path, value: &impl Serialize, readers: For) -> anyhow::Result<()> {
+    let text = serde_json::to_vec(value)?;
+    replace(path, &text, readers).with_context(|| path.display().to_string())
+}
+
+/// The value that was kept in a file; `None` where there is no such file.
+///
+/// # Errors
+/// It cannot be read, or is something else; the file is named.
+pub(crate) fn recall<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let text = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| path.display().to_string())?,
+    };
+    let value = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    Ok(Some(value))
+}
+
 /// Where a file is written before it takes its place, and where a crash leaves it.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
@@ -83,5 +109,17 @@ mod tests {
         assert!(!beside(&file).exists());
         let nowhere = folder.path().join("gone").join("book.json");
         assert!(replace(&nowhere, b"x", For::All).is_err());
+    }
+
+    #[test]
+    fn what_was_kept_is_recalled_and_what_is_damaged_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list.json");
+        assert_eq!(recall::<Vec<u8>>(&file).unwrap(), None);
+        keep(&file, &[1_u8, 2], For::All).unwrap();
+        assert_eq!(recall(&file).unwrap(), Some(vec![1_u8, 2]));
+        std::fs::write(&file, "[1, ").unwrap();
+        let error = recall::<Vec<u8>>(&file).unwrap_err();
+        assert!(error.to_string().ends_with("list.json"), "{error:#}");
     }
 }

@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wattle_api::{Importance, Message, Notice, NoticeCode, Severity};
@@ -65,13 +64,7 @@ impl Board {
     /// They cannot be read.
     pub fn open(folder: &Path, bus: Bus) -> anyhow::Result<Self> {
         let path = folder.join("messages.json");
-        let kept = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| path.display().to_string())?
-            }
-        };
+        let kept = files::recall(&path)?.unwrap_or_default();
         Ok(Self {
             path,
             bus,
@@ -201,9 +194,7 @@ impl Board {
 
     fn keep(&self, kept: &mut Vec<Kept>, changed: Vec<Kept>) -> anyhow::Result<()> {
         if changed != *kept {
-            let text = serde_json::to_vec(&changed)?;
-            files::replace(&self.path, &text, files::For::All)
-                .with_context(|| self.path.display().to_string())?;
+            files::keep(&self.path, &changed, files::For::All)?;
             *kept = changed;
         }
         Ok(())

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wattle_api::{Grant, Role};
@@ -65,12 +64,9 @@ impl KeptGrant {
 /// It cannot be read, or a newer version wrote it.
 pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
     let path = folder.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Book::default()),
-        Err(error) => return Err(error).context(path.display().to_string()),
+    let Some(book) = files::recall::<Book>(&path)? else {
+        return Ok(Book::default());
     };
-    let book: Book = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     anyhow::ensure!(
         book.version <= VERSION,
         "{}: a newer version of the software wrote it",
@@ -84,11 +80,9 @@ pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
 /// # Errors
 /// The disk is full or cannot be written.
 pub(super) fn save(folder: &Path, book: &Book) -> anyhow::Result<()> {
-    let path = folder.join(FILE);
     let book = Book {
         version: VERSION,
         ..book.clone()
     };
-    files::replace(&path, &serde_json::to_vec(&book)?, files::For::Owner)
-        .with_context(|| path.display().to_string())
+    files::keep(&folder.join(FILE), &book, files::For::Owner)
 }

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -81,16 +80,11 @@ impl Account {
     /// # Errors
     /// It cannot be read.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => serde_json::from_slice(&text).with_context(|| path.display().to_string()),
-        }
+        Ok(files::recall(path)?.unwrap_or_default())
     }
 
     pub(super) fn keep(&self, path: &Path) -> anyhow::Result<()> {
-        files::replace(path, &serde_json::to_vec(self)?, files::For::All)
-            .with_context(|| path.display().to_string())
+        files::keep(path, self, files::For::All)
     }
 
     /// Takes the kernel's count of an interface, which begins at nothing with the interface.

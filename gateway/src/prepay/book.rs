@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -116,12 +115,9 @@ impl Book {
     /// The file is there and cannot be read: money is in it, so that no new account takes its place.
     pub(super) fn load(folder: &Path, terms: Terms) -> anyhow::Result<Option<Self>> {
         let path = folder.join(FILE);
-        let text = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(|| path.display().to_string())?,
+        let Some(kept) = files::recall::<Kept>(&path)? else {
+            return Ok(None);
         };
-        let kept: Kept =
-            serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
         anyhow::ensure!(
             kept.version == VERSION,
             "{}: version {} is of a newer wattle",
@@ -149,9 +145,7 @@ impl Book {
             charges: self.charges.clone(),
             waiting: self.waiting.clone(),
         };
-        let path = folder.join(FILE);
-        files::replace(&path, &serde_json::to_vec(&kept)?, files::For::Owner)
-            .with_context(|| path.display().to_string())
+        files::keep(&folder.join(FILE), &kept, files::For::Owner)
     }
 
     /// After a start: gives back what was charged for quarter-hours that a power cut took from the

@@ -8,7 +8,6 @@ use crate::files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -67,12 +66,9 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 /// It cannot be read, or a newer version wrote it.
 pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
     let path = path(folder);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Book::default()),
-        Err(error) => return Err(error).context(path.display().to_string()),
+    let Some(book) = files::recall::<Book>(&path)? else {
+        return Ok(Book::default());
     };
-    let book: Book = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     anyhow::ensure!(
         book.version <= VERSION,
         "{}: a newer version of the software wrote it",
@@ -86,13 +82,11 @@ pub(super) fn load(folder: &Path) -> anyhow::Result<Book> {
 /// # Errors
 /// The disk is full or cannot be written.
 pub(super) fn save(folder: &Path, book: &Book) -> anyhow::Result<()> {
-    let path = path(folder);
     let book = Book {
         version: VERSION,
         ..book.clone()
     };
-    files::replace(&path, &serde_json::to_vec(&book)?, files::For::All)
-        .with_context(|| path.display().to_string())
+    files::keep(&path(folder), &book, files::For::All)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -41,16 +40,11 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
-        match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => serde_json::from_slice(&text).with_context(|| path.display().to_string()),
-        }
+        Ok(files::recall(path)?.unwrap_or_default())
     }
 
     pub(super) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_json::to_vec(self)?;
-        files::replace(path, &text, files::For::All).with_context(|| path.display().to_string())
+        files::keep(path, self, files::For::All)
     }
 
     /// A command was taken whose outcome comes later.

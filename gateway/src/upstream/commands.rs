@@ -3,10 +3,8 @@
 //! The counter is on the disk before a command is done: one that a crash cut off is not done twice.
 //! What is to be done later waits in a file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use meter_link::model::ObisCode;
 use serde::{Deserialize, Serialize};
@@ -98,11 +96,7 @@ impl Desk {
         services: Services,
     ) -> anyhow::Result<Self> {
         let path = folder.join("upstream").join("commands.json");
-        let waiting = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string())?,
-        };
+        let waiting = files::recall(&path)?.unwrap_or_default();
         Ok(Self {
             streams,
             folder: folder.to_path_buf(),
@@ -281,9 +275,7 @@ impl Desk {
     }
 
     fn store(&self) -> anyhow::Result<()> {
-        let waiting = serde_json::to_vec(&self.waiting)?;
-        files::replace(&self.path, &waiting, files::For::All)
-            .with_context(|| self.path.display().to_string())
+        files::keep(&self.path, &self.waiting, files::For::All)
     }
 }
 

@@ -68,13 +68,7 @@ impl Keys {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let vault = Vault::open(folder)?;
         let path = folder.join(FILE);
-        let book = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => Some(
-                serde_json::from_str::<Book>(&text).with_context(|| path.display().to_string())?,
-            ),
-        };
+        let book = files::recall::<Book>(&path)?;
         let book = match book.filter(|book| book.device == device) {
             Some(book) => book,
             None => make(&vault, device, now)?,

@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -89,13 +88,7 @@ impl Limits {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let path = folder.join("upstream").join("limits.json");
-        let standing = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| path.display().to_string())?
-            }
-        };
+        let standing = files::recall(&path)?.unwrap_or_default();
         let limits = Self {
             settings,
             board,
@@ -237,9 +230,7 @@ impl Limits {
     }
 
     fn keep(&mut self, changed: Vec<Standing>, now: Timestamp) -> anyhow::Result<()> {
-        let text = serde_json::to_vec(&changed)?;
-        files::replace(&self.path, &text, files::For::All)
-            .with_context(|| self.path.display().to_string())?;
+        files::keep(&self.path, &changed, files::For::All)?;
         self.standing = changed;
         self.show(now);
         Ok(())

@@ -5,7 +5,6 @@ mod message;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -94,13 +93,7 @@ impl Services {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let path = folder.join("upstream").join("events.json");
-        let events = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| path.display().to_string())?
-            }
-        };
+        let events = files::recall(&path)?.unwrap_or_default();
         let choices = reach.board.choices();
         let limits = Limits::open(
             folder,
@@ -335,9 +328,7 @@ impl Services {
 
     fn keep(&mut self, now: Timestamp) -> anyhow::Result<()> {
         self.forget(now);
-        let text = serde_json::to_vec(&self.events)?;
-        files::replace(&self.path, &text, files::For::All)
-            .with_context(|| self.path.display().to_string())?;
+        files::keep(&self.path, &self.events, files::For::All)?;
         self.show(now);
         Ok(())
     }

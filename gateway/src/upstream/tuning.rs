@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::rules::Rules;
@@ -30,12 +29,7 @@ impl Tuning {
     /// # Errors
     /// It cannot be read.
     pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
-        let path = file(folder);
-        match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
-            Ok(text) => serde_json::from_str(&text).with_context(|| path.display().to_string()),
-        }
+        Ok(files::recall(&file(folder))?.unwrap_or_default())
     }
 
     /// Reads the body of a command.
@@ -66,9 +60,7 @@ impl Tuning {
     /// # Errors
     /// The disk cannot be written.
     pub(super) fn keep(&self, folder: &Path) -> anyhow::Result<()> {
-        let path = file(folder);
-        files::replace(&path, &serde_json::to_vec(self)?, files::For::All)
-            .with_context(|| path.display().to_string())
+        files::keep(&file(folder), self, files::For::All)
     }
 
     /// The rules with it.

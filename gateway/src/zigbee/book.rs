@@ -99,13 +99,7 @@ impl Book {
     /// The book is there and cannot be read: a network must not be formed over it unseen.
     pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join("zigbee.json");
-        let kept = match std::fs::read(&file) {
-            Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| file.display().to_string())?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
-            Err(error) => return Err(error).context(file.display().to_string()),
-        };
+        let kept = files::recall(&file)?.unwrap_or_default();
         let vault = Vault::open(folder)?;
         Ok(Self { file, vault, kept })
     }
@@ -228,12 +222,7 @@ impl Book {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        files::replace(
-            &self.file,
-            &serde_json::to_vec(&self.kept)?,
-            files::For::Owner,
-        )
-        .with_context(|| self.file.display().to_string())
+        files::keep(&self.file, &self.kept, files::For::Owner)
     }
 }
 

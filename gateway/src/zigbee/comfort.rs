@@ -114,29 +114,19 @@ impl Comfort {
             confirmed: shifted.confirmed,
         });
         let kept: Vec<Kept> = kept.collect();
-        let written = serde_json::to_vec(&kept)
-            .map_err(std::io::Error::from)
-            .and_then(|text| files::replace(&self.file, &text, files::For::Owner));
-        if let Err(error) = written {
-            tracing::error!(file = %self.file.display(), %error, "what thermostats were set to is not kept");
+        if let Err(error) = files::keep(&self.file, &kept, files::For::Owner) {
+            tracing::error!(error = %format_args!("{error:#}"), "what thermostats were set to is not kept");
         }
         self.kept = now;
     }
 }
 
 fn recall(file: &Path) -> Vec<Shifted> {
-    let text = match std::fs::read(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            tracing::error!(file = %file.display(), %error, "what thermostats were set to is not known");
-            return Vec::new();
-        }
-    };
-    let kept: Vec<Kept> = serde_json::from_slice(&text).unwrap_or_else(|error| {
-        tracing::error!(file = %file.display(), %error, "what thermostats were set to is not known");
-        Vec::new()
+    let kept = files::recall::<Vec<Kept>>(file).unwrap_or_else(|error| {
+        tracing::error!(error = %format_args!("{error:#}"), "what thermostats were set to is not known");
+        None
     });
+    let kept = kept.unwrap_or_default();
     let shifted = kept.into_iter().map(|kept| Shifted {
         id: kept.id,
         base: kept.base,
