@@ -123,22 +123,30 @@ impl NetworkMeter {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
+        Self::begin(address, move |stopped| {
+            let mut responder = Responder::new(config, network);
+            while !stopped.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        // A connection that breaks is no matter of the next one.
+                        let _ = serve(stream, &mut responder, stopped);
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(10)),
+                }
+            }
+        })
+    }
+
+    /// Works in a thread of its own until it is told to stop.
+    fn begin(
+        address: SocketAddr,
+        work: impl FnOnce(&AtomicBool) + Send + 'static,
+    ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("c1222-meter".to_owned())
-            .spawn(move || {
-                let mut responder = Responder::new(config, network);
-                while !stopped.load(Ordering::Relaxed) {
-                    match listener.accept() {
-                        Ok((stream, _)) => {
-                            // A connection that breaks is no matter of the next one.
-                            let _ = serve(stream, &mut responder, &stopped);
-                        }
-                        Err(_) => std::thread::sleep(Duration::from_millis(10)),
-                    }
-                }
-            })?;
+            .spawn(move || work(&stopped))?;
         Ok(Self {
             address,
             stop,
@@ -154,31 +162,22 @@ impl NetworkMeter {
         let socket = UdpSocket::bind(("127.0.0.1", 0))?;
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         let address = socket.local_addr()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("c1222-meter".to_owned())
-            .spawn(move || {
-                let mut responder = Responder::new(config, network);
-                let mut buffer = vec![0; 64 * 1_024];
-                while !stopped.load(Ordering::Relaxed) {
-                    let Ok((length, from)) = socket.recv_from(&mut buffer) else {
-                        continue;
-                    };
-                    let heard = buffer.get(..length).unwrap_or_default();
-                    let Ok(apdu) = Apdu::parse(heard) else {
-                        continue;
-                    };
-                    for unit in responder.answer(&apdu, unix_now()) {
-                        // Whoever has gone hears nothing.
-                        let _ = socket.send_to(&unit, from);
-                    }
+        Self::begin(address, move |stopped| {
+            let mut responder = Responder::new(config, network);
+            let mut buffer = vec![0; 64 * 1_024];
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok((length, from)) = socket.recv_from(&mut buffer) else {
+                    continue;
+                };
+                let heard = buffer.get(..length).unwrap_or_default();
+                let Ok(apdu) = Apdu::parse(heard) else {
+                    continue;
+                };
+                for unit in responder.answer(&apdu, unix_now()) {
+                    // Whoever has gone hears nothing.
+                    let _ = socket.send_to(&unit, from);
                 }
-            })?;
-        Ok(Self {
-            address,
-            stop,
-            thread: Some(thread),
+            }
         })
     }
 
