@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::records::aps_record;
+use super::radio::Outgoing;
 use super::{Aps, Coordinator, Event, Stage, Tag};
-use crate::value::{Record, Value};
-use crate::zigbee::ezsp::Token;
 
 /// Messages that may be under way at once.
 const UNDER_WAY: usize = 8;
@@ -25,7 +23,6 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct UnderWay {
     pub(super) tag: Tag,
-    pub(super) command: Option<Token>,
     pub(super) due: Instant,
 }
 
@@ -48,7 +45,7 @@ impl Coordinator {
         Some(tag)
     }
 
-    pub(super) fn sent(&mut self, wire_tag: u16, delivered: bool) {
+    pub(super) fn sent(&mut self, wire_tag: u8, delivered: bool) {
         if let Some(one) = self.under_way.remove(&wire_tag) {
             let tag = one.tag;
             self.events.push_back(Event::Sent { tag, delivered });
@@ -62,22 +59,19 @@ impl Coordinator {
             };
             // 0 is for messages of which nobody wants to know.
             self.next_wire_tag = self.next_wire_tag % 255 + 1;
-            let wire_tag = u16::from(self.next_wire_tag);
-            let fields = Record::new()
-                .with("message_type", Value::Unsigned(0))
-                .with("nwk", Value::id16(message.nwk))
-                .with("aps", Value::Record(aps_record(message.aps)))
-                .with("tag", Value::Unsigned(wire_tag.into()))
-                .with("message", Value::Octets(message.payload));
-            let command = self.ask(0x0034, &fields, now);
+            let wire_tag = self.next_wire_tag;
             let one = UnderWay {
                 tag: message.tag,
-                command,
                 due: now + DELIVERY,
             };
-            let is_asked = command.is_some();
             self.under_way.insert(wire_tag, one);
-            if !is_asked {
+            let outgoing = Outgoing {
+                tag: wire_tag,
+                nwk: message.nwk,
+                aps: message.aps,
+                payload: message.payload,
+            };
+            if !self.radio.send(outgoing, now) {
                 self.sent(wire_tag, false);
             }
         }

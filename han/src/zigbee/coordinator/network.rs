@@ -4,18 +4,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::value::{Record, Value};
-
-/// The bits of the initial security state (UG100, EmberInitialSecurityBitmask): global link key,
-/// preconfigured key, network key, hashed link keys for each device, keys sent encrypted only.
-const SECURITY: u64 = 0x0004 | 0x0100 | 0x0200 | 0x0084 | 0x0800;
-/// The frame counters are not begun anew.
-const KEEP_COUNTERS: u64 = 0x1000;
 /// So much is added to a counter that is restored: what may have been sent since it was written.
 pub(super) const COUNTER_MARGIN: u32 = 0x2000;
 
 /// What makes a network: whoever has it can carry it on, and can read it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Network {
     /// Its 64-bit name.
     pub extended_pan: u64,
@@ -62,32 +55,6 @@ impl Network {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         (self.extended_pan, self.pan, &self.key) == (other.extended_pan, other.pan, &other.key)
-    }
-
-    pub(super) fn parameters(&self) -> Record {
-        let parameters = Record::new()
-            .with("extended_pan", Value::ieee(self.extended_pan))
-            .with("pan", Value::id16(self.pan))
-            .with("power_dbm", Value::Signed(8))
-            .with("channel", Value::Unsigned(self.channel.into()))
-            .with("join_method", Value::Unsigned(0))
-            .with("manager", Value::id16(0))
-            .with("update_id", Value::Unsigned(self.update_id.into()))
-            .with("channels", Value::Unsigned(0x07FF_F800));
-        Record::new().with("parameters", Value::Record(parameters))
-    }
-
-    pub(super) fn security(&self, restored: bool) -> Record {
-        let keep = if restored { KEEP_COUNTERS } else { 0 };
-        Record::new()
-            .with("bitmask", Value::Unsigned(SECURITY | keep))
-            .with("preconfigured_key", Value::Octets(self.link_key.to_vec()))
-            .with("network_key", Value::Octets(self.key.to_vec()))
-            .with(
-                "network_key_sequence_number",
-                Value::Unsigned(self.key_sequence.into()),
-            )
-            .with("trust_center", Value::ieee(0))
     }
 }
 

@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::records::{key_context, status};
 use super::{Coordinator, Event, Network, Stage};
-use crate::value::{Record, Value};
-use crate::zigbee::ezsp::{CommandError, Token};
 
 /// So long the next key spreads: routers hand it to sleepers when these wake.
 const SPREAD: Duration = Duration::from_secs(30);
@@ -22,9 +19,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How far an exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rotation {
-    Telling(Token),
+    Telling,
     Spreading(Instant),
-    Switching(Token),
+    Switching,
     Settling(Instant),
 }
 
@@ -35,18 +32,18 @@ impl Coordinator {
         if self.stage != Stage::Up || self.rotation.is_some() {
             return false;
         }
-        let fields = Record::new().with("key", Value::Octets(key.to_vec()));
-        let Some(token) = self.ask(0x0073, &fields, now) else {
+        let key_sequence = self.found.key_sequence.wrapping_add(1);
+        if !self.radio.tell_key(key, key_sequence, now) {
             return false;
-        };
+        }
         self.policy.next = Some(Network {
             key: Zeroizing::new(*key),
-            key_sequence: self.found.key_sequence.wrapping_add(1),
+            key_sequence,
             // Frames are counted anew under a new key.
             frame_counter: 0,
             ..self.found.clone()
         });
-        self.rotation = Some(Rotation::Telling(token));
+        self.rotation = Some(Rotation::Telling);
         true
     }
 
@@ -55,33 +52,28 @@ impl Coordinator {
         (self.rotation, self.policy.next) = (None, None);
     }
 
-    /// Takes the answer to a step; false when the answer is to something else.
-    pub(super) fn take_rotation(
-        &mut self,
-        token: Token,
-        answer: &Result<Record, CommandError>,
-        now: Instant,
-    ) -> bool {
-        let Some(rotation) = self.rotation else {
-            return false;
-        };
-        if rotation != Rotation::Telling(token) && rotation != Rotation::Switching(token) {
-            return false;
+    pub(super) fn key_told(&mut self, done: bool, now: Instant) {
+        if self.rotation != Some(Rotation::Telling) {
+            return;
         }
-        let done = answer.as_ref().is_ok_and(|answer| status(answer) == 0);
-        match (rotation, self.policy.next.clone()) {
-            (Rotation::Telling(_), Some(next)) if done => {
+        match self.policy.next.clone().filter(|_| done) {
+            Some(next) => {
                 self.rotation = Some(Rotation::Spreading(now + SPREAD));
                 self.events.push_back(Event::NextKey(next));
             }
-            (Rotation::Switching(_), _) if done => {
-                self.rotation = Some(Rotation::Settling(now + SETTLE));
-            }
-            _ => {
-                self.give_key_up();
-            }
+            None => self.give_key_up(),
         }
-        true
+    }
+
+    pub(super) fn key_used(&mut self, done: bool, now: Instant) {
+        if self.rotation != Some(Rotation::Switching) {
+            return;
+        }
+        if done {
+            self.rotation = Some(Rotation::Settling(now + SETTLE));
+        } else {
+            self.give_key_up();
+        }
     }
 
     fn give_key_up(&mut self) {
@@ -92,7 +84,7 @@ impl Coordinator {
     pub(super) fn rotation_due(&self) -> Option<Instant> {
         match self.rotation? {
             Rotation::Spreading(until) | Rotation::Settling(until) => Some(until),
-            Rotation::Telling(_) | Rotation::Switching(_) => None,
+            Rotation::Telling | Rotation::Switching => None,
         }
     }
 
@@ -102,15 +94,22 @@ impl Coordinator {
             return;
         }
         match self.rotation {
-            Some(Rotation::Spreading(_)) => match self.ask(0x0074, &Record::new(), now) {
-                Some(token) => self.rotation = Some(Rotation::Switching(token)),
-                None => self.give_key_up(),
-            },
+            Some(Rotation::Spreading(_)) => {
+                if self
+                    .radio
+                    .use_key(self.found.key_sequence.wrapping_add(1), now)
+                {
+                    self.rotation = Some(Rotation::Switching);
+                } else {
+                    self.give_key_up();
+                }
+            }
             _ => {
                 self.rotation = None;
                 // What the stick says of its network now is looked at as after a start.
                 self.formed = false;
-                self.enter(Stage::Key, 0x0114, &key_context(1), now);
+                self.stage = Stage::Starting;
+                self.radio.look(now);
             }
         }
     }

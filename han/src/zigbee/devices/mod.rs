@@ -283,7 +283,9 @@ impl Home {
                 link_key,
             } = &event
             {
-                self.coordinator.link_key(*place, *ieee, link_key, now);
+                let nwk = self.devices.get(ieee).map_or(0xFFFE, |device| device.nwk);
+                self.coordinator
+                    .link_key(*place, (*ieee, nwk), link_key, now);
             }
             self.events.push_back(Event::Service(event));
         }

@@ -1,9 +1,7 @@
 //! What a stick is told before its network (UG100: configuration values and policies).
 
+use super::super::LINK_KEYS;
 use crate::value::{Record, Value};
-
-/// Devices whose own link keys the stick has room for.
-pub(crate) const LINK_KEYS: u8 = 12;
 
 /// The settings of the stick, in order; the first asks its address.
 pub(super) fn settings(step: usize) -> Option<(u16, Record)> {

@@ -1,12 +1,45 @@
 //! Records of commands and callbacks as the coordinator means them.
 
-use super::event::{Aps, Incoming};
+use super::super::{Aps, Incoming, Network};
 use crate::value::{Record, Value};
+
+/// The bits of the initial security state (UG100, EmberInitialSecurityBitmask): global link key,
+/// preconfigured key, network key, hashed link keys for each device, keys sent encrypted only.
+const SECURITY: u64 = 0x0004 | 0x0100 | 0x0200 | 0x0084 | 0x0800;
+/// The frame counters are not begun anew.
+const KEEP_COUNTERS: u64 = 0x1000;
 
 /// Retry and route discovery (UG100, EmberApsOption).
 const APS_OPTIONS: u64 = 0x0140;
 /// Encrypted with the link key, in the same bitmap.
 const APS_ENCRYPTION: u64 = 0x0020;
+
+pub(super) fn parameters(network: &Network) -> Record {
+    let parameters = Record::new()
+        .with("extended_pan", Value::ieee(network.extended_pan))
+        .with("pan", Value::id16(network.pan))
+        .with("power_dbm", Value::Signed(8))
+        .with("channel", Value::Unsigned(network.channel.into()))
+        .with("join_method", Value::Unsigned(0))
+        .with("manager", Value::id16(0))
+        .with("update_id", Value::Unsigned(network.update_id.into()))
+        .with("channels", Value::Unsigned(0x07FF_F800));
+    Record::new().with("parameters", Value::Record(parameters))
+}
+
+pub(super) fn security(network: &Network, restored: bool) -> Record {
+    let keep = if restored { KEEP_COUNTERS } else { 0 };
+    let link_key = network.link_key.to_vec();
+    Record::new()
+        .with("bitmask", Value::Unsigned(SECURITY | keep))
+        .with("preconfigured_key", Value::Octets(link_key))
+        .with("network_key", Value::Octets(network.key.to_vec()))
+        .with(
+            "network_key_sequence_number",
+            Value::Unsigned(network.key_sequence.into()),
+        )
+        .with("trust_center", Value::ieee(0))
+}
 
 pub(super) fn aps_record(aps: Aps) -> Record {
     let secured = if aps.secured { APS_ENCRYPTION } else { 0 };

@@ -1,14 +1,14 @@
-//! From the stick's first word to a network that works: settings, start, whose network it is, and
+//! From the stick's first word to a network that works: settings, start, what network that is, and
 //! forming one.
 
 use std::time::Instant;
 
-use super::network::COUNTER_MARGIN;
-use super::records::{key, key_context, number16, status};
-use super::{Coordinator, Event, Network, PATIENCE, Stage, settings};
+use super::records::{key, key_context, number16, parameters, security, status};
+use super::setup::settings;
+use super::{Ember, PATIENCE, RadioEvent, Stage};
 use crate::value::{Record, Value};
 
-impl Coordinator {
+impl Ember {
     /// Asks the command of a stage and waits for its answer.
     pub(super) fn enter(&mut self, stage: Stage, id: u16, fields: &Record, now: Instant) {
         self.stage = stage;
@@ -39,7 +39,7 @@ impl Coordinator {
             }
             Stage::Initialising => match status(answer) {
                 0 => self.stage = Stage::AwaitUp,
-                0x93 | 0x17 => self.form(0, now),
+                0x93 | 0x17 => self.rest(RadioEvent::Found(None)),
                 other => self.lose(format!(
                     "the radio stick does not start its network, status {other:02x}"
                 )),
@@ -58,7 +58,12 @@ impl Coordinator {
             }
             Stage::KeyInfo => {
                 self.take_key_info(answer);
-                self.judge(now);
+                let found = self.found.clone();
+                let event = match self.forming.take() {
+                    Some(_) => RadioEvent::Up(found),
+                    None => RadioEvent::Found(Some(found)),
+                };
+                self.rest(event);
             }
             Stage::Leaving => self.stage = Stage::AwaitDown,
             Stage::Forming(step) => {
@@ -68,61 +73,23 @@ impl Coordinator {
                         "the radio stick does not form the network, status {number:02x}"
                     ));
                 } else {
-                    self.form(step + 1, now);
+                    self.form_step(step + 1, now);
                 }
             }
             _ => {}
         }
     }
 
-    /// The stick's network is known by now: is it ours?
-    pub(super) fn judge(&mut self, now: Instant) {
-        let expected = if self.formed {
-            Some(self.wanted().clone())
-        } else {
-            self.policy.known.clone()
+    fn rest(&mut self, event: RadioEvent) {
+        self.stage = Stage::Resting;
+        self.due = None;
+        self.events.push_back(event);
+    }
+
+    pub(super) fn form_step(&mut self, step: usize, now: Instant) {
+        let Some((network, restored)) = self.forming.clone() else {
+            return;
         };
-        let is_found = |network: &Network| network.is(&self.found);
-        let is_next = !self.formed && self.policy.next.as_ref().is_some_and(is_found);
-        let is_ours = is_next || expected.as_ref().is_some_and(is_found);
-        let is_behind = !is_next
-            && expected.is_some_and(|known| self.found.frame_counter < known.frame_counter);
-        if is_ours && (self.formed || !is_behind) {
-            self.stage = Stage::Up;
-            self.due = None;
-            self.policy.known = Some(self.found.clone());
-            (self.policy.next, self.policy.replace) = (None, false);
-            let network = self.found.clone();
-            let formed = self.formed;
-            self.events.push_back(Event::Up { network, formed });
-        } else if (is_ours || self.policy.replace) && !self.formed {
-            // Ours with a counter that has gone back is formed again with a higher one.
-            let fields = Record::new().with("options", Value::Unsigned(0));
-            self.enter(Stage::Leaving, 0x0020, &fields, now);
-        } else {
-            self.stage = Stage::Refused;
-            self.due = None;
-            let (extended_pan, pan, channel) =
-                (self.found.extended_pan, self.found.pan, self.found.channel);
-            self.events.push_back(Event::Foreign {
-                extended_pan,
-                pan,
-                channel,
-            });
-        }
-    }
-
-    pub(super) fn wanted(&self) -> &Network {
-        self.policy.known.as_ref().unwrap_or(&self.policy.fresh)
-    }
-
-    pub(super) fn form(&mut self, step: usize, now: Instant) {
-        self.formed = true;
-        let restored = self.policy.known.is_some();
-        let mut network = self.wanted().clone();
-        if restored {
-            network.frame_counter = network.frame_counter.saturating_add(COUNTER_MARGIN);
-        }
         let stage = Stage::Forming(step);
         match step {
             // EzspValueId NWK_FRAME_COUNTER.
@@ -133,8 +100,8 @@ impl Coordinator {
                 );
                 self.enter(stage, 0x00AB, &fields, now);
             }
-            1 => self.enter(stage, 0x0068, &network.security(restored), now),
-            2 => self.enter(stage, 0x001E, &network.parameters(), now),
+            1 => self.enter(stage, 0x0068, &security(&network, restored), now),
+            2 => self.enter(stage, 0x001E, &parameters(&network), now),
             _ => {
                 self.stage = Stage::AwaitUp;
                 self.due = Some(now + PATIENCE);
@@ -142,7 +109,7 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn take_parameters(&mut self, answer: &Record) {
+    fn take_parameters(&mut self, answer: &Record) {
         let Some(Value::Record(parameters)) = answer.field("parameters") else {
             return;
         };
