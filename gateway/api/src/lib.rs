@@ -82,9 +82,10 @@ pub use tariff::{TARIFF_PATH, TARIFF_PREVIEW_PATH, TariffInfo, TariffPreview};
 pub use usage::{USAGE_PATH, Usage, UsageBand, UsageBar, UsageSpan, YearBefore};
 pub use zigbee::{
     ZIGBEE_JOIN_PATH, ZIGBEE_KEY_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH,
-    ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand,
-    ZigbeeDevice, ZigbeeJoin, ZigbeeLink, ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState,
-    ZigbeeSwitch,
+    ZIGBEE_SWITCH_PATH, ZIGBEE_UPGRADE_PATH, Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort,
+    ZigbeeDemand, ZigbeeDevice, ZigbeeFirmware, ZigbeeFirmwareFile, ZigbeeJoin, ZigbeeLink,
+    ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState, ZigbeeSwitch, ZigbeeUpgrade,
+    ZigbeeUpgradeStage,
 };
 
 /// Where the types below are served. `GET` answers one [`State`].

@@ -14,6 +14,8 @@ pub const ZIGBEE_SWITCH_PATH: &str = "/api/v1/zigbee/switch";
 pub const ZIGBEE_SURVEY_PATH: &str = "/api/v1/zigbee/survey";
 /// `POST` without a body: the network's key is exchanged for a fresh one within a minute.
 pub const ZIGBEE_KEY_PATH: &str = "/api/v1/zigbee/rotate-key";
+/// `POST` takes a [`ZigbeeUpgrade`]: a device gets firmware from the folder that the configuration names.
+pub const ZIGBEE_UPGRADE_PATH: &str = "/api/v1/zigbee/upgrade";
 /// `POST` takes a [`ZigbeeReplace`]: a foreign network on the stick is given up.
 pub const ZIGBEE_REPLACE_PATH: &str = "/api/v1/zigbee/replace";
 
@@ -55,6 +57,84 @@ pub struct Zigbee {
     /// Who heard whom when that was asked last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<ZigbeeMap>,
+    /// The firmware of the devices that take it over the air.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firmware: Vec<ZigbeeFirmware>,
+    /// The firmware files in the folder, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firmware_files: Vec<ZigbeeFirmwareFile>,
+}
+
+/// A firmware file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeFirmwareFile {
+    /// Its name in the folder.
+    pub file: String,
+    /// The maker's code, four hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// The maker's number for the kind of device, four hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_type: Option<String>,
+    /// Its version, eight hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Octets of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Why it is not given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The firmware of a device that takes it over the air.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeFirmware {
+    /// The device's address for life, 16 hex digits.
+    pub ieee: String,
+    /// The version that it runs, eight hex digits, once it has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<String>,
+    /// The newest version in the folder, if it is newer than what it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<String>,
+    /// The version that it is to get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// How far that is.
+    pub stage: ZigbeeUpgradeStage,
+    /// Octets that it has fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub octets: Option<u32>,
+    /// Octets in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Why it did not get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far new firmware is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ZigbeeUpgradeStage {
+    /// Nothing is asked for.
+    #[default]
+    Idle,
+    /// It waits for its turn, or the device does not answer.
+    Waiting,
+    /// The device was told that there is something for it.
+    Called,
+    /// The device fetches it.
+    Fetching,
+    /// The device has all of it, and installs it.
+    Installing,
+    /// The device did not get it.
+    Failed,
 }
 
 /// A thermostat that follows the price.
@@ -246,6 +326,24 @@ pub struct ZigbeeSwitch {
     pub ieee: String,
     /// On or off.
     pub on: bool,
+}
+
+/// Lets a device have firmware.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ZigbeeUpgrade {
+    /// The device's address, 16 hex digits.
+    pub ieee: String,
+    /// The version, eight hex digits; the newest that there is for it where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The version may be older than what the device runs.
+    #[serde(default)]
+    pub downgrade: bool,
+    /// It is to get nothing any more.
+    #[serde(default)]
+    pub cancel: bool,
 }
 
 /// Gives a foreign network on the stick up: its devices must join anew.

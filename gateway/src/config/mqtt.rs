@@ -93,11 +93,19 @@ pub enum MqttCommand {
     Switch,
     /// Letting Zigbee devices in for a while: `permit-join` and `end-join`.
     PermitJoin,
+    /// New firmware for a Zigbee device: `update`.
+    Update,
 }
 
 impl MqttCommand {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Read, Self::OptOut, Self::Switch, Self::PermitJoin];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::OptOut,
+        Self::Switch,
+        Self::PermitJoin,
+        Self::Update,
+    ];
 
     /// Whether a command, by its name in a request, is this one's.
     #[must_use]
@@ -107,6 +115,7 @@ impl MqttCommand {
             Self::OptOut => matches!(command, "opt-out" | "opt-in"),
             Self::Switch => matches!(command, "switch-on" | "switch-off"),
             Self::PermitJoin => matches!(command, "permit-join" | "end-join"),
+            Self::Update => command == "update",
         }
     }
 }

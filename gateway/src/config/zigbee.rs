@@ -1,5 +1,7 @@
 //! `[zigbee]`
 
+use std::path::PathBuf;
+
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -27,6 +29,10 @@ pub struct ZigbeeConfig {
     pub import_limit_kw: Option<Decimal>,
     /// Between two loads that come back, seconds, 1 to 600: they do not start all at once.
     pub restore_pause_s: u16,
+    /// A folder with firmware files for devices; none is given out unasked.
+    pub firmware: Option<PathBuf>,
+    /// A device gets so many blocks of 48 octets in a second, 1 to 20.
+    pub firmware_blocks_per_s: u8,
     /// What may be shed; nothing else ever is.
     #[serde(rename = "load")]
     pub loads: Vec<ZigbeeLoadConfig>,
@@ -141,6 +147,8 @@ impl Default for ZigbeeConfig {
             certificate: None,
             import_limit_kw: None,
             restore_pause_s: 30,
+            firmware: None,
+            firmware_blocks_per_s: 4,
             loads: Vec::new(),
             comfort: Vec::new(),
         }
@@ -159,6 +167,8 @@ impl ZigbeeConfig {
         in_range("zigbee.channel", self.channel.into(), 11, 26, found);
         let pause = self.restore_pause_s.into();
         in_range("zigbee.restore_pause_s", pause, 1, 600, found);
+        let pace = self.firmware_blocks_per_s.into();
+        in_range("zigbee.firmware_blocks_per_s", pace, 1, 20, found);
         for (index, load) in self.loads.iter().enumerate() {
             load.check(found);
             let before = self.loads.iter().take(index);

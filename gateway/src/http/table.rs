@@ -214,6 +214,7 @@ pub(super) static TABLE: &[Operation] = &[
     act("POST", api::ZIGBEE_SWITCH_PATH, Household, "Switch a Zigbee device", Takes(of::<api::ZigbeeSwitch>), Gives(of::<api::Zigbee>)).may(&[400, 409, 415, 422]).learns("Zigbee devices"),
     act("POST", api::ZIGBEE_SURVEY_PATH, Service, "Measure how busy the Zigbee channels are, and ask who hears whom", TakesNothing, Gives(of::<api::Zigbee>)).may(&[409]).learns("Zigbee devices"),
     act("POST", api::ZIGBEE_KEY_PATH, Service, "Exchange the key of the Zigbee network", TakesNothing, Gives(of::<api::Zigbee>)).may(&[409]).learns("Zigbee devices"),
+    act("POST", api::ZIGBEE_UPGRADE_PATH, Service, "Let a Zigbee device have new firmware", Takes(of::<api::ZigbeeUpgrade>), Gives(of::<api::Zigbee>)).may(&[400, 409, 415, 422]).learns("Zigbee devices"),
     act("POST", api::ZIGBEE_REPLACE_PATH, Service, "Give up a foreign Zigbee network on the stick", Takes(of::<api::ZigbeeReplace>), Gives(of::<api::Zigbee>)).may(&[400, 409, 415, 422]).learns("Zigbee devices"),
     get(api::GRID_EVENTS_PATH, Household, "requests of the utility", "What the utility asks of the home", of::<Vec<api::GridEvent>>),
     act("POST", api::GRID_EVENT_CHOICE_PATH, Household, "The household's word on a request of the utility", Takes(of::<api::GridEventChoice>), Gives(of::<api::GridEvent>)).may(&[400, 404, 409, 415, 422]),

@@ -8,7 +8,8 @@ use axum::{Json, Router};
 use han::zigbee::install_code::InstallCode;
 use wattle_api::{
     ZIGBEE_JOIN_PATH, ZIGBEE_KEY_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH,
-    ZIGBEE_SWITCH_PATH, Zigbee, ZigbeeJoin, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZIGBEE_SWITCH_PATH, ZIGBEE_UPGRADE_PATH, Zigbee, ZigbeeJoin, ZigbeeReplace, ZigbeeState,
+    ZigbeeSwitch, ZigbeeUpgrade,
 };
 
 use super::{Api, Problem};
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Router<Api> {
         .route(ZIGBEE_REPLACE_PATH, post(replace))
         .route(ZIGBEE_SURVEY_PATH, post(survey))
         .route(ZIGBEE_KEY_PATH, post(rotate_key))
+        .route(ZIGBEE_UPGRADE_PATH, post(upgrade))
 }
 
 async fn zigbee(Shared(api): Shared<Api>) -> Json<Zigbee> {
@@ -71,6 +73,32 @@ async fn switch(
         },
     )
     .await
+}
+
+async fn upgrade(
+    Shared(api): Shared<Api>,
+    request: Result<Json<ZigbeeUpgrade>, JsonRejection>,
+) -> Result<Json<Zigbee>, Problem> {
+    let Json(request) = request.map_err(|rejection| unreadable(&rejection))?;
+    let ieee = address(&request.ieee)?;
+    let version = request.version.as_deref().map(version).transpose()?;
+    let downgrade = request.downgrade;
+    let request = if request.cancel {
+        Request::CallUpgradeOff { ieee }
+    } else {
+        Request::Upgrade {
+            ieee,
+            version,
+            downgrade,
+        }
+    };
+    ask(&api, request).await
+}
+
+fn version(text: &str) -> Result<u32, Problem> {
+    let digits = text.len() == 8 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let version = u32::from_str_radix(text, 16).ok().filter(|_| digits);
+    version.ok_or_else(|| Problem::rule("version: a version has 8 hex digits"))
 }
 
 async fn survey(Shared(api): Shared<Api>) -> Result<Json<Zigbee>, Problem> {

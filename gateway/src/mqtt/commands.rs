@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use wattle_api::OptState;
 
-use super::household::{GRID, ZIGBEE};
+use super::household::{GRID, ZIGBEE, ZIGBEE_DEVICE};
 use super::thing::{Message, Topics};
 use crate::config::MqttCommand;
 use crate::zigbee::{JOIN_S, LONGEST_JOIN_S};
@@ -42,6 +42,8 @@ pub(super) enum Order {
         /// On or off.
         on: bool,
     },
+    /// Let the Zigbee device of an address have its newest firmware.
+    Upgrade(u64),
     /// Let Zigbee devices in for so many seconds; 0 ends it.
     Join(u8),
     /// Take part in what the utility asks for, or not: in this event, or in the next one that
@@ -147,6 +149,11 @@ impl Commands {
                 path: path.to_owned(),
                 on: command == "switch-on",
             }),
+            ("update", path) => {
+                let ieee = path.strip_prefix(ZIGBEE_DEVICE).filter(|id| id.len() == 16);
+                let ieee = ieee.and_then(|id| u64::from_str_radix(id, 16).ok());
+                ieee.map(Order::Upgrade).ok_or("it is not for this topic")
+            }
             ("read", _) => Ok(Order::Read(path.to_owned())),
             _ => Err("it is not for this topic"),
         }
@@ -250,6 +257,12 @@ mod tests {
                 r#"{"command":"end-join","seconds":9}"#,
                 none.clone(),
             ),
+            (
+                "zigbee/00124b0000000001",
+                r#"{"command":"update"}"#,
+                (Some(Order::Upgrade(0x0012_4B00_0000_0001)), Value::Null),
+            ),
+            ("zigbee/1", r#"{"command":"update"}"#, none.clone()),
             ("meter/A1", r#"{"command":"permit-join"}"#, none),
             ("meter/A1", out, (None, Value::Null)),
             (

@@ -120,7 +120,9 @@ impl HomeAssistant {
     fn points<'a>(&'a self, thing: &'a Thing) -> impl Iterator<Item = &'a Point> {
         let allowed = |command: &str| self.commands.iter().any(|one| one.takes(command));
         thing.points.iter().filter(move |point| match point.kind {
-            Kind::Button(command) | Kind::Switch { on: command, .. } => allowed(command),
+            Kind::Button(command) | Kind::Switch { on: command, .. } | Kind::Update(command) => {
+                allowed(command)
+            }
             _ => true,
         })
     }
@@ -189,6 +191,13 @@ impl HomeAssistant {
             Kind::Button(command) => {
                 put("cmd_t", json!(self.below(&thing.path, "set")));
                 put("pl_prs", json!(json!({ "command": command }).to_string()));
+                put("qos", json!(1));
+            }
+            Kind::Update(command) => {
+                let said = point.attributes.unwrap_or(&point.key);
+                put("stat_t", json!(self.below(&thing.path, said)));
+                put("cmd_t", json!(self.below(&thing.path, "set")));
+                put("pl_inst", json!(json!({ "command": command }).to_string()));
                 put("qos", json!(1));
             }
             Kind::Switch { on, off } => {
@@ -293,6 +302,7 @@ const fn component(kind: Kind) -> &'static str {
         Kind::Event(_) => "event",
         Kind::Button(_) => "button",
         Kind::Switch { .. } => "switch",
+        Kind::Update(_) => "update",
     }
 }
 

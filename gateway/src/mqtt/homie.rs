@@ -353,7 +353,7 @@ fn property(point: &Point, commands: &[MqttCommand]) -> Option<Value> {
             put("datatype", json!("datetime"));
         }
         Kind::Sensor if is_number(point) => put("datatype", json!("float")),
-        Kind::Sensor => put("datatype", json!("string")),
+        Kind::Sensor | Kind::Update(_) => put("datatype", json!("string")),
     }
     if let Some(unit) = &point.unit {
         put("unit", json!(unit));

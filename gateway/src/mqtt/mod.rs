@@ -401,6 +401,15 @@ impl Publisher {
                 let switched = self.settings.zigbee.ask(Request::Switch { ieee, on }).await;
                 switched.map_err(str::to_owned)
             }
+            Order::Upgrade(ieee) => {
+                let request = Request::Upgrade {
+                    ieee,
+                    version: None,
+                    downgrade: false,
+                };
+                let asked = self.settings.zigbee.ask(request).await;
+                asked.map_err(str::to_owned)
+            }
             Order::Join(seconds) => {
                 let (network, code) = (&self.settings.zigbee, None);
                 let joined = network.ask(Request::Join { seconds, code }).await;

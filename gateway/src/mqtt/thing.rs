@@ -142,6 +142,9 @@ pub(super) enum Kind {
     Event(&'static [&'static str]),
     /// Something that can be asked for with this command.
     Button(&'static str),
+    /// Firmware that can be brought up to date with this command; the topic of its attributes says
+    /// what there is and how far it is.
+    Update(&'static str),
     /// A relay, `on` or `off`, that is switched with these commands.
     Switch {
         /// Switches it on.

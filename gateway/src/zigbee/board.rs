@@ -10,8 +10,8 @@ use han::zigbee::install_code::InstallCode;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use wattle_api::{
-    Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice, ZigbeeLink,
-    ZigbeeMap, ZigbeeState,
+    Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice,
+    ZigbeeFirmware, ZigbeeFirmwareFile, ZigbeeLink, ZigbeeMap, ZigbeeState,
 };
 
 /// Requests that may wait.
@@ -38,6 +38,20 @@ pub enum Request {
         ieee: u64,
         /// On or off.
         on: bool,
+    },
+    /// Let a device have firmware: the newest, or this version.
+    Upgrade {
+        /// The device.
+        ieee: u64,
+        /// The version.
+        version: Option<u32>,
+        /// It may be older than what the device runs.
+        downgrade: bool,
+    },
+    /// Let a device have no firmware any more.
+    CallUpgradeOff {
+        /// The device.
+        ieee: u64,
     },
     /// Measure how busy the channels are, and ask who hears whom.
     Survey,
@@ -185,6 +199,14 @@ impl Board {
     pub(super) fn demand(&self, demand: Option<ZigbeeDemand>, comfort: Vec<ZigbeeComfort>) {
         let mut inside = self.lock();
         (inside.zigbee.demand, inside.zigbee.comfort) = (demand, comfort);
+    }
+
+    pub(super) fn firmware(&self, known: Vec<ZigbeeFirmware>) {
+        self.lock().zigbee.firmware = known;
+    }
+
+    pub(super) fn files(&self, files: Vec<ZigbeeFirmwareFile>) {
+        self.lock().zigbee.firmware_files = files;
     }
 
     pub(super) fn channels(&self, found: &[ChannelEnergy], now: Timestamp) {

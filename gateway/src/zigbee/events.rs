@@ -7,6 +7,7 @@ use wattle_api::{Notice, NoticeCode, Severity};
 
 use super::Part;
 use super::book::Counted;
+use super::firmware;
 use crate::bus::Event as Fact;
 
 impl Part {
@@ -69,6 +70,7 @@ impl Part {
                     board.map(&links, ieee, self.settings.clock.now());
                 }
                 Event::Service(event) => self.take_service(event),
+                Event::Upgrade(event) => firmware::log(event),
                 Event::Left { ieee } => board.left(ieee),
                 _ => {}
             }

@@ -6,6 +6,7 @@ mod book;
 mod comfort;
 mod demand;
 mod events;
+mod firmware;
 mod missed;
 mod plugs;
 mod requests;
@@ -29,7 +30,7 @@ use rust_decimal::Decimal;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use wattle_api::{Notice, State, ZigbeeState};
+use wattle_api::{Notice, State, ZigbeeLoad, ZigbeeState};
 use zeroize::Zeroizing;
 
 use crate::bus::Bus;
@@ -42,6 +43,7 @@ pub use board::{Asked, Board, JOIN_S, LONGEST_JOIN_S, Request};
 use book::Book;
 use comfort::Comfort;
 use demand::Demand;
+use firmware::Firmware;
 use missed::Missed;
 use plugs::Plugs;
 pub use plugs::{RELAY, adopt_known};
@@ -117,6 +119,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     );
     let demand = Demand::new(&settings.config, &settings.state_dir);
     let comfort = Comfort::new(&settings.config, &settings.state_dir);
+    let firmware = Firmware::new(&settings.config, &settings.state_dir, &mut home.upgrades);
     let mut part = Part {
         settings,
         home,
@@ -124,6 +127,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         plugs,
         demand,
         comfort,
+        firmware,
         place: None,
         decided: None,
         served: None,
@@ -199,6 +203,7 @@ struct Part {
     plugs: Plugs,
     demand: Demand,
     comfort: Comfort,
+    firmware: Firmware,
     /// Where the price stood in which minute.
     place: Option<(i64, Place)>,
     decided: Option<Timestamp>,
@@ -296,9 +301,13 @@ impl Part {
             self.comfort
                 .run(&mut self.home, place, |ieee| demand.holds(ieee), now);
         }
-        self.settings
-            .board
-            .demand(self.demand.api(), self.comfort.api());
+        let demand = self.demand.api();
+        let is_shed = |load: &ZigbeeLoad| load.shed_since.is_some();
+        let sheds = demand.iter().flat_map(|one| &one.loads).any(is_shed);
+        let upgrades = &mut self.home.upgrades;
+        upgrades.pause(sheds);
+        self.firmware.run(upgrades, &self.settings.board);
+        self.settings.board.demand(demand, self.comfort.api());
         if self.missed.look(&self.home, &self.plugs, now) {
             self.notify();
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use han::zigbee::install_code::InstallCode;
+use han::zigbee::upgrade;
 use zeroize::Zeroizing;
 
 use super::{Asked, Part, Request};
@@ -36,6 +37,18 @@ impl Part {
                 begun
                     .then_some(())
                     .ok_or("the key is being exchanged already, or cannot be")
+            }
+            Request::Upgrade {
+                ieee,
+                version,
+                downgrade,
+            } => {
+                let asked = self.home.upgrades.ask(ieee, version, downgrade);
+                asked.map(drop).map_err(upgrade::Refusal::words)
+            }
+            Request::CallUpgradeOff { ieee } => {
+                self.home.upgrades.call_off(ieee);
+                Ok(())
             }
             Request::Switch { ieee, on } => {
                 let switched = self.home.switch(ieee, on, now);

@@ -423,60 +423,6 @@ fn r20_a_scan_tells_the_quietest_channel() {
     assert_eq!((scan.len(), advise(&scan)), (16, Some(20)));
 }
 
-/// A firmware file for the simulated plug: header and image.
-fn firmware(octets: usize) -> Vec<u8> {
-    let mut file = vec![0x1E, 0xF1, 0xEE, 0x0B, 0x00, 0x01, 56, 0, 0, 0];
-    file.extend([0x34, 0x12, 0x01, 0x00]);
-    file.extend(2_u32.to_le_bytes());
-    file.extend([2, 0]);
-    file.extend([b'w'; 32]);
-    let size = u32::try_from(octets).unwrap_or(0);
-    file.extend(size.to_le_bytes());
-    file.extend((0_u8..=250).cycle().take(octets - file.len()));
-    file
-}
-
-#[test]
-fn r16_firmware_arrives_whole_with_a_tenth_lost_after_a_restart_and_a_pause() {
-    let mut device = kinds::upgradable_plug(PLUG, 0x1A01, Curve::Constant(10));
-    if let Some(upgrade) = device.upgrade.as_mut() {
-        (upgrade.asks, upgrade.lose_every) = (true, 10);
-    }
-    let file = firmware(6000);
-    let mut house = House::new(13, vec![device]);
-    // A vendor's wrapping stands before it.
-    let wrapped = [&[0xAA; 616][..], &file, &[0xBB; 100]].concat();
-    house.home.upgrades.offer(&wrapped).expect("it is a file");
-    assert!(house.home.upgrades.offer(&file[..3000]).is_err());
-    house.up();
-    house.permit();
-    let upgrade = |house: &mut House| house.device().upgrade.clone().expect("it fetches");
-    while upgrade(&mut house).image.len() < 2000 {
-        house.run(1);
-    }
-    // While loads are shed devices wait.
-    house.home.upgrades.pause(true);
-    house.run(5);
-    let before = upgrade(&mut house).image.len();
-    house.run(120);
-    let paused = upgrade(&mut house);
-    assert_eq!(paused.image.len(), before);
-    assert!((1..=3).contains(&paused.waited), "{}", paused.waited);
-    house.home.upgrades.pause(false);
-    house.ncp.watchdog(house.now);
-    house.wait(30, |event| {
-        matches!(event, Event::Network(coordinator::Event::Lost(_)))
-    });
-    house.home.start(house.now);
-    house.up();
-    house.run(600);
-    let fetched = upgrade(&mut house);
-    assert!(fetched.complete);
-    assert_eq!(fetched.image, file);
-    let progress: Vec<_> = house.home.upgrades.progress().cloned().collect();
-    assert_eq!((progress[0].offset, progress[0].ended), (6000, Some(0)));
-}
-
 #[test]
 fn r20_the_neighbours_of_all_routers_are_told_with_their_quality() {
     let mut devices = kinds::home();

@@ -1,5 +1,6 @@
 //! `wattle han`: keys, codes and firmware files of the home area network, and the powerline.
 
+mod firmware;
 mod powerline;
 mod zigbee;
 
@@ -61,6 +62,11 @@ enum HanCommand {
     /// Find the car at the cable, or the charging station (SLAC)
     #[command(after_help = "Example:\n  wattle han slac evse --interface eth1")]
     Slac(SlacArgs),
+    /// List the firmware of Zigbee devices, or let a device have another one
+    #[command(after_help = "Examples:\n  wattle han firmware\n  \
+                            wattle han firmware 00124b0000000003\n  \
+                            wattle han firmware 00124b0000000003 --version 02040025 --downgrade")]
+    Firmware(firmware::FirmwareArgs),
     /// Print the Zigbee network as an open coordinator backup, keys and all
     #[command(after_help = "Example:\n  umask 077; wattle han zigbee-backup > zigbee.json")]
     ZigbeeBackup(zigbee::BackupArgs),
@@ -96,6 +102,7 @@ pub(super) fn run(args: &HanArgs) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         },
+        HanCommand::Firmware(args) => return firmware::run(args),
         HanCommand::ZigbeeBackup(args) => return zigbee::run_backup(args),
         HanCommand::ZigbeeRestore(args) => return zigbee::run_restore(args),
         HanCommand::Slac(args) => {

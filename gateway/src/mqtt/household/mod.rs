@@ -4,6 +4,7 @@
 
 mod bearers;
 mod cost;
+mod firmware;
 mod gateway;
 mod grid;
 mod part;
@@ -38,6 +39,8 @@ pub(super) const GRID: &str = "grid/events";
 
 /// Path of the Zigbee network.
 pub(super) const ZIGBEE: &str = "zigbee/network";
+/// What the path of a Zigbee device that takes firmware begins with.
+pub(super) const ZIGBEE_DEVICE: &str = "zigbee/";
 
 /// The household, and what was told of it.
 #[derive(Debug)]
@@ -103,7 +106,28 @@ impl Household {
 
     /// What of the Zigbee network has changed.
     pub(super) fn network(&mut self, network: &Zigbee) -> Vec<Update> {
-        self.tell(zigbee::told(&self.topics, network))
+        let mut updates = self.tell(zigbee::told(&self.topics, network));
+        let paths: Vec<String> = network.firmware.iter().map(firmware::path).collect();
+        let is_gone = |path: &&String| {
+            path.starts_with(ZIGBEE_DEVICE) && *path != ZIGBEE && !paths.contains(path)
+        };
+        let gone: Vec<String> = self.things.keys().filter(is_gone).cloned().collect();
+        for path in gone {
+            self.things.remove(&path);
+            self.states.remove(&path);
+            self.attributes.retain(|(of, _), _| *of != path);
+            updates.push(Update::Gone(path));
+        }
+        for one in &network.firmware {
+            let device = network
+                .devices
+                .iter()
+                .find(|device| device.ieee == one.ieee);
+            if let Some(told) = firmware::told(&self.topics, one, device) {
+                updates.extend(self.tell(told));
+            }
+        }
+        updates
     }
 
     /// What of the relay's ways out of the house has changed.

@@ -9,6 +9,8 @@ use super::{Aps, Coordinator, Event, Stage, Tag};
 const UNDER_WAY: usize = 8;
 /// Messages that wait at most.
 const WAITING: usize = 256;
+/// With more messages than this, what has time waits.
+const BUSY: usize = 4;
 /// An acknowledged message may take so long: a sleeper is held for 7.5 s, over several hops.
 const DELIVERY: Duration = Duration::from_secs(15);
 
@@ -43,6 +45,12 @@ impl Coordinator {
         });
         self.send_waiting(now);
         Some(tag)
+    }
+
+    /// Whether so much is under way that what has time should wait.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.waiting.len() + self.under_way.len() > BUSY
     }
 
     pub(super) fn sent(&mut self, wire_tag: u8, delivered: bool) {

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::topology::Link;
 use crate::zigbee::coordinator::{Event as NetworkEvent, Incoming};
-use crate::zigbee::services;
+use crate::zigbee::{services, upgrade};
 
 /// What a device has measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,8 @@ pub enum Event {
     },
     /// What a device of the Smart Energy profile has said.
     Service(services::Event),
+    /// How a device's new firmware goes.
+    Upgrade(upgrade::Event),
     /// Who hears whom, after [`look_around`](super::Home::look_around).
     Topology(Vec<Link>),
     /// A message that nothing here understands.

@@ -6,11 +6,8 @@ use super::{DEVICES, Device, Event, Home};
 use crate::zigbee::coordinator::{Event as NetworkEvent, Incoming, Join};
 use crate::zigbee::zcl::write::{Attribute, read_attributes_response};
 use crate::zigbee::zcl::{FrameType, Message};
-use crate::zigbee::zdo;
+use crate::zigbee::{upgrade, zdo};
 use crate::{Record, Value};
-
-/// The cluster of firmware.
-const UPGRADE: u16 = 0x0019;
 
 impl Home {
     pub(super) fn take_events(&mut self, now: Instant) {
@@ -52,6 +49,7 @@ impl Home {
         if join == Join::Left {
             if self.devices.remove(&ieee).is_some() {
                 self.services.part(ieee);
+                self.upgrades.part(ieee);
                 self.events.push_back(Event::Left { ieee });
             }
             return;
@@ -106,9 +104,9 @@ impl Home {
             self.events.push_back(Event::Measured { ieee, measured });
         }
         let utc = self.utc(now);
-        if (aps.cluster, aps.own_endpoint) == (UPGRADE, 1)
-            && self.upgrade(ieee, &incoming, utc, now)
-        {
+        let asks = (aps.cluster, aps.own_endpoint) == (upgrade::UPGRADE, 1);
+        if asks && utc.is_some_and(|utc| self.upgrades.take(ieee, &incoming, utc, now)) {
+            self.send_upgrades(now);
             self.go_on(ieee, now);
             return;
         }
@@ -136,27 +134,6 @@ impl Home {
         if let Some((aps, payload)) = self.strangers.ask(incoming.nwk, tsn, now) {
             self.coordinator.send(incoming.nwk, aps, payload, now);
         }
-    }
-
-    /// Gives firmware to a device that asks for it.
-    pub(super) fn upgrade(
-        &mut self,
-        ieee: u64,
-        incoming: &Incoming,
-        utc: Option<u32>,
-        now: Instant,
-    ) -> bool {
-        let message = Message::decode(UPGRADE, &incoming.payload);
-        let (Ok(message), Some(utc)) = (message, utc) else {
-            return false;
-        };
-        let answer = self.upgrades.take(ieee, &message, utc);
-        let is_answered = answer.is_some();
-        if let Some(answer) = answer {
-            self.coordinator
-                .send(incoming.nwk, incoming.aps, answer, now);
-        }
-        is_answered
     }
 
     pub(super) fn take_announcement(&mut self, incoming: &Incoming, now: Instant) {

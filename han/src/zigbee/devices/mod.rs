@@ -29,7 +29,7 @@ use topology::Survey;
 
 use super::coordinator::{Aps, Coordinator, Tag};
 use super::services::{self, Services};
-use super::upgrade::Upgrades;
+use super::upgrade::{self, Upgrades};
 use super::zcl::Direction;
 use super::zcl::write::{Attribute, attributes, cluster};
 use crate::Value;
@@ -44,7 +44,7 @@ pub struct Home {
     pub coordinator: Coordinator,
     /// What devices of the Smart Energy profile get; nothing before [`Home::set_clock`].
     pub services: Services,
-    /// Firmware for devices; nothing before [`Home::set_clock`].
+    /// Firmware for devices; nothing is given out before [`Home::set_clock`].
     pub upgrades: Upgrades,
     survey: Option<Survey>,
     strangers: Strangers,
@@ -246,10 +246,18 @@ impl Home {
             .then(|| self.next_second())
             .flatten();
         let survey = self.survey.as_ref().filter(|_| is_up).and_then(Survey::due);
-        [self.coordinator.poll_timeout(), devices, services, survey]
-            .into_iter()
-            .flatten()
-            .min()
+        let has_time = is_up && self.clock.is_some();
+        let upgrades = has_time.then(|| self.upgrades.due()).flatten();
+        [
+            self.coordinator.poll_timeout(),
+            devices,
+            services,
+            survey,
+            upgrades,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// When the second after the one that the services have seen begins.
@@ -267,6 +275,23 @@ impl Home {
         }
         self.passed = Some(utc);
         self.send_services(now);
+        if self.coordinator.is_up() {
+            let busy = self.coordinator.is_busy();
+            self.upgrades.pass(utc, busy, now);
+            self.send_upgrades(now);
+        }
+    }
+
+    pub(super) fn send_upgrades(&mut self, now: Instant) {
+        while let Some(message) = self.upgrades.poll_outgoing() {
+            if let Some(device) = self.devices.get(&message.ieee) {
+                self.coordinator
+                    .send(device.nwk, message.aps, message.payload, now);
+            }
+        }
+        while let Some(event) = self.upgrades.poll_event() {
+            self.events.push_back(Event::Upgrade(event));
+        }
     }
 
     fn send_services(&mut self, now: Instant) {
@@ -330,6 +355,10 @@ impl Home {
                 .find(|one| one.profile == services::PROFILE);
             if let Some(user) = user {
                 self.services.meet(ieee, user.id, &user.outputs);
+            }
+            let mut endpoints = device.endpoints();
+            if let Some(one) = endpoints.find(|one| one.outputs.contains(&upgrade::UPGRADE)) {
+                self.upgrades.meet(ieee, one.id);
             }
             self.events.push_back(Event::Interviewed { ieee, unicasts });
         }

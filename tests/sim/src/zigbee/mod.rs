@@ -20,7 +20,7 @@ mod messages;
 mod ncp;
 mod serve;
 mod tables;
-mod upgrade;
+pub mod upgrade;
 mod values;
 
 pub use ncp::{Faults, Ncp};

@@ -8,6 +8,17 @@ const fn on_success(field: Field) -> Field {
 }
 
 pub(super) const UPGRADE: &[Command] = &[
+    from_server(
+        0x00,
+        "ImageNotify",
+        &[
+            u8("payload_type"),
+            u8("query_jitter"),
+            id16("manufacturer").when(When::Given),
+            id16("image_type").when(When::Given),
+            id32("file_version").when(When::Given),
+        ],
+    ),
     from_client(
         0x01,
         "QueryNextImageRequest",
@@ -42,6 +53,21 @@ pub(super) const UPGRADE: &[Command] = &[
             u8("max_data_size"),
             Field::new("request_node", Kind::Id(8)).when(When::Bit("field_control", 1)),
             u16("minimum_block_period").when(When::Bit("field_control", 2)),
+        ],
+    ),
+    from_client(
+        0x04,
+        "ImagePageRequest",
+        &[
+            u8("field_control"),
+            id16("manufacturer"),
+            id16("image_type"),
+            id32("file_version"),
+            u32("file_offset"),
+            u8("max_data_size"),
+            u16("page_size"),
+            u16("response_spacing_ms"),
+            Field::new("request_node", Kind::Id(8)).when(When::Bit("field_control", 1)),
         ],
     ),
     from_server(
