@@ -3,14 +3,13 @@
 use anyhow::Context;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use meter_link::dlms::apdu::Mechanism;
+use meter_link::dlms::apdu::{Conformance, Mechanism};
 use meter_link::dlms::client::job::{ClockPolicy, ProfileQuery, RegisterSpec, RowInstants};
 use meter_link::dlms::client::{
     CarrierConfig, CipheringConfig, ClientAuthentication, ClientConfig, HdlcConfig,
     INVOCATION_COUNTER, Opening, Password, Referencing, WrapperConfig,
 };
 use meter_link::dlms::hdlc::{Address, Parameters};
-use meter_link::dlms::security::ecdsa::{SigningKey, VerifyingKey};
 use meter_link::dlms::security::{SecurityControl, parse_title};
 use meter_link::key::Key;
 use meter_link::model::ObisCode;
@@ -18,6 +17,7 @@ use meter_link::session::Line;
 use serde::Deserialize;
 use std::time::Duration;
 
+use super::dlms_messages::MessagesConfig;
 use super::{MeterConfig, Secret};
 
 /// `[meter.dlms]`
@@ -48,7 +48,8 @@ pub struct DlmsConfig {
     pub key: Option<Secret>,
     /// Authentication key, likewise.
     pub auth_key: Option<Secret>,
-    /// Our private key for `ecdsa`: 64 hex digits (P-256), 96 (P-384).
+    /// Our private key for `ecdsa`, and for signing messages and keys: 64 hex digits (P-256), 96
+    /// (P-384).
     pub signing_key: Option<Secret>,
     /// The meter's public key for `ecdsa`, likewise: 128 hex digits, 192.
     pub meter_public_key: Option<Secret>,
@@ -61,6 +62,10 @@ pub struct DlmsConfig {
     pub dedicated_key: bool,
     /// Cipher messages as a whole in place of each service in its own way.
     pub general_ciphering: bool,
+    /// Requests that are longer than what the meter takes go in general blocks.
+    pub general_blocks: bool,
+    /// Messages tell by which key they are ciphered, and may be signed.
+    pub messages: Option<MessagesConfig>,
     /// The object with the meter's view of our invocation counter, `0-0:43.1.0` when left out;
     /// empty when the meter has none.
     pub invocation_counter: Option<String>,
@@ -148,6 +153,9 @@ impl DlmsConfig {
         let mut config = ClientConfig::new(self.carrier(meter)?, client);
         config.ciphering = self.ciphering(&meter.name)?;
         config.authentication = self.authentication()?;
+        if self.general_blocks {
+            config.conformance = config.conformance | Conformance::GENERAL_BLOCK_TRANSFER;
+        }
         if self.short_names {
             config.referencing = Referencing::ShortNames;
         }
@@ -216,24 +224,9 @@ impl DlmsConfig {
         })
     }
 
-    /// The keys of HLS 7: P-256 in suites 0 and 1, P-384 in suite 2.
+    /// The keys of HLS 7.
     fn signatures(&self) -> anyhow::Result<ClientAuthentication> {
-        let read = |name: &'static str, secret: Option<&Secret>| {
-            let secret = secret.with_context(|| format!("{name} is missing for ecdsa"))?;
-            let text = secret.reveal().context(name)?;
-            let octets = crate::hex::decode(text.trim());
-            octets.with_context(|| format!("{name} is no hex"))
-        };
-        let own = read("dlms.signing_key", self.signing_key.as_ref())?;
-        let own = SigningKey::from_octets(&zeroize::Zeroizing::new(own));
-        let own = own.context("dlms.signing_key")?;
-        let meter = read("dlms.meter_public_key", self.meter_public_key.as_ref())?;
-        let meter = VerifyingKey::from_octets(&meter).context("dlms.meter_public_key")?;
-        anyhow::ensure!(
-            own.suite() == self.suite.max(1)
-                && meter.to_octets().len() == 2 * own.to_octets().len(),
-            "dlms.signing_key and dlms.meter_public_key: suites 0 and 1 have keys of P-256, suite 2 of P-384"
-        );
+        let (own, meter) = self.signing_keys("ecdsa")?;
         anyhow::ensure!(
             self.key.is_some() && self.auth_key.is_some(),
             "dlms.authentication = \"ecdsa\" needs dlms.key and dlms.auth_key, by which messages are ciphered"
@@ -264,6 +257,10 @@ impl DlmsConfig {
                 self.key.is_none() && self.auth_key.is_none(),
                 "dlms.key and dlms.auth_key go together"
             );
+            anyhow::ensure!(
+                self.messages.is_none(),
+                "dlms.messages needs dlms.key and dlms.auth_key"
+            );
             return Ok(None);
         };
         anyhow::ensure!(self.suite <= 2, "dlms.suite is 0 to 2");
@@ -289,7 +286,8 @@ impl DlmsConfig {
         Ok(Some(CipheringConfig {
             control,
             dedicated: self.dedicated_key,
-            general: self.general_ciphering,
+            envelope: self.envelope()?,
+            signing: self.signing()?,
             counter_object,
             ..CipheringConfig::new(
                 title,

@@ -8,6 +8,7 @@ mod c12;
 mod c1222_server;
 mod disconnect;
 mod dlms;
+mod dlms_messages;
 mod dlms_server;
 mod framing;
 mod http;

@@ -63,6 +63,16 @@ impl Blocks {
         }
     }
 
+    /// Likewise, behind so many blocks that said nothing.
+    #[must_use]
+    pub const fn after(limit: usize, taken: u16) -> Self {
+        Self {
+            octets: Vec::new(),
+            taken,
+            limit,
+        }
+    }
+
     /// Takes the next block; gives the message with the last one.
     ///
     /// # Errors

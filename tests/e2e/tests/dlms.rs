@@ -10,9 +10,10 @@ use e2e::daemon::Daemon;
 use e2e::{eventually, program};
 use jiff::Zoned;
 use jiff::tz::TimeZone;
+use meter_link::dlms::security::KeyChoice;
 use meter_link::key::hex;
 use rust_decimal::Decimal;
-use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
+use wattle_sim::dlms::{Carrier, Config, DlmsMeter, MessageKeys, Security, agreement_keys};
 use wattle_sim::household::{Curve, Kind};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,9 +46,8 @@ fn configuration(folder: &Path, meter: &DlmsMeter, more: &str) -> anyhow::Result
         Security::Gmac(suite) | Security::Ecdsa(suite) => {
             let key = secret("key", &hex(config.key.octets()))?;
             let auth_key = secret("auth_key", &hex(config.auth_key.octets()))?;
-            let authentication = match config.signing_keys() {
-                None => "authentication = \"gmac\"\n".to_owned(),
-                Some((meter, own)) => {
+            let authentication = match (&config.security, config.signing_keys()) {
+                (Security::Ecdsa(_), Some((meter, own))) => {
                     let own = secret("signing_key", &hex(&own.to_octets()))?;
                     let meter = hex(&meter.verifying_key().to_octets());
                     let meter = secret("meter_public_key", &meter)?;
@@ -55,6 +55,7 @@ fn configuration(folder: &Path, meter: &DlmsMeter, more: &str) -> anyhow::Result
                         "authentication = \"ecdsa\"\nsigning_key = {own:?}\nmeter_public_key = {meter:?}\n"
                     )
                 }
+                _ => "authentication = \"gmac\"\n".to_owned(),
             };
             format!("{authentication}key = {key:?}\nauth_key = {auth_key:?}\nsuite = {suite}\n")
         }
@@ -166,6 +167,51 @@ fn the_meter_s_calendar_with_prices_of_a_file_is_the_tariff() -> anyhow::Result<
         let at = slot.start.to_zoned(zone.clone());
         assert_eq!(slot.per_kwh, calendar_price(&at), "{at}");
     }
+    daemon.stop()
+}
+
+/// Each message has a key of its own, agreed on by curves, and both sides sign.
+#[test]
+fn messages_that_tell_their_key_and_are_signed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = meter(Carrier::Wrapper, Security::Gmac(1));
+    let (sign_meter, sign_own) = config.signing_keys().context("suite 1 signs")?;
+    let (agree_meter, agree_own) = agreement_keys(1);
+    let choice = KeyChoice::OnePass {
+        own: agree_meter.clone(),
+        peer: agree_own.public_key(),
+        signing: sign_meter.clone(),
+        verifying: sign_own.verifying_key(),
+    };
+    let meter = DlmsMeter::at_tcp(Config {
+        message_keys: Some(MessageKeys {
+            choice,
+            signing: Some((sign_meter.clone(), sign_own.clone())),
+        }),
+        ..config
+    })?;
+    let secret = |name: &str, octets: &[u8]| {
+        std::fs::write(folder.path().join(name), hex(octets))?;
+        anyhow::Ok(format!(
+            "{name} = \"file:{}/{name}\"\n",
+            folder.path().display()
+        ))
+    };
+    let more = [
+        secret("signing_key", &sign_own.to_octets())?,
+        secret("meter_public_key", &sign_meter.verifying_key().to_octets())?,
+        "[meter.dlms.messages]\nkey_info = \"one-pass\"\nsign = \"ciphered\"\n".to_owned(),
+        secret("agreement_key", &[0x42; 32])?,
+        secret("meter_agreement_key", &agree_meter.public_key().to_octets())?,
+    ];
+    let daemon = Daemon::start(
+        folder.path(),
+        &configuration(folder.path(), &meter, &more.concat())?,
+    )?;
+    eventually("three readings are stored", PATIENCE, || {
+        let meters = daemon.state()?.meters;
+        Ok(meters.into_iter().find(|meter| meter.telegrams >= 3))
+    })?;
     daemon.stop()
 }
 

@@ -18,14 +18,14 @@ use meter_link::dlms::client::job::{
     RegistersJob, RelayCommand, RelayJob,
 };
 use meter_link::dlms::client::{
-    CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, HdlcConfig,
-    MemoryCounters, Opening, Password, Runner, RunnerEvent, WrapperConfig,
+    CarrierConfig, CipheringConfig, Client, ClientAuthentication, ClientConfig, Envelope,
+    HdlcConfig, MemoryCounters, Opening, Password, Runner, RunnerEvent, Signing, WrapperConfig,
 };
 use meter_link::dlms::hdlc::{Address, Parameters};
-use meter_link::dlms::security::SecurityControl;
+use meter_link::dlms::security::{KeyChoice, SecurityControl};
 use meter_link::model::{ObisCode, Value};
 use meter_link::session::Action;
-use wattle_sim::dlms::{Carrier, Config, DlmsMeter, Security};
+use wattle_sim::dlms::{Carrier, Config, DlmsMeter, MessageKeys, Security, agreement_keys};
 use wattle_sim::household::{Curve, Kind};
 
 const PROFILE: ObisCode = ObisCode([1, 0, 99, 1, 0, 255]);
@@ -59,12 +59,12 @@ fn client(meter: &DlmsMeter) -> ClientConfig {
             client.authentication = ClientAuthentication::Low(Password::new(password.clone()));
         }
         Security::Gmac(suite) | Security::Ecdsa(suite) => {
-            client.authentication = match config.signing_keys() {
-                None => ClientAuthentication::Gmac,
-                Some((meter, own)) => ClientAuthentication::Ecdsa {
+            client.authentication = match (&config.security, config.signing_keys()) {
+                (Security::Ecdsa(_), Some((meter, own))) => ClientAuthentication::Ecdsa {
                     own,
                     meter: meter.verifying_key(),
                 },
+                _ => ClientAuthentication::Gmac,
             };
             let ciphering = CipheringConfig::new(
                 *b"WTL\0\0\0\0\x07",
@@ -228,7 +228,9 @@ fn windows_dedicated_keys_and_general_ciphering() {
             let mut client = client(&meter);
             let ciphering = client.ciphering.as_mut().unwrap();
             ciphering.dedicated = dedicated;
-            ciphering.general = general;
+            if general {
+                ciphering.envelope = Envelope::General;
+            }
             everything(&meter, client);
         }
     }
@@ -246,6 +248,131 @@ fn answers_in_general_blocks() {
         let mut client = client(&meter);
         client.conformance = client.conformance | Conformance::GENERAL_BLOCK_TRANSFER;
         everything(&meter, client);
+    }
+}
+
+/// Messages so short that every request takes general blocks, the second of which is lost.
+#[test]
+fn requests_in_general_blocks() {
+    for (security, pdu, carrier) in [
+        (Security::None, 25, Carrier::Wrapper),
+        (Security::None, 25, Carrier::Hdlc),
+        (Security::Gmac(0), 40, Carrier::Wrapper),
+    ] {
+        let config = Config {
+            general_blocks: true,
+            pdu,
+            ..meter(carrier, security)
+        };
+        let meter = DlmsMeter::at_tcp(config).unwrap();
+        let mut client = client(&meter);
+        client.conformance = client.conformance | Conformance::GENERAL_BLOCK_TRANSFER;
+        everything(&meter, client);
+        let blocks = meter.seen().request_blocks;
+        assert!(blocks >= 2, "{blocks} with {pdu} over {carrier:?}");
+    }
+}
+
+/// Each way of telling by which key a message is sealed, in each suite that has it.
+fn choices(suite: u8) -> Vec<[KeyChoice; 2]> {
+    let (meter, client) = agreement_keys(suite);
+    let config = meter_of(suite);
+    let (sign_meter, sign_client) = config.signing_keys().unwrap();
+    let wrapped = || KeyChoice::Wrapped {
+        master: config.auth_key.clone(),
+    };
+    let mut all = vec![
+        [KeyChoice::Identified, KeyChoice::Identified],
+        [wrapped(), wrapped()],
+    ];
+    if suite > 0 {
+        all.push([
+            KeyChoice::OnePass {
+                own: client.clone(),
+                peer: meter.public_key(),
+                signing: sign_client.clone(),
+                verifying: sign_meter.verifying_key(),
+            },
+            KeyChoice::OnePass {
+                own: meter.clone(),
+                peer: client.public_key(),
+                signing: sign_meter,
+                verifying: sign_client.verifying_key(),
+            },
+        ]);
+        all.push([
+            KeyChoice::Static {
+                own: client.clone(),
+                peer: meter.public_key(),
+            },
+            KeyChoice::Static {
+                own: meter,
+                peer: client.public_key(),
+            },
+        ]);
+    }
+    all
+}
+
+fn meter_of(suite: u8) -> Config {
+    meter(Carrier::Wrapper, Security::Gmac(suite))
+}
+
+#[test]
+fn messages_that_tell_their_keys() {
+    for suite in 0..=2 {
+        for [own, choice] in choices(suite) {
+            let config = Config {
+                message_keys: Some(MessageKeys {
+                    choice,
+                    signing: None,
+                }),
+                ..meter_of(suite)
+            };
+            let meter = DlmsMeter::at_tcp(config).unwrap();
+            let mut client = client(&meter);
+            client.ciphering.as_mut().unwrap().envelope = Envelope::Keyed(own);
+            everything(&meter, client);
+        }
+    }
+}
+
+#[test]
+fn signed_messages() {
+    for suite in [1, 2] {
+        let config = meter_of(suite);
+        let signing = config.signing_keys();
+        let (of_meter, of_client) = signing.clone().unwrap();
+        let config = Config {
+            message_keys: Some(MessageKeys {
+                choice: KeyChoice::Identified,
+                signing,
+            }),
+            ..config
+        };
+        let meter = DlmsMeter::at_tcp(config).unwrap();
+        let with = |own, meter_key| {
+            let mut client = client(&meter);
+            client.ciphering.as_mut().unwrap().signing = Some(Signing {
+                own,
+                meter: meter_key,
+                inside: false,
+            });
+            client
+        };
+        everything(&meter, with(of_client.clone(), of_meter.verifying_key()));
+        // A signature by another key opens nothing, and gives no value.
+        for (own, other) in [
+            (of_meter.clone(), of_meter.verifying_key()),
+            (of_client.clone(), of_client.verifying_key()),
+        ] {
+            let spec = "1-0:1.8.0".parse::<RegisterSpec>().unwrap();
+            let job = RegistersJob::new(vec![spec], Catalogue::default());
+            let events = run(&meter, with(own, other), vec![Box::new(job)]);
+            let [RunnerEvent::Finished(Some(_))] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+        }
     }
 }
 

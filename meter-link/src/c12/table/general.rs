@@ -73,7 +73,7 @@ pub struct GeneralConfiguration {
 }
 
 /// What holds before table 00 was read: it has neither numbers nor times in it.
-const UNKNOWN: Formats = Formats {
+pub(super) const UNKNOWN: Formats = Formats {
     order: DataOrder::Little,
     chars: CharFormat(1),
     time: TimeFormat(0),

@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
     /// The members of a set of `count` octets; bit 0 of the first octet is member 0.
     pub(super) fn set(&mut self, count: usize) -> Result<Vec<u16>, TableError> {
         let octets = self.take(count)?;
-        let bits = (0u16..).zip(
+        let bits = (0..=u16::MAX).zip(
             octets
                 .iter()
                 .flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1)),
@@ -155,5 +155,20 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::c12::table::general::UNKNOWN;
+
+    /// Found by fuzzing: a set of 65,536 members.
+    #[test]
+    fn the_longest_set() {
+        let mut octets = vec![0; 8_192];
+        octets[8_191] = 0x81;
+        let set = Reader::new(64, &octets, UNKNOWN).set(8_192).unwrap();
+        assert_eq!(set, [65_528, 65_535]);
     }
 }

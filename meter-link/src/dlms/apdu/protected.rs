@@ -218,18 +218,23 @@ impl GeneralSigning {
         })
     }
 
-    /// What the signature is over: the header's fields and the content, each with its length.
+    /// What the signature is over: the header's fields, each with its length, and the content. Figure
+    /// 85 of the Green Book has the content's length signed as well; the meters and libraries that
+    /// sign messages leave it out.
     #[must_use]
-    pub fn signed(&self) -> Vec<u8> {
+    pub fn signed(&self, with_length: bool) -> Vec<u8> {
         let mut out = Vec::new();
         self.header.write(&mut out);
-        put_octets(&mut out, &self.content);
+        match with_length {
+            true => put_octets(&mut out, &self.content),
+            false => out.extend_from_slice(&self.content),
+        }
         out
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.push(tag::GENERAL_SIGNING);
-        out.extend(self.signed());
+        out.extend(self.signed(true));
         put_octets(out, &self.signature);
     }
 }

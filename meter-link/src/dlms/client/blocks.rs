@@ -35,6 +35,15 @@ pub(super) struct Taken {
 }
 
 impl Blocks {
+    /// The answer to a request that went out in blocks itself: the meter has sent `taken` blocks that
+    /// only acknowledged, we have sent `sent`.
+    pub(super) const fn after(taken: u16, sent: u16) -> Self {
+        Self {
+            message: gbt::Blocks::after(MAX_VALUE, taken),
+            sent,
+        }
+    }
+
     pub(super) fn take(&mut self, block: &BlockTransfer) -> Result<Taken, ClientError> {
         if block.number == 1 && self.message.is_inside() {
             self.message = gbt::Blocks::up_to(MAX_VALUE);

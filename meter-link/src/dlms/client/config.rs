@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::dlms::apdu::{Conformance, Mechanism};
 use crate::dlms::hdlc::{Address, Parameters};
 use crate::dlms::security::ecdsa::{SigningKey, VerifyingKey};
-use crate::dlms::security::{SecurityControl, SystemTitle};
+use crate::dlms::security::{KeyChoice, SecurityControl, SystemTitle};
 use crate::key::Key;
 use crate::model::ObisCode;
 use crate::session::Line;
@@ -243,11 +243,35 @@ pub struct CipheringConfig {
     pub control: SecurityControl,
     /// Agree on a key for this association alone.
     pub dedicated: bool,
-    /// General ciphering in place of a tag for each service.
-    pub general: bool,
+    /// How messages tell that they are ciphered, and by which key.
+    pub envelope: Envelope,
+    /// Each message is signed, and only signed ones are taken.
+    pub signing: Option<Signing>,
     /// The object that holds the meter's view of our counter, read as the public client before an
     /// association; the meter is not asked when `None`.
     pub counter_object: Option<ObisCode>,
+}
+
+/// How messages tell that they are ciphered (IEC 62056-5-3, 5.3.5).
+#[derive(Clone, Debug)]
+pub enum Envelope {
+    /// By a tag for each service: glo- and ded-ciphering.
+    Services,
+    /// As a whole, under the global or dedicated key: general-glo- and general-ded-ciphering.
+    General,
+    /// As a whole, and they tell their key: general-ciphering.
+    Keyed(KeyChoice),
+}
+
+/// Signatures of messages: general-signing.
+#[derive(Clone, Debug)]
+pub struct Signing {
+    /// Our private key.
+    pub own: SigningKey,
+    /// The meter's public key, of the same curve.
+    pub meter: VerifyingKey,
+    /// The plain message is signed and then ciphered; otherwise the ciphered one is signed.
+    pub inside: bool,
 }
 
 impl CipheringConfig {
@@ -260,7 +284,8 @@ impl CipheringConfig {
             authentication,
             control: SecurityControl::AUTHENTICATED_ENCRYPTED,
             dedicated: false,
-            general: false,
+            envelope: Envelope::Services,
+            signing: None,
             counter_object: Some(INVOCATION_COUNTER),
         }
     }

@@ -38,6 +38,12 @@ pub enum ClientError {
     /// A plain message came where only ciphered ones may.
     #[error("the meter sent a plain {0} in a ciphered association")]
     Unprotected(&'static str),
+    /// A message without a signature came where only signed ones may.
+    #[error("the meter sent a {0} without its signature")]
+    Unsigned(&'static str),
+    /// A message with a key of its own is no answer to the last request.
+    #[error("the message belongs to another request: replayed, or very late")]
+    OtherTransaction,
     /// The association was refused.
     #[error("the association was {result}: {}", diagnostic.text())]
     Refused {
@@ -95,6 +101,7 @@ impl ClientError {
             | Self::NoAnswer
             | Self::Message(_)
             | Self::Cipher(CipherError::WrongKey(_))
+            | Self::OtherTransaction
             | Self::Unexpected { .. }
             | Self::Block { .. } => true,
             Self::Refused { result, .. } => {

@@ -54,6 +54,8 @@ pub(super) struct Limits {
     pub(super) conformance: Conformance,
     /// Longest plain message that the meter takes.
     pub(super) send: usize,
+    /// Longest message as it travels, with its protection.
+    pub(super) pdu: usize,
 }
 
 /// What comes next.
@@ -195,9 +197,13 @@ impl Exchange {
             self.single = true;
             return self.ask(invoke);
         }
-        self.first_block()
-            .map(Next::Send)
-            .ok_or(ClientError::RequestTooLong(self.limits.send))
+        let conformance = self.limits.conformance;
+        match self.first_block() {
+            Some(block) => Ok(Next::Send(block)),
+            // Cut into general blocks once it is protected.
+            None if conformance.has(Conformance::GENERAL_BLOCK_TRANSFER) => Ok(Next::Send(apdu)),
+            None => Err(ClientError::RequestTooLong(self.limits.send)),
+        }
     }
 
     fn answer(&mut self) -> Answer {

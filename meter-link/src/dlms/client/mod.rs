@@ -12,6 +12,7 @@
 //! - [`CounterStore`] is where invocation counters outlive the process.
 
 mod association;
+mod block_sender;
 mod blocks;
 mod carrier;
 mod config;
@@ -29,8 +30,8 @@ mod sign_on;
 
 pub use association::{Busy, Client, ClientEvent, Random};
 pub use config::{
-    CarrierConfig, CipheringConfig, ClientAuthentication, ClientConfig, HdlcConfig,
-    INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, Referencing, WrapperConfig,
+    CarrierConfig, CipheringConfig, ClientAuthentication, ClientConfig, Envelope, HdlcConfig,
+    INVOCATION_COUNTER, Opening, PUBLIC_CLIENT, Password, Referencing, Signing, WrapperConfig,
     default_conformance,
 };
 pub(crate) use counter::Counter;

@@ -104,7 +104,7 @@ impl SigningKey {
             signature: Vec::new(),
         };
         GeneralSigning {
-            signature: self.sign(&unsigned.signed()),
+            signature: self.sign(&unsigned.signed(false)),
             ..unsigned
         }
     }
@@ -160,10 +160,13 @@ impl VerifyingKey {
         }
     }
 
-    /// True when the message's signature is this key's.
+    /// True when the message's signature is this key's, over either form of what is signed. Both say
+    /// the same: the content is what is left behind the header.
     #[must_use]
     pub fn verifies(&self, message: &GeneralSigning) -> bool {
-        self.verify(&message.signed(), &message.signature)
+        [false, true]
+            .into_iter()
+            .any(|length| self.verify(&message.signed(length), &message.signature))
     }
 }
 
@@ -228,9 +231,14 @@ mod tests {
         let mut other = signed.clone();
         other.header.originator = b"WSM00002".to_vec();
         assert!(!key.verifying_key().verifies(&other));
-        let mut other = signed;
+        let mut other = signed.clone();
         other.content[2] = 2;
         assert!(!key.verifying_key().verifies(&other));
+        let whole = GeneralSigning {
+            signature: key.sign(&signed.signed(true)),
+            ..signed
+        };
+        assert!(key.verifying_key().verifies(&whole));
     }
 
     #[test]

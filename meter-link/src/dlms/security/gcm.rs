@@ -186,7 +186,7 @@ impl Cipher<'_> {
         plaintext: &[u8],
     ) -> Result<Protected, CipherError> {
         let prepared = PreparedKey::new(control.suite(), self.encryption)?;
-        prepared.seal(self.authentication, control, title, counter, plaintext)
+        prepared.seal(self.authentication, &[], control, title, counter, plaintext)
     }
 
     /// Opens an authenticated message of `title`.
@@ -195,7 +195,7 @@ impl Cipher<'_> {
     /// It has no tag or a wrong one, is compressed, or the key does not fit its suite.
     pub fn open(&self, title: SystemTitle, message: &Protected) -> Result<Vec<u8>, CipherError> {
         let prepared = PreparedKey::new(message.control.suite(), self.encryption)?;
-        prepared.open(self.authentication, title, message.clone())
+        prepared.open(self.authentication, &[], title, message.clone())
     }
 }
 
@@ -212,10 +212,11 @@ impl PreparedKey {
         Ok(Self { suite, gcm })
     }
 
-    /// As [`Cipher::seal`].
+    /// As [`Cipher::seal`]; `header` is what else the tag is over.
     pub(crate) fn seal(
         &self,
         authentication: &Key,
+        header: &[u8],
         control: SecurityControl,
         title: SystemTitle,
         counter: u32,
@@ -225,10 +226,10 @@ impl PreparedKey {
         let mut content = plaintext.to_vec();
         let nonce = nonce(title, counter);
         let tag = if control.is_encrypted() {
-            let aad = additional(control, authentication, &[]);
+            let aad = additional(control, authentication, header, &[]);
             self.gcm.encrypt(&nonce, &aad, &mut content)?
         } else {
-            let aad = additional(control, authentication, plaintext);
+            let aad = additional(control, authentication, header, plaintext);
             self.gcm.encrypt(&nonce, &aad, &mut [])?
         };
         Ok(Protected {
@@ -239,10 +240,12 @@ impl PreparedKey {
         })
     }
 
-    /// As [`Cipher::open`], in the place where the message lies.
+    /// As [`Cipher::open`], in the place where the message lies; `header` is what else the tag is
+    /// over.
     pub(crate) fn open(
         &self,
         authentication: &Key,
+        header: &[u8],
         title: SystemTitle,
         message: Protected,
     ) -> Result<Vec<u8>, CipherError> {
@@ -255,10 +258,10 @@ impl PreparedKey {
         let nonce = nonce(title, message.invocation_counter);
         let mut text = message.content;
         let right = if control.is_encrypted() {
-            let aad = additional(control, authentication, &[]);
+            let aad = additional(control, authentication, header, &[]);
             self.gcm.decrypt(&nonce, &aad, &mut text, tag)
         } else {
-            let aad = additional(control, authentication, &text);
+            let aad = additional(control, authentication, header, &text);
             self.gcm.decrypt(&nonce, &aad, &mut [], tag)
         };
         match right {
@@ -343,12 +346,20 @@ fn nonce(title: SystemTitle, counter: u32) -> Nonce {
     title.into_iter().chain(counter.to_be_bytes()).collect()
 }
 
-/// Security control, authentication key and, where it is not encrypted, the content.
-fn additional(control: SecurityControl, key: &Key, content: &[u8]) -> Zeroizing<Vec<u8>> {
+/// Security control, authentication key, what else is to be authenticated and, where it is not
+/// encrypted, the content.
+fn additional(
+    control: SecurityControl,
+    key: &Key,
+    header: &[u8],
+    content: &[u8],
+) -> Zeroizing<Vec<u8>> {
     // Its full length at once: growing would leave a copy of the key behind.
-    let mut aad = Zeroizing::new(Vec::with_capacity(1 + key.octets().len() + content.len()));
+    let length = 1 + key.octets().len() + header.len() + content.len();
+    let mut aad = Zeroizing::new(Vec::with_capacity(length));
     aad.push(control.0);
     aad.extend_from_slice(key.octets());
+    aad.extend_from_slice(header);
     aad.extend_from_slice(content);
     aad
 }

@@ -4,11 +4,14 @@
 //! - [`Cipher`] seals and opens it with an encryption and an authentication key;
 //! - [`Keys`] are the keys of several senders, with the choice of what is taken without a tag;
 //! - [`hls`] is the answer to a challenge by GMAC, [`ecdsa`] signs and checks signatures,
-//!   [`key_wrap`] brings new keys;
+//!   [`key_wrap`] brings new keys, [`agreement`] finds keys that are never told;
+//! - [`GeneralCipher`] seals and opens messages that tell their key;
 //! - [`ReplayWindow`] refuses counters that do not rise.
 
+pub mod agreement;
 pub mod ecdsa;
 mod gcm;
+mod general;
 pub mod hls;
 pub mod key_wrap;
 mod keys;
@@ -16,6 +19,7 @@ mod replay;
 
 pub(crate) use gcm::PreparedKey;
 pub use gcm::{Cipher, CipherError, Protected, SecurityControl, TAG_LENGTH};
+pub use general::{GeneralCipher, KeyChoice, RandomSource};
 pub use keys::{KeyChain, Keys, Opened, Verdict};
 pub use replay::ReplayWindow;
 

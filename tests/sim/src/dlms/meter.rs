@@ -6,14 +6,13 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use meter_link::dlms::apdu::{
     Aare, Aarq, ActionRequest, ActionResponse, ActionResult, Apdu, AssociationResult,
-    Authentication, BlockTransfer, Ciphered, Ciphering, Conformance, Context, DataAccessResult,
-    Diagnostic, ExceptionResponse, GetRequest, GetResponse, GetResult, InitiateRequest,
-    InitiateResponse, Mechanism, MethodResult, Rlre, Selected, ServiceException, SetRequest,
-    SetResponse, StateError,
+    Authentication, BlockTransfer, Conformance, Context, DataAccessResult, Diagnostic,
+    ExceptionResponse, GetRequest, GetResponse, GetResult, InitiateRequest, InitiateResponse,
+    Mechanism, MethodResult, Rlre, Selected, ServiceException, SetRequest, SetResponse, StateError,
 };
 use meter_link::dlms::data::{ClockStatus, Data, DateTime};
 use meter_link::dlms::security::ecdsa::{self, SigningKey, VerifyingKey};
-use meter_link::dlms::security::{Cipher, Protected, SecurityControl, SystemTitle};
+use meter_link::dlms::security::{Protected, SecurityControl, SystemTitle};
 use meter_link::key::Key;
 use meter_link::model::ObisCode;
 
@@ -58,12 +57,15 @@ pub(super) struct Meter {
     blocks: Option<(u32, Vec<u8>)>,
     /// Likewise in general blocks: all octets, and how many are acknowledged.
     general: Option<(Vec<u8>, u16)>,
+    /// A request that comes in general blocks: its octets, and how many blocks were taken.
+    request: (Vec<u8>, u16),
+    lost_block: bool,
     incoming: Vec<u8>,
     target: Option<Selected>,
 }
 
 /// Why a request gets an exception.
-struct Refused(ServiceException);
+pub(super) struct Refused(pub(super) ServiceException);
 
 impl Meter {
     pub(super) fn new(config: Config, state: Shared) -> Self {
@@ -79,6 +81,8 @@ impl Meter {
             to_server: Vec::new(),
             blocks: None,
             general: None,
+            request: (Vec::new(), 0),
+            lost_block: false,
             incoming: Vec::new(),
             target: None,
         }
@@ -88,20 +92,39 @@ impl Meter {
         &self.config
     }
 
+    pub(super) const fn state(&self) -> &Shared {
+        &self.state
+    }
+
+    /// The client's system title.
+    pub(super) const fn title(&self) -> SystemTitle {
+        self.title
+    }
+
+    pub(super) const fn dedicated(&self) -> Option<&Key> {
+        self.dedicated.as_ref()
+    }
+
     pub(super) fn reset(&mut self) {
         self.stage = Stage::None;
         self.dedicated = None;
         self.blocks = None;
         self.general = None;
+        self.request = (Vec::new(), 0);
+        self.lost_block = false;
     }
 
     /// Takes a client's message; its answer.
     pub(super) fn hear(&mut self, client: u8, bytes: &[u8]) -> Vec<u8> {
         self.client = client;
         let answer = match Apdu::decode(bytes) {
-            Ok((Apdu::BlockTransfer(block), [])) => {
+            Ok((Apdu::BlockTransfer(block), [])) if block.octets.is_empty() => {
                 return self.general_block(block.acknowledged);
             }
+            Ok((Apdu::BlockTransfer(block), [])) => match self.request_block(&block) {
+                Ok(whole) => return self.hear(client, &whole),
+                Err(acknowledgement) => return acknowledgement,
+            },
             Ok((apdu, [])) => self.outer(apdu),
             _ => Err(Refused(ServiceException::OtherReason)),
         };
@@ -116,6 +139,31 @@ impl Meter {
             return self.general_block(0);
         }
         answer
+    }
+
+    /// A block of a request: the whole with the last one, an acknowledgement with the others. The
+    /// second one is not heard the first time.
+    fn request_block(&mut self, block: &BlockTransfer) -> Result<Vec<u8>, Vec<u8>> {
+        let (octets, taken) = &mut self.request;
+        let lose = block.number == 2 && !std::mem::replace(&mut self.lost_block, true);
+        if block.number == *taken + 1 && !lose {
+            *taken += 1;
+            octets.extend_from_slice(&block.octets);
+            lock(&self.state).seen.request_blocks += 1;
+            if block.last {
+                let whole = std::mem::take(octets);
+                *taken = 0;
+                return Ok(whole);
+            }
+        }
+        Err(Apdu::BlockTransfer(BlockTransfer {
+            last: true,
+            number: block.number,
+            acknowledged: self.request.1,
+            octets: Vec::new(),
+            ..*block
+        })
+        .to_vec())
     }
 
     /// The block behind the one that was acknowledged.
@@ -156,85 +204,13 @@ impl Meter {
                 .to_vec())
             }
             _ if self.stage == Stage::None => Err(Refused(ServiceException::OperationNotPossible)),
-            Apdu::Ciphered(message) => {
-                let opened = self.open(&message)?;
-                let Ok((inner, _)) = Apdu::decode(&opened) else {
-                    return Err(Refused(ServiceException::DecipheringError));
-                };
+            protected if self.ciphered => {
+                let (inner, like) = self.unprotect(protected)?;
                 let answer = self.service(inner)?;
-                self.seal(&answer, Some(message.ciphering))
+                self.protect(&answer, like)
             }
-            _ if self.ciphered => Err(Refused(ServiceException::OperationNotPossible)),
             plain => Ok(self.service(plain)?.to_vec()),
         }
-    }
-
-    fn cipher<'a>(&'a self, key: &'a Key) -> Cipher<'a> {
-        Cipher {
-            encryption: key,
-            authentication: &self.config.auth_key,
-        }
-    }
-
-    /// Writes a counter down, and refuses one that is too low.
-    fn heard(&self, counter: u32) -> Result<(), Refused> {
-        let mut state = lock(&self.state);
-        state.seen.counters.push((self.title, counter));
-        let lowest = state.lowest.entry(self.title).or_default();
-        if counter < *lowest {
-            return Err(Refused(ServiceException::InvocationCounterError(*lowest)));
-        }
-        *lowest = counter + 1;
-        Ok(())
-    }
-
-    fn open(&self, message: &Ciphered) -> Result<Vec<u8>, Refused> {
-        let wrong = |_| Refused(ServiceException::DecipheringError);
-        let protected = Protected::decode(&message.content)
-            .map_err(|_| Refused(ServiceException::DecipheringError))?;
-        let key = match (message.ciphering.is_dedicated(), &self.dedicated) {
-            (true, Some(key)) => key,
-            (true, None) => return Err(Refused(ServiceException::DecipheringError)),
-            (false, _) => &self.config.key,
-        };
-        let opened = self
-            .cipher(key)
-            .open(self.title, &protected)
-            .map_err(wrong)?;
-        self.heard(protected.invocation_counter)?;
-        Ok(opened)
-    }
-
-    fn seal(&self, apdu: &Apdu, like: Option<Ciphering>) -> Result<Vec<u8>, Refused> {
-        let Some(suite) = self.config.security.suite() else {
-            return Ok(apdu.to_vec());
-        };
-        let bytes = apdu.to_vec();
-        let tag = bytes.first().copied().unwrap_or(0);
-        let ciphering = match like {
-            Some(Ciphering::Ded(_)) => Ciphering::ded_of(tag),
-            Some(general @ (Ciphering::GeneralGlo | Ciphering::GeneralDed)) => Some(general),
-            _ => Ciphering::glo_of(tag),
-        };
-        let ciphering = ciphering.unwrap_or(Ciphering::GeneralGlo);
-        let key = match (ciphering.is_dedicated(), &self.dedicated) {
-            (true, Some(key)) => key,
-            _ => &self.config.key,
-        };
-        let counter = lock(&self.state).next_counter();
-        let control = SecurityControl::AUTHENTICATED_ENCRYPTED.in_suite(suite);
-        let sealed = self
-            .cipher(key)
-            .seal(control, self.config.title, counter, &bytes)
-            .map_err(|_| Refused(ServiceException::OtherReason))?;
-        let general = matches!(ciphering, Ciphering::GeneralGlo | Ciphering::GeneralDed);
-        let title = self.config.title.to_vec();
-        Ok(Apdu::Ciphered(Ciphered {
-            ciphering,
-            system_title: if general { title } else { Vec::new() },
-            content: sealed.to_vec(),
-        })
-        .to_vec())
     }
 
     fn aarq(&mut self, aarq: &Aarq) -> Result<Vec<u8>, Refused> {
@@ -290,7 +266,7 @@ impl Meter {
         let response = Apdu::InitiateResponse(InitiateResponse {
             quality_of_service: None,
             version: 6,
-            conformance: conformance(),
+            conformance: self.conformance(),
             max_pdu_size: self.config.pdu,
             vaa_name: 7,
         });
@@ -467,7 +443,9 @@ impl Meter {
 
     /// Passes 3 and 4: the client's proof, and ours.
     fn prove(&mut self, token: &[u8]) -> Result<MethodResult, Refused> {
-        if let Some((own, client)) = self.config.signing_keys() {
+        if let (Security::Ecdsa(_), Some((own, client))) =
+            (&self.config.security, self.config.signing_keys())
+        {
             return Ok(self.prove_by_signature(token, &own, &client.verifying_key()));
         }
         let Security::Gmac(suite) = self.config.security else {
@@ -484,7 +462,7 @@ impl Meter {
         let Ok(protected) = Protected::decode(&with_challenge) else {
             return Ok(denied);
         };
-        let opened = self.cipher(&self.config.key).open(self.title, &protected);
+        let opened = self.global().open(self.title, &protected);
         if protected.control.is_encrypted() || opened.is_err() {
             self.stage = Stage::None;
             return Ok(denied);
@@ -500,7 +478,7 @@ impl Meter {
         self.stage = Stage::Open;
         let control = SecurityControl::AUTHENTICATED.in_suite(suite);
         let sealed = self
-            .cipher(&self.config.key)
+            .global()
             .seal(control, self.config.title, counter, &self.to_server)
             .map_err(|_| Refused(ServiceException::OtherReason))?;
         let mut own = vec![control.0];
@@ -626,15 +604,20 @@ impl Meter {
     }
 }
 
-fn conformance() -> Conformance {
-    Conformance::GET
-        | Conformance::SET
-        | Conformance::ACTION
-        | Conformance::SELECTIVE_ACCESS
-        | Conformance::MULTIPLE_REFERENCES
-        | Conformance::BLOCK_TRANSFER_WITH_GET
-        | Conformance::BLOCK_TRANSFER_WITH_SET
-        | Conformance::GENERAL_PROTECTION
+impl Meter {
+    fn conformance(&self) -> Conformance {
+        let blocks = match self.config.general_blocks {
+            true => Conformance::GENERAL_BLOCK_TRANSFER,
+            false => Conformance::BLOCK_TRANSFER_WITH_GET | Conformance::BLOCK_TRANSFER_WITH_SET,
+        };
+        Conformance::GET
+            | Conformance::SET
+            | Conformance::ACTION
+            | Conformance::SELECTIVE_ACCESS
+            | Conformance::MULTIPLE_REFERENCES
+            | Conformance::GENERAL_PROTECTION
+            | blocks
+    }
 }
 
 /// The meter's clock is one hour ahead of UTC all the year.
@@ -681,7 +664,7 @@ fn objects() -> Data {
 }
 
 /// A challenge.
-fn random() -> Vec<u8> {
+pub(super) fn random() -> Vec<u8> {
     let mut octets = vec![0; 16];
     let read =
         std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut octets));

@@ -8,6 +8,7 @@
 mod calendar;
 mod carrier;
 mod meter;
+mod protection;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,11 +20,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use meter_link::dlms::security::SystemTitle;
-use meter_link::dlms::security::ecdsa::SigningKey;
 use meter_link::key::Key;
 
 use self::carrier::{Hdlc, Wrapper};
 use self::meter::Meter;
+pub use self::protection::{MessageKeys, agreement_keys};
 use crate::actor::{Handle, Pace, Wire};
 use crate::household::Curve;
 use crate::uart::Framing;
@@ -90,6 +91,8 @@ pub struct Config {
     pub window: u8,
     /// Long answers come in general blocks in place of those of their service.
     pub general_blocks: bool,
+    /// Messages tell their keys (general-ciphering), and may be signed (general-signing).
+    pub message_keys: Option<MessageKeys>,
 }
 
 impl Config {
@@ -123,21 +126,8 @@ impl Config {
             frame: 128,
             window: 1,
             general_blocks: false,
+            message_keys: None,
         }
-    }
-}
-
-impl Config {
-    /// The private keys of meter and client, of the suite's curve, for [`Security::Ecdsa`].
-    #[must_use]
-    pub fn signing_keys(&self) -> Option<(SigningKey, SigningKey)> {
-        let length = match self.security {
-            Security::Ecdsa(2) => 48,
-            Security::Ecdsa(_) => 32,
-            _ => return None,
-        };
-        let key = |octet: u8| SigningKey::from_octets(&vec![octet; length]).ok();
-        key(0x31).zip(key(0x32))
     }
 }
 
@@ -156,6 +146,8 @@ pub struct Seen {
     pub clock_set: u32,
     /// Rows of the load profile that were sent.
     pub rows_sent: u64,
+    /// General blocks of requests that were taken.
+    pub request_blocks: u32,
     /// Datagrams that it was made not to hear.
     pub lost: u32,
 }

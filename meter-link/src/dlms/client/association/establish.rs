@@ -10,13 +10,14 @@ use crate::dlms::apdu::{
 };
 use crate::dlms::client::blocks::Blocks;
 use crate::dlms::client::config::{
-    ClientAuthentication, INVOCATION_COUNTER, PUBLIC_CLIENT, Referencing, short_name_conformance,
+    ClientAuthentication, Envelope, INVOCATION_COUNTER, PUBLIC_CLIENT, Referencing,
+    short_name_conformance,
 };
 use crate::dlms::client::error::ClientError;
 use crate::dlms::client::exchange::{Answer, Exchange, Limits, Next, Request};
 use crate::dlms::client::hls::Handshake;
 use crate::dlms::client::names::{OBJECT_LIST, ShortNames};
-use crate::dlms::client::protection::{OVERHEAD, Protection};
+use crate::dlms::client::protection::Protection;
 use crate::dlms::data::AttributeDescriptor;
 use crate::key::Key;
 
@@ -44,6 +45,7 @@ impl Client {
         };
         self.protection = None;
         self.blocks = Blocks::default();
+        self.outgoing = None;
         self.stage = Stage::Connecting;
         self.carrier.connect(client, now);
     }
@@ -83,13 +85,14 @@ impl Client {
         self.limits = Limits {
             conformance: self.proposed(),
             send: usize::from(u16::MAX),
+            pdu: usize::from(u16::MAX),
         };
         let mut initiate = None;
         if self.role == Role::Own {
             aarq.authentication = self.shown();
             if let Some(config) = &self.config.ciphering {
                 let mut protection = Protection::new(config)?;
-                if config.general {
+                if !matches!(config.envelope, Envelope::Services) || config.signing.is_some() {
                     request.conformance = request.conformance | Conformance::GENERAL_PROTECTION;
                 }
                 if config.dedicated {
@@ -105,7 +108,8 @@ impl Client {
                 };
                 aarq.title = Some(config.title.to_vec());
                 let counter = self.counter.take()?;
-                let sealed = protection.seal(&Apdu::InitiateRequest(request.clone()), counter)?;
+                let sealed =
+                    protection.seal_initiate(&Apdu::InitiateRequest(request.clone()), counter)?;
                 initiate = Some(sealed);
                 self.protection = Some(protection);
             }
@@ -157,11 +161,12 @@ impl Client {
         if let Some(Apdu::InitiateResponse(response)) = initiate {
             let own = self.proposed() | Conformance::GENERAL_PROTECTION;
             self.limits.conformance = own & response.conformance;
-            let overhead = self.protection.as_ref().map_or(0, |_| OVERHEAD);
-            self.limits.send = match response.max_pdu_size {
-                0 => usize::from(u16::MAX) - overhead,
-                size => usize::from(size).saturating_sub(overhead),
+            let overhead = self.protection.as_ref().map_or(0, Protection::overhead);
+            self.limits.pdu = match response.max_pdu_size {
+                0 => usize::from(u16::MAX),
+                size => usize::from(size),
             };
+            self.limits.send = self.limits.pdu.saturating_sub(overhead);
         }
         match self.role {
             Role::Public => self.accepted(now),

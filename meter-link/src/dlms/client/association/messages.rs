@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::{Client, ClientEvent, Stage};
-use crate::dlms::apdu::Apdu;
+use crate::dlms::apdu::{Apdu, BlockTransfer, Conformance};
+use crate::dlms::client::block_sender::{BlockSender, Progress};
+use crate::dlms::client::blocks::Blocks;
 use crate::dlms::client::error::ClientError;
 use crate::dlms::client::exchange::{Answer, Next};
 use crate::dlms::client::names::Translated;
@@ -15,6 +17,9 @@ impl Client {
         let (mut apdu, rest) = Apdu::decode(bytes)?;
         self.stray += rest.len() as u64;
         if let Apdu::BlockTransfer(block) = apdu {
+            if self.acknowledged(&block, now)? {
+                return Ok(());
+            }
             let next = self.blocks.take(&block)?;
             if let Some(answer) = next.answer {
                 self.carrier
@@ -25,29 +30,40 @@ impl Client {
             };
             apdu = Apdu::decode(&whole)?.0;
         }
-        let ciphered = matches!(apdu, Apdu::Ciphered(_));
-        if let Apdu::Ciphered(message) = &apdu {
-            let protection = self.protection.as_mut();
-            let keys = protection.ok_or(CipherError::NoKey)?;
-            let opened = keys.open(message)?;
-            let (inner, rest) = Apdu::decode(&opened)?;
-            self.stray += rest.len() as u64;
-            apdu = inner;
-        }
-        let plain_allowed = matches!(
-            apdu,
-            Apdu::Aare(_)
-                | Apdu::Rlre(_)
-                | Apdu::ExceptionResponse(_)
-                | Apdu::ConfirmedServiceError(_)
-        );
-        if self.protection.is_some() && !ciphered && !plain_allowed {
-            return Err(ClientError::Unprotected(apdu.name()));
-        }
+        self.outgoing = None;
+        apdu = match &mut self.protection {
+            Some(protection) => {
+                let (inner, rest) = protection.unprotect(apdu)?;
+                self.stray += rest as u64;
+                inner
+            }
+            None if is_protected(&apdu) => return Err(CipherError::NoKey.into()),
+            None => apdu,
+        };
         if let Some(names) = &self.names {
             apdu = names.response(apdu)?;
         }
         self.dispatch(apdu, now)
+    }
+
+    /// Sends on what is on its way in blocks; false when the meter's block belongs to its answer.
+    fn acknowledged(&mut self, block: &BlockTransfer, now: Instant) -> Result<bool, ClientError> {
+        let Some(sender) = &mut self.outgoing else {
+            return Ok(false);
+        };
+        match sender.take(block)? {
+            Progress::Send(next) => {
+                self.carrier.send(&Apdu::BlockTransfer(next).to_vec(), now);
+                Ok(true)
+            }
+            Progress::Arrived(sent) => {
+                self.outgoing = None;
+                let said = !block.octets.is_empty();
+                let before = block.number.saturating_sub(u16::from(said));
+                self.blocks = Blocks::after(before, sent);
+                Ok(!said)
+            }
+        }
     }
 
     fn dispatch(&mut self, apdu: Apdu, now: Instant) -> Result<(), ClientError> {
@@ -95,11 +111,25 @@ impl Client {
             Some(Translated::Answer(answer)) => return self.dispatch(answer, now),
         };
         let apdu = asked.as_ref().unwrap_or(apdu);
-        let bytes = match &self.protection {
-            Some(protection) => protection.seal(apdu, self.counter.take()?)?,
+        let bytes = match &mut self.protection {
+            Some(protection) => {
+                let counter = self.counter.take()?;
+                protection.seal(apdu, counter, &mut self.random)?
+            }
             None => apdu.to_vec(),
         };
-        self.carrier.send(&bytes, now);
+        self.outgoing = None;
+        let in_blocks = Conformance::GENERAL_BLOCK_TRANSFER;
+        if bytes.len() <= self.limits.pdu || !self.limits.conformance.has(in_blocks) {
+            self.carrier.send(&bytes, now);
+            return Ok(());
+        }
+        let longest = self.limits.pdu;
+        let sender = BlockSender::new(bytes, longest);
+        let sender = sender.ok_or(ClientError::RequestTooLong(longest))?;
+        let first = Apdu::BlockTransfer(sender.block());
+        self.outgoing = Some(sender);
+        self.carrier.send(&first.to_vec(), now);
         Ok(())
     }
 
@@ -121,4 +151,11 @@ impl Client {
             }
         }
     }
+}
+
+const fn is_protected(apdu: &Apdu) -> bool {
+    matches!(
+        apdu,
+        Apdu::Ciphered(_) | Apdu::GeneralCiphering(_) | Apdu::GeneralSigning(_)
+    )
 }

@@ -9,6 +9,7 @@ mod trouble;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::block_sender::BlockSender;
 use super::blocks::Blocks;
 use super::carrier::{Carrier, CarrierEvent};
 use super::config::ClientConfig;
@@ -84,6 +85,8 @@ pub struct Client {
     limits: Limits,
     handshake: Handshake,
     blocks: Blocks,
+    /// A request on its way in blocks.
+    outgoing: Option<BlockSender>,
     /// With short names: those of this association.
     names: Option<ShortNames>,
     /// The meter has told its view of our counter.
@@ -110,9 +113,11 @@ impl Client {
             limits: Limits {
                 conformance: Conformance::default(),
                 send: 0,
+                pdu: 0,
             },
             handshake: Handshake::default(),
             blocks: Blocks::default(),
+            outgoing: None,
             names: None,
             counter_known: false,
             corrections: 0,
