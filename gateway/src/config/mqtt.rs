@@ -95,16 +95,22 @@ pub enum MqttCommand {
     PermitJoin,
     /// New firmware for a Zigbee device: `update`.
     Update,
+    /// Measuring how busy the Zigbee channels are, and asking who hears whom: `survey`.
+    Survey,
+    /// Exchanging the key of the Zigbee network: `rotate-key`.
+    RotateKey,
 }
 
 impl MqttCommand {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Read,
         Self::OptOut,
         Self::Switch,
         Self::PermitJoin,
         Self::Update,
+        Self::Survey,
+        Self::RotateKey,
     ];
 
     /// Whether a command, by its name in a request, is this one's.
@@ -116,6 +122,8 @@ impl MqttCommand {
             Self::Switch => matches!(command, "switch-on" | "switch-off"),
             Self::PermitJoin => matches!(command, "permit-join" | "end-join"),
             Self::Update => command == "update",
+            Self::Survey => command == "survey",
+            Self::RotateKey => command == "rotate-key",
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct ZigbeeConfig {
     /// The gateway's certificate for Smart Energy with its private key, as `file:/path` or
     /// `credential:name` of a JSON object; no device gets prices, events or messages without.
     pub certificate: Option<Secret>,
+    /// Devices with keys may speak with the DLMS server of `[dlms_server]` through tunnels.
+    pub tunnels: bool,
     /// No more than this is drawn from the grid in the mean of a quarter-hour, kW, as a text: loads
     /// are shed for it.
     #[serde(with = "rust_decimal::serde::str_option")]
@@ -145,6 +147,7 @@ impl Default for ZigbeeConfig {
             flow_control: false,
             channel: 15,
             certificate: None,
+            tunnels: false,
             import_limit_kw: None,
             restore_pause_s: 30,
             firmware: None,

@@ -44,6 +44,10 @@ pub(super) enum Order {
     },
     /// Let the Zigbee device of an address have its newest firmware.
     Upgrade(u64),
+    /// Survey the Zigbee network.
+    Survey,
+    /// Exchange the key of the Zigbee network.
+    RotateKey,
     /// Let Zigbee devices in for so many seconds; 0 ends it.
     Join(u8),
     /// Take part in what the utility asks for, or not: in this event, or in the next one that
@@ -145,6 +149,8 @@ impl Commands {
                 _ => Err("seconds: 1 to 254"),
             },
             ("end-join", ZIGBEE) => Ok(Order::Join(0)),
+            ("survey", ZIGBEE) => Ok(Order::Survey),
+            ("rotate-key", ZIGBEE) => Ok(Order::RotateKey),
             ("switch-on" | "switch-off", _) => Ok(Order::Switch {
                 path: path.to_owned(),
                 on: command == "switch-on",
@@ -263,6 +269,17 @@ mod tests {
                 (Some(Order::Upgrade(0x0012_4B00_0000_0001)), Value::Null),
             ),
             ("zigbee/1", r#"{"command":"update"}"#, none.clone()),
+            (
+                ZIGBEE,
+                r#"{"command":"survey"}"#,
+                (Some(Order::Survey), Value::Null),
+            ),
+            (
+                ZIGBEE,
+                r#"{"command":"rotate-key"}"#,
+                (Some(Order::RotateKey), Value::Null),
+            ),
+            ("meter/A1", r#"{"command":"rotate-key"}"#, none.clone()),
             ("meter/A1", r#"{"command":"permit-join"}"#, none),
             ("meter/A1", out, (None, Value::Null)),
             (

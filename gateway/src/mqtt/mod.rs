@@ -410,6 +410,14 @@ impl Publisher {
                 let asked = self.settings.zigbee.ask(request).await;
                 asked.map_err(str::to_owned)
             }
+            Order::Survey => {
+                let surveyed = self.settings.zigbee.ask(Request::Survey).await;
+                surveyed.map_err(str::to_owned)
+            }
+            Order::RotateKey => {
+                let exchanged = self.settings.zigbee.ask(Request::RotateKey).await;
+                exchanged.map_err(str::to_owned)
+            }
             Order::Join(seconds) => {
                 let (network, code) = (&self.settings.zigbee, None);
                 let joined = network.ask(Request::Join { seconds, code }).await;

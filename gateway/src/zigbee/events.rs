@@ -7,7 +7,8 @@ use wattle_api::{Notice, NoticeCode, Severity};
 
 use super::Part;
 use super::book::Counted;
-use super::firmware;
+use super::tunnels::Said as Answered;
+use super::{firmware, services};
 use crate::bus::Event as Fact;
 
 impl Part {
@@ -112,10 +113,30 @@ impl Part {
             } => {
                 tracing::info!(device = %format_args!("{ieee:016x}"), event = key, ?status, "a device tells how an event goes");
             }
+            Said::TunnelOpened { ieee, tunnel } => {
+                tracing::info!(device = %format_args!("{ieee:016x}"), tunnel, "a Zigbee device speaks with the DLMS server");
+                self.tunnels.open(tunnel);
+            }
+            Said::TunnelData { tunnel, octets } if !self.tunnels.say(tunnel, &octets) => {
+                self.tunnels.close(tunnel);
+                self.home.services.close_tunnel(tunnel);
+            }
+            Said::TunnelClosed { tunnel } => self.tunnels.close(tunnel),
             Said::MessageConfirmed { ieee, key, .. } => {
                 tracing::info!(device = %format_args!("{ieee:016x}"), message = key, "a message was confirmed at a device");
             }
             _ => {}
+        }
+    }
+
+    /// What the DLMS server says goes into its tunnel.
+    pub(super) fn take_said(&mut self, (tunnel, octets): Answered) {
+        let utc = services::seconds(self.settings.clock.now());
+        let services = &mut self.home.services;
+        let is_open = octets.is_some_and(|octets| services.tunnel_send(tunnel, &octets, utc));
+        if !is_open {
+            services.close_tunnel(tunnel);
+            self.tunnels.close(tunnel);
         }
     }
 

@@ -4,15 +4,19 @@ pub mod backup;
 mod board;
 mod book;
 mod comfort;
+mod currency;
 mod demand;
 mod events;
 mod firmware;
 mod missed;
 mod plugs;
 mod requests;
+mod schedule;
 mod services;
+mod tunnels;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +51,8 @@ use firmware::Firmware;
 use missed::Missed;
 use plugs::Plugs;
 pub use plugs::{RELAY, adopt_known};
+use schedule::Schedule;
+use tunnels::Tunnels;
 
 /// First and longest pause between two attempts to open the port.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -87,6 +93,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// Name of the electricity meter at the grid.
     pub grid: Option<String>,
+    /// Where the gateway's own DLMS server listens.
+    pub dlms_server: Option<SocketAddr>,
 }
 
 /// Runs the stick until told to stop. A port that is lost is opened again for ever.
@@ -120,6 +128,10 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
     let demand = Demand::new(&settings.config, &settings.state_dir);
     let comfort = Comfort::new(&settings.config, &settings.state_dir);
     let firmware = Firmware::new(&settings.config, &settings.state_dir, &mut home.upgrades);
+    let tunnels = Tunnels::new(settings.dlms_server.filter(|_| settings.config.tunnels));
+    // DLMS/COSEM.
+    home.services
+        .offer_tunnels(tunnels.is_offered().then_some(0));
     let mut part = Part {
         settings,
         home,
@@ -128,6 +140,8 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         demand,
         comfort,
         firmware,
+        schedule: Schedule::default(),
+        tunnels,
         place: None,
         decided: None,
         served: None,
@@ -204,6 +218,8 @@ struct Part {
     demand: Demand,
     comfort: Comfort,
     firmware: Firmware,
+    schedule: Schedule,
+    tunnels: Tunnels,
     /// Where the price stood in which minute.
     place: Option<(i64, Place)>,
     decided: Option<Timestamp>,
@@ -262,6 +278,7 @@ impl Part {
                     self.home.handle_octets(octets, std::time::Instant::now());
                 }
                 Some(request) = asked.recv() => self.answer(request),
+                Some(said) = self.tunnels.said() => self.take_said(said),
                 () = sleep_until(until) => {}
             }
             let now = Instant::now();
@@ -321,7 +338,7 @@ impl Part {
         }
         let tariff = self.settings.tariff.borrow().clone();
         let place = tariff.map_or(Place::Usual, |tariff| {
-            let prices = services::prices(&tariff, &self.settings.zone, now);
+            let prices = services::prices(&tariff, &self.settings.zone, now, &[]);
             comfort::place(&prices, services::seconds(now))
         });
         self.place = Some((minute, place));
@@ -347,7 +364,8 @@ impl Part {
         services::serve(
             &mut self.home.services,
             &state,
-            tariff.as_deref(),
+            tariff.as_ref(),
+            &mut self.schedule,
             &settings.zone,
             settings.grid.as_deref(),
             settings.clock.now(),

@@ -1,20 +1,26 @@
 //! What the gateway knows, as devices of the Smart Energy profile get it: the tariff as prices, what
 //! the utility asks for as events and messages, the meter as a mirror, the home's time.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use han::zigbee::key_establishment::{Identity, Suite};
 use han::zigbee::services::{
-    Importance, LoadEvent, LocalTime, Mirror, Notice, Price, Services, Tier,
+    Account, Importance, LoadEvent, LocalTime, Mirror, Notice, Price, Services, Tier,
 };
 use jiff::tz::{Dst, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
-use wattle_api::{GridEvent, GridEventKind, OptState, State};
+use wattle_api::{
+    EmergencyCredit, GridEvent, GridEventKind, OptState, Prepay, PrepaySupply, State,
+};
 use wattle_billing::tariff::Tariff;
 use wattle_billing::time::{self, Span};
 
+use super::currency::currency_number;
+use super::schedule::Schedule;
 use crate::config::ZigbeeConfig;
 use crate::hex;
 
@@ -23,7 +29,7 @@ const EPOCH: i64 = 946_684_800;
 /// Prices are told for so long, from midnight on.
 const HORIZON: SignedDuration = SignedDuration::from_hours(48);
 /// Tariffs with more prices than this have no tiers (Smart Energy 1.1, D.4.2.4.1).
-const TIERS: usize = 6;
+pub(super) const TIERS: usize = 6;
 /// Loads that may be shed: air conditioning, room and water heaters, pools, smart appliances,
 /// irrigation, simple loads, cars.
 const SHEDDABLE: u16 = 0b0100_1011_1111;
@@ -85,7 +91,8 @@ pub(super) fn random(octets: &mut [u8]) -> bool {
 pub(super) fn serve(
     services: &mut Services,
     state: &State,
-    tariff: Option<&Tariff>,
+    tariff: Option<&Arc<Tariff>>,
+    schedule: &mut Schedule,
     zone: &TimeZone,
     grid: Option<&str>,
     now: Timestamp,
@@ -93,16 +100,46 @@ pub(super) fn serve(
     let utc = seconds(now);
     services.set_local_time(local_time(zone, now));
     services.set_mirror(mirror(state, grid));
-    let prices = tariff.map_or_else(Vec::new, |tariff| prices(tariff, zone, now));
+    schedule.refresh(tariff, zone, now);
+    let tiers = &schedule.tiers;
+    let prices = tariff.map_or_else(Vec::new, |tariff| prices(tariff, zone, now, tiers));
     let currency = tariff.and_then(|tariff| tariff.currency.as_deref());
-    services.set_prices(currency_number(currency.unwrap_or_default()), prices, utc);
+    let currency = currency_number(currency.unwrap_or_default());
+    services.set_prices(currency, prices, utc);
+    services.set_blocks(currency, schedule.blocks.clone());
+    services.set_calendar(schedule.calendar.clone());
+    services.set_account(state.prepay.as_ref().map(account));
     let events = state.grid_events.iter();
     services.set_events(events.clone().filter_map(load_event).collect(), utc);
     services.set_messages(events.filter_map(notice).collect(), utc);
 }
 
-/// The prices of today and tomorrow, as the tariff knows them.
-pub(super) fn prices(tariff: &Tariff, zone: &TimeZone, now: Timestamp) -> Vec<Price> {
+/// What a household that pays in advance has.
+fn account(prepay: &Prepay) -> Account {
+    let (emergency, emergency_in_use) = match &prepay.emergency {
+        EmergencyCredit::Offered { limit } => (Some(limit.amount), false),
+        EmergencyCredit::Active { left } => (Some(left.amount), true),
+        _ => (None, false),
+    };
+    Account {
+        balance: prepay.balance.amount,
+        at: seconds(prepay.until),
+        low: prepay.low,
+        emergency,
+        emergency_in_use,
+        exhausted: prepay.supply == PrepaySupply::Disabled,
+        debt: prepay.debt.amount,
+    }
+}
+
+/// The prices of today and tomorrow, as the tariff knows them, with their place among its tiers;
+/// where those are not known, among themselves.
+pub(super) fn prices(
+    tariff: &Tariff,
+    zone: &TimeZone,
+    now: Timestamp,
+    tiers: &[Decimal],
+) -> Vec<Price> {
     let midnight = time::day_start(time::local_date(now, zone), zone).unwrap_or(now);
     let until = midnight.checked_add(HORIZON).unwrap_or(now);
     let Some(span) = Span::new(midnight, until) else {
@@ -126,6 +163,9 @@ pub(super) fn prices(tariff: &Tariff, zone: &TimeZone, now: Timestamp) -> Vec<Pr
     let mut distinct: Vec<Decimal> = found.iter().map(|(_, _, price, _)| *price).collect();
     distinct.sort();
     distinct.dedup();
+    if distinct.iter().all(|price| tiers.contains(price)) {
+        distinct = tiers.to_vec();
+    }
     let tier = |per_kwh: Decimal| {
         let number = distinct.iter().position(|one| *one == per_kwh)? + 1;
         (distinct.len() <= TIERS).then_some(Tier {
@@ -151,32 +191,6 @@ pub(super) fn prices(tariff: &Tariff, zone: &TimeZone, now: Timestamp) -> Vec<Pr
 fn label(tariff: &Tariff, band: Option<usize>) -> String {
     let band = band.and_then(|band| tariff.bands.get(band));
     band.map_or_else(String::new, |band| band.label.clone())
-}
-
-/// The number of a currency (ISO 4217); 999, no currency, where it is not one of these.
-fn currency_number(code: &str) -> u16 {
-    match code {
-        "EUR" => 978,
-        "GBP" => 826,
-        "USD" => 840,
-        "CHF" => 756,
-        "SEK" => 752,
-        "NOK" => 578,
-        "DKK" => 208,
-        "PLN" => 985,
-        "CZK" => 203,
-        "HUF" => 348,
-        "RON" => 946,
-        "TRY" => 949,
-        "AUD" => 36,
-        "NZD" => 554,
-        "CAD" => 124,
-        "JPY" => 392,
-        "INR" => 356,
-        "ZAR" => 710,
-        "BRL" => 986,
-        _ => 999,
-    }
 }
 
 /// Less load, as the utility asks for it and the household has not said no.
@@ -347,7 +361,7 @@ mod tests {
         .unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let tariff = crate::tariff::load(&file, &zone).unwrap();
-        let told = prices(&tariff, &zone, at("2026-03-28T23:30:00Z"));
+        let told = prices(&tariff, &zone, at("2026-03-28T23:30:00Z"), &[]);
         let minutes: Vec<u16> = told.iter().map(|price| price.minutes).collect();
         // The night of the change has an hour less: 00:00 to 06:00 are five hours.
         assert_eq!(minutes.get(..3), Some(&[300, 960, 480][..]));
@@ -356,7 +370,7 @@ mod tests {
             .map(|price| (price.label.as_str(), price.tier.unwrap().number))
             .collect();
         assert_eq!(numbers.get(..2), Some(&[("Nacht", 1), ("Tag", 2)][..]));
-        let told = prices(&tariff, &zone, at("2026-10-25T08:00:00Z"));
+        let told = prices(&tariff, &zone, at("2026-10-25T08:00:00Z"), &[]);
         assert_eq!(told[0].minutes, 420);
     }
 }

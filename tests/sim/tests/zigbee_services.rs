@@ -8,29 +8,19 @@
 )]
 
 mod house;
-
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
+mod smart_energy;
 
 use han::Value;
-use han::zigbee::devices::Event;
 use han::zigbee::key_establishment::{Refusal, Suite, TestAuthority};
 use han::zigbee::services::{
     self, EventStatus, Importance, LoadEvent, LocalTime, Mirror, Notice, Price, Tier,
 };
-use wattle_sim::zigbee::authority::{identity, random};
-use wattle_sim::zigbee::device::Curve;
-use wattle_sim::zigbee::energy_services::{CANCELLED, EnergyServices, SUPERSEDED};
-use wattle_sim::zigbee::kinds;
+use wattle_sim::zigbee::authority::random;
+use wattle_sim::zigbee::energy_services::{CANCELLED, SUPERSEDED};
 use wattle_sim::zigbee::mesh::Heard;
 
 use house::{House, UTC};
-
-const DISPLAY: u64 = 0x0012_4B00_0000_0005;
-const HEATER: u64 = 0x0012_4B00_0000_0006;
-/// The first full quarter of an hour after the start.
-const QUARTER: u32 = UTC / 900 * 900 + 900;
+use smart_energy::{DISPLAY, HEATER, QUARTER, has_tshark, read};
 
 fn price(start: u32, minutes: u16, per_kwh: &str, label: &str, tier: u8) -> Price {
     Price {
@@ -78,71 +68,6 @@ fn notice(key: &str, confirm: bool) -> Notice {
         minutes: Some(600),
         importance: Importance::High,
         confirm,
-    }
-}
-
-impl House {
-    fn serving(suite: Suite) -> Self {
-        let mut display = kinds::display(DISPLAY, 0x1A05);
-        display.energy_services = Some(EnergyServices::display().with(identity(suite, DISPLAY)));
-        let mut heater = kinds::load_control(HEATER, 0x1A06, Curve::Constant(2000));
-        let services = EnergyServices::load_control(0x0004).with(identity(suite, HEATER));
-        heater.energy_services = Some(services);
-        let mut house = Self::new(14, vec![display, heater]);
-        house.ncp.mesh.heard = Some(Vec::new());
-        let own = identity(suite, house.ncp.eui64).expect("there are random numbers");
-        house.home.services.identify(own, random);
-        house
-    }
-
-    fn secured(suite: Suite) -> Self {
-        let mut house = Self::serving(suite);
-        house.up();
-        house.permit();
-        house.key(DISPLAY);
-        house.key(HEATER);
-        house
-    }
-
-    fn key(&mut self, of: u64) {
-        let found = |event: &Event| matches!(event, Event::Service(services::Event::KeyEstablished { ieee, .. }) if *ieee == of);
-        let seen = self.events.iter().any(|(_, event)| found(event));
-        assert!(seen || self.wait(200, found).is_some(), "{:?}", self.events);
-    }
-
-    fn at(&self, ieee: u64) -> &EnergyServices {
-        let device = self.ncp.mesh.device(ieee).expect("it is there");
-        device.energy_services.as_ref().expect("it has them")
-    }
-
-    fn at_mut(&mut self, ieee: u64) -> &mut EnergyServices {
-        let device = self.ncp.mesh.device_mut(ieee).expect("it is there");
-        device.energy_services.as_mut().expect("it has them")
-    }
-
-    fn utc(&self) -> u32 {
-        self.home.utc(self.now).expect("it has a clock")
-    }
-
-    fn run_to(&mut self, utc: u32) {
-        let seconds = utc.saturating_sub(self.utc());
-        self.run(seconds.into());
-    }
-
-    fn services(&self) -> Vec<services::Event> {
-        let said = self.events.iter().filter_map(|(_, event)| match event {
-            Event::Service(event) => Some(event.clone()),
-            _ => None,
-        });
-        said.collect()
-    }
-
-    fn statuses(&self, of: &str) -> Vec<EventStatus> {
-        let statuses = self.services().into_iter().filter_map(|event| match event {
-            services::Event::EventStatus { key, status, .. } if key == of => Some(status),
-            _ => None,
-        });
-        statuses.collect()
     }
 }
 
@@ -435,55 +360,9 @@ fn r15_devices_read_the_time_of_the_home_and_the_meter() {
     assert_eq!(read(0x0702, 0x0400), Some(Value::Signed(-1500)));
 }
 
-/// A capture of link type 230 (IEEE 802.15.4 without its check sum): frames that are not encrypted,
-/// so that tshark reads what is in them.
-fn capture(file: &Path, heard: &[Heard]) {
-    let mut out = Vec::new();
-    out.extend(0xA1B2_C3D4_u32.to_le_bytes());
-    out.extend([2, 0, 4, 0]);
-    out.extend([0; 8]);
-    out.extend(65_535_u32.to_le_bytes());
-    out.extend(230_u32.to_le_bytes());
-    for (number, one) in (0_u8..=255).cycle().zip(heard) {
-        let [high, low] = one.nwk.to_be_bytes();
-        let mut frame = vec![0x61, 0x88, number, 0x34, 0x12, low, high, 0, 0];
-        frame.extend([0x48, 0x00, low, high, 0, 0, 30, number]);
-        frame.extend([0x40, one.aps.dst_endpoint]);
-        frame.extend(one.aps.cluster.to_le_bytes());
-        frame.extend(one.aps.profile.to_le_bytes());
-        frame.extend([one.aps.src_endpoint, number]);
-        frame.extend(&one.payload);
-        let seconds = u32::try_from(one.at_ms / 1000).unwrap_or(0);
-        out.extend(seconds.to_le_bytes());
-        out.extend(0_u32.to_le_bytes());
-        let length = u32::try_from(frame.len()).unwrap_or(0);
-        out.extend([length.to_le_bytes(), length.to_le_bytes()].concat());
-        out.extend(frame);
-    }
-    let mut opened = std::fs::File::create(file).expect("the folder is there");
-    opened.write_all(&out).expect("there is room");
-}
-
-/// All fields of a packet by their name, whatever they stand in.
-fn flatten(value: &serde_json::Value, into: &mut Vec<(String, String)>) {
-    let Some(members) = value.as_object() else {
-        return;
-    };
-    for (name, value) in members {
-        match value {
-            serde_json::Value::String(text) => into.push((name.clone(), text.clone())),
-            other => {
-                into.push((name.clone(), String::new()));
-                flatten(other, into);
-            }
-        }
-    }
-}
-
 #[test]
 fn every_frame_of_the_services_is_clean_in_tshark_and_says_what_was_meant() {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        println!("skipped: no tshark here; install the package tshark");
+    if !has_tshark() {
         return;
     }
     let mut house = House::serving(Suite::One);
@@ -517,26 +396,10 @@ fn every_frame_of_the_services_is_clean_in_tshark_and_says_what_was_meant() {
     house.home.services.set_events(Vec::new(), now);
     house.run(10);
     let heard = house.ncp.mesh.heard.take().expect("they were noted");
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zigbee-services.pcap");
-    capture(&file, &heard);
-    let out = Command::new("tshark")
-        .arg("-r")
-        .arg(&file)
-        .args(["-T", "json"])
-        .output()
-        .expect("it is installed");
-    let text = String::from_utf8_lossy(&out.stdout);
-    let packets: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(packets.len(), heard.len());
+    let packets = read("zigbee-services", &heard);
     let mut kinds = std::collections::BTreeMap::new();
-    for (packet, one) in packets.iter().zip(&heard) {
-        let mut fields = Vec::new();
-        flatten(packet, &mut fields);
-        let bad = fields.iter().find(|(name, _)| {
-            name.contains("malformed") || name.contains("expert") || name == "data.data"
-        });
-        assert_eq!(bad, None, "{packet:#}");
-        check(one, &fields);
+    for (fields, one) in packets.iter().zip(&heard) {
+        check(one, fields);
         let direction_and_command = (
             one.aps.cluster,
             one.payload.first().copied(),

@@ -39,6 +39,7 @@ const fn sentence(code: NoticeCode) -> Option<&'static str> {
         NoticeCode::PowerlineLost => tr("No powerline adapter answers."),
         NoticeCode::AdapterGone => tr("A powerline adapter is not seen any more."),
         NoticeCode::AdapterSlow => tr("A powerline adapter has become slow."),
+        NoticeCode::DeviceMissed => tr("A Zigbee device is not heard any more."),
         NoticeCode::NightFlow => tr("Water runs all night. Is something leaking?"),
         NoticeCode::BaseLoadRisen => tr("More is drawn all night than before."),
         NoticeCode::ShortCycling => tr("The heat pump starts too often."),

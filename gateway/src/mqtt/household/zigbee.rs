@@ -23,6 +23,14 @@ pub(super) fn told(topics: &Topics, zigbee: &Zigbee) -> Told {
             ..sensor("devices", "Devices", None)
         },
         Point::new(Kind::Switch { on, off }, "joining", "Let devices in"),
+        Point {
+            diagnostic: true,
+            ..Point::new(Kind::Button("survey"), "survey", "Survey the channels")
+        },
+        Point {
+            diagnostic: true,
+            ..Point::new(Kind::Button("rotate-key"), "rotate_key", "Exchange the key")
+        },
     ];
     let network = match zigbee.state {
         ZigbeeState::Offline => Some("offline"),

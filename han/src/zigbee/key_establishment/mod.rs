@@ -8,6 +8,7 @@
 mod curve;
 mod exchange;
 mod identity;
+mod refusal;
 
 use std::fmt;
 
@@ -16,8 +17,9 @@ use zeroize::Zeroizing;
 
 use super::mmo::matyas_meyer_oseas;
 use curve::{Curve, Number, Point, SECT163K1, SECT283K1};
-pub use exchange::{Exchange, Refusal, STEP_S, Step};
+pub use exchange::{Exchange, STEP_S, Step};
 pub use identity::{Identity, Random, TestAuthority};
+pub use refusal::Refusal;
 
 /// A cryptographic suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

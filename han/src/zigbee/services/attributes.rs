@@ -1,11 +1,15 @@
 //! Attributes that devices read: what the gateway is, the time (Zigbee Cluster Library, 3.12), the
 //! meter (annex D.3), and the suite of key establishment.
 
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
 use crate::value::Value;
 use crate::zigbee::key_establishment::Suite;
 use crate::zigbee::zcl::write::Attribute;
 
-use super::{KEY_ESTABLISHMENT, METERING, TIME};
+use super::tunnels::TIMEOUT_S;
+use super::{KEY_ESTABLISHMENT, METERING, PREPAYMENT, TIME, TUNNELING};
 
 /// The zone of the home: what makes local time of UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,8 +48,50 @@ pub struct Mirror {
     pub power_w: Option<i32>,
 }
 
+/// What a household that pays in advance has, in the tariff's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Credit, emergency credit not included.
+    pub balance: Decimal,
+    /// When that was true, seconds since 2000 UTC.
+    pub at: u32,
+    /// At or below the threshold for telling the household.
+    pub low: bool,
+    /// Emergency credit that can still be used, in use or not.
+    pub emergency: Option<Decimal>,
+    /// Emergency credit is in use.
+    pub emergency_in_use: bool,
+    /// The supply is off for want of credit.
+    pub exhausted: bool,
+    /// What is owed in all.
+    pub debt: Decimal,
+}
+
+impl Account {
+    /// Hundredths of the currency's unit, towards zero so that no credit is told that is not there.
+    fn hundredths(amount: Decimal) -> Option<i64> {
+        let hundredths = amount.checked_mul(Decimal::ONE_HUNDRED)?.trunc();
+        hundredths.to_i32().map(i64::from)
+    }
+
+    /// Bits of the credit status (D.7.2.2.1.4).
+    fn status(self) -> u64 {
+        let bits = [
+            (!self.low && !self.exhausted, 0x01),
+            (self.low, 0x02),
+            (self.emergency.is_some(), 0x04 | 0x08),
+            (self.emergency_in_use, 0x10 | 0x20),
+            (self.exhausted, 0x40),
+        ];
+        let set = bits.iter().filter(|(is_set, _)| *is_set);
+        set.fold(0, |status, (_, bit)| status | bit)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
+    pub(super) currency: u16,
+    pub(super) account: Option<Account>,
     pub(super) local: LocalTime,
     pub(super) mirror: Mirror,
     pub(super) suite: Option<Suite>,
@@ -57,6 +103,9 @@ impl Attributes {
             0x0000 => basic(id)?,
             TIME => self.time(id, now)?,
             METERING => self.meter(id)?,
+            PREPAYMENT => self.account(id)?,
+            // How long a silent tunnel stays.
+            TUNNELING if id == 0x0000 => (0x21, Value::Unsigned(TIMEOUT_S.into())),
             KEY_ESTABLISHMENT if id == 0x0000 => {
                 let bits = self.suite.map_or(0, Suite::number);
                 (0x19, Value::Unsigned(bits.into()))
@@ -105,6 +154,27 @@ impl Attributes {
             }
             _ => return None,
         })
+    }
+}
+
+impl Attributes {
+    /// The account (annex D.7): where nobody pays in advance, nothing of it is supported.
+    fn account(&self, id: u16) -> Option<(u8, Value)> {
+        let account = self.account?;
+        let amount = |amount| Some((0x2B, Value::Signed(Account::hundredths(amount)?)));
+        match id {
+            // Prepayment, shown to people, in money.
+            0x0000 => Some((0x19, Value::Unsigned(0x0012))),
+            0x0001 => amount(account.balance),
+            0x0002 => amount(account.emergency?),
+            0x0003 => Some((0x18, Value::Unsigned(account.status()))),
+            0x0004 => Some((0xE2, Value::Unsigned(account.at.into()))),
+            0x0005 => amount(account.debt),
+            // Amounts are hundredths of the currency's unit (table D-144).
+            0x0502 => Some((0x30, Value::Unsigned(0x04))),
+            0x0503 => Some((0x21, Value::Unsigned(self.currency.into()))),
+            _ => None,
+        }
     }
 }
 

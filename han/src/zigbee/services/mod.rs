@@ -6,34 +6,41 @@
 //! refused with NOT_AUTHORIZED. It is as pure as the rest: messages and the time, seconds since
 //! 2000-01-01 UTC, go in, messages and events come out.
 //!
-//! Left out: block tariffs and calendars, prepayment, tunnels.
-
 mod attributes;
+mod blocks;
+mod calendar;
 mod keys;
 mod load_control;
 mod messages;
 mod prices;
 mod said;
+mod serve;
+mod tunnels;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub use attributes::{LocalTime, Mirror};
+pub use attributes::{Account, LocalTime, Mirror};
+pub use blocks::{Block, BlockTariff, BlockTier};
+pub use calendar::Calendar;
 pub use load_control::{EventStatus, LoadEvent};
 pub use messages::{Importance, Notice};
 pub use prices::{Price, Tier};
 pub use said::{Event, Outgoing};
 
-use super::coordinator::{Aps, Incoming};
+use super::coordinator::Aps;
 use super::key_establishment::{Identity, Random};
-use super::zcl::write::{cluster, default_response, read_attributes_response};
-use super::zcl::{Direction, Frame, FrameType, Message, write_command};
-use crate::value::{Record, Value};
+use super::zcl::write::cluster;
+use super::zcl::{Direction, write_command};
+use crate::value::Record;
 use attributes::Attributes;
+use blocks::Blocks;
+use calendar::Calendars;
 use keys::Keys;
 use load_control::LoadControl;
 use messages::Messages;
 use prices::Prices;
 use said::{Made, Pending, number_of, number32};
+use tunnels::Tunnels;
 
 /// The endpoint of the energy services interface.
 pub const ENDPOINT: u8 = 2;
@@ -43,14 +50,10 @@ const PRICE: u16 = 0x0700;
 const LOAD_CONTROL: u16 = 0x0701;
 const METERING: u16 = 0x0702;
 const MESSAGING: u16 = 0x0703;
+const TUNNELING: u16 = 0x0704;
+const PREPAYMENT: u16 = 0x0705;
+const CALENDAR: u16 = 0x0707;
 const KEY_ESTABLISHMENT: u16 = 0x0800;
-/// Statuses of answers (Zigbee Cluster Library, 2.6.3).
-const SUCCESS: u8 = 0x00;
-const NOT_AUTHORIZED: u8 = 0x7E;
-const MALFORMED: u8 = 0x80;
-const UNSUPPORTED_COMMAND: u8 = 0x81;
-const NOT_FOUND: u8 = 0x8B;
-
 /// A device that uses the services.
 #[derive(Clone, Debug)]
 struct Partner {
@@ -64,6 +67,9 @@ pub struct Services {
     partners: BTreeMap<u64, Partner>,
     keys: Keys,
     prices: Prices,
+    blocks: Blocks,
+    calendars: Calendars,
+    tunnels: Tunnels,
     load_control: LoadControl,
     messages: Messages,
     attributes: Attributes,
@@ -113,6 +119,7 @@ impl Services {
     pub(super) fn part(&mut self, ieee: u64) {
         self.partners.remove(&ieee);
         self.keys.part(ieee);
+        self.events.extend(self.tunnels.part(ieee));
         self.tell_anew(ieee);
     }
 
@@ -126,6 +133,8 @@ impl Services {
 
     fn tell_anew(&mut self, ieee: u64) {
         self.prices.forget(ieee);
+        self.blocks.forget(ieee);
+        self.calendars.forget(ieee);
         self.load_control.forget(ieee);
         self.messages.forget(ieee);
     }
@@ -133,7 +142,43 @@ impl Services {
     /// Sets the prices from now on, in order and without overlap. `currency` is the number of ISO
     /// 4217.
     pub fn set_prices(&mut self, currency: u16, prices: Vec<Price>, now: u32) {
+        self.attributes.currency = currency;
         self.prices.set(currency, prices, now);
+    }
+
+    /// Sets the tariff whose price depends on how much was used, if it is one. `currency` is the
+    /// number of ISO 4217.
+    pub fn set_blocks(&mut self, currency: u16, tariff: Option<BlockTariff>) {
+        self.blocks.set(currency, tariff);
+        self.prices.thresholds = self.blocks.thresholds();
+    }
+
+    /// Sets when which tier holds, where that is known for weeks.
+    pub fn set_calendar(&mut self, calendar: Option<Calendar>) {
+        self.calendars.set(calendar);
+    }
+
+    /// Sets what a household that pays in advance has; `None` where it does not.
+    pub fn set_account(&mut self, account: Option<Account>) {
+        self.attributes.account = account;
+    }
+
+    /// Lets devices have tunnels of this protocol (D.6.2.4.1: 0 is DLMS/COSEM), or none.
+    pub fn offer_tunnels(&mut self, protocol: Option<u8>) {
+        self.tunnels.offer(protocol);
+    }
+
+    /// Sends octets to the device of a tunnel; false when the tunnel is no more.
+    pub fn tunnel_send(&mut self, tunnel: u16, octets: &[u8], now: u32) -> bool {
+        let (is_open, made) = self.tunnels.send(tunnel, octets, now);
+        self.send(made);
+        is_open
+    }
+
+    /// Closes a tunnel.
+    pub fn close_tunnel(&mut self, tunnel: u16) {
+        let made = self.tunnels.close(tunnel);
+        self.send(made);
     }
 
     /// Sets the events that are asked for now and later; those that are left out are called off.
@@ -160,135 +205,6 @@ impl Services {
         self.attributes.local = local;
     }
 
-    /// Takes a message of a device; false when it is not for the services.
-    pub(super) fn take(&mut self, ieee: u64, incoming: &Incoming, now: u32) -> bool {
-        let aps = incoming.aps;
-        if !is_served(aps.cluster, aps.own_endpoint) {
-            return false;
-        }
-        let message = match Message::decode(aps.cluster, &incoming.payload) {
-            Ok(message) => message,
-            Err(_) => {
-                if let Ok(frame) = Frame::parse(&incoming.payload) {
-                    self.refuse(ieee, aps, &frame, MALFORMED);
-                }
-                return true;
-            }
-        };
-        let frame = message.frame;
-        let is_open = matches!(aps.cluster, 0x0000 | KEY_ESTABLISHMENT)
-            || (aps.cluster == TIME && aps.own_endpoint != ENDPOINT);
-        if frame.frame_type == FrameType::Global {
-            // Only reading: nothing of ours can be written.
-            if frame.command != 0x00 {
-                return false;
-            }
-            if is_open || self.trusts(ieee, aps) {
-                self.read(ieee, aps, &message, now);
-            } else {
-                self.refuse(ieee, aps, &frame, NOT_AUTHORIZED);
-            }
-            return true;
-        }
-        if aps.cluster == KEY_ESTABLISHMENT {
-            self.take_key_message(ieee, aps, &message, now);
-        } else if frame.direction == Direction::ServerToClient {
-            return false;
-        } else if !self.trusts(ieee, aps) {
-            self.refuse(ieee, aps, &frame, NOT_AUTHORIZED);
-        } else {
-            self.serve(ieee, aps, &message, now);
-        }
-        true
-    }
-
-    fn trusts(&self, ieee: u64, aps: Aps) -> bool {
-        aps.secured && self.keys.secured.contains(&ieee)
-    }
-
-    fn serve(&mut self, ieee: u64, aps: Aps, message: &Message<'_>, now: u32) {
-        let frame = message.frame;
-        let fields = &message.fields;
-        let found: Option<Vec<Record>> = match (aps.cluster, frame.command) {
-            (PRICE, 0x00) => Some(self.prices.current(now).into_iter().collect()),
-            (PRICE, 0x01) => Some(self.prices.scheduled(fields, now)),
-            (LOAD_CONTROL, 0x01) => Some(self.load_control.scheduled(fields, now)),
-            (MESSAGING, 0x00) => Some(self.messages.last(now).into_iter().collect()),
-            _ => None,
-        };
-        if let Some(found) = found {
-            if found.is_empty() {
-                self.refuse(ieee, aps, &frame, NOT_FOUND);
-            }
-            for fields in found {
-                self.answer(ieee, aps, frame.tsn, 0x00, &fields);
-            }
-            return;
-        }
-        let event = match (aps.cluster, frame.command) {
-            (PRICE, 0x02) => self.prices.acknowledged(ieee, fields),
-            (LOAD_CONTROL, 0x00) => self.load_control.reported(ieee, fields),
-            (MESSAGING, 0x01) => self.messages.confirmed(ieee, fields),
-            _ => {
-                self.refuse(ieee, aps, &frame, UNSUPPORTED_COMMAND);
-                return;
-            }
-        };
-        self.events.extend(event);
-        if !frame.disable_default_response {
-            self.refuse(ieee, aps, &frame, SUCCESS);
-        }
-    }
-
-    fn take_key_message(&mut self, ieee: u64, aps: Aps, message: &Message<'_>, now: u32) {
-        let frame = message.frame;
-        if frame.direction == Direction::ServerToClient {
-            return;
-        }
-        let taken = self.keys.take(ieee, frame.command, &message.fields, now);
-        let told = match taken {
-            Ok(step) => {
-                if let Some((place, link_key)) = step.established {
-                    self.tell_anew(ieee);
-                    self.events.push_back(Event::KeyEstablished {
-                        ieee,
-                        place,
-                        link_key,
-                    });
-                }
-                step.send
-            }
-            Err(refusal) => {
-                self.events.push_back(Event::KeyRefused { ieee, refusal });
-                refusal.status().map(|status| {
-                    let fields = Record::new()
-                        .with("status", Value::Unsigned(status.into()))
-                        .with("wait_time", Value::Unsigned(10))
-                        .with("suite", Value::Unsigned(self.keys.suite_number().into()));
-                    (0x03, fields)
-                })
-            }
-        };
-        if let Some((command, fields)) = told {
-            self.answer(ieee, aps, frame.tsn, command, &fields);
-        }
-    }
-
-    fn read(&mut self, ieee: u64, aps: Aps, message: &Message<'_>, now: u32) {
-        let wanted = match message.fields.field("attributes") {
-            Some(Value::List(list)) => list.as_slice(),
-            _ => &[],
-        };
-        let ids = wanted.iter().filter_map(Value::as_u64);
-        let records: Vec<_> = ids
-            .filter_map(|id| u16::try_from(id).ok())
-            .map(|id| (id, self.attributes.read(aps.cluster, id, now)))
-            .collect();
-        if let Ok(payload) = read_attributes_response(message.frame.tsn, &records) {
-            self.out.push_back(Outgoing { ieee, aps, payload });
-        }
-    }
-
     /// The devices with keys that use a cluster.
     fn clients(&self, cluster: u16) -> Vec<u64> {
         let uses = |(ieee, partner): (&u64, &Partner)| {
@@ -307,6 +223,11 @@ impl Services {
             self.clients(MESSAGING),
         );
         let mut made = self.prices.pass(&prices, now);
+        made.extend(self.blocks.pass(&prices));
+        made.extend(self.calendars.pass(&self.clients(CALENDAR)));
+        let (tunnelled, closed) = self.tunnels.pass(now);
+        made.extend(tunnelled);
+        self.events.extend(closed);
         made.extend(self.load_control.pass(&loads, now));
         made.extend(self.messages.pass(&messages, now));
         self.send(made);
@@ -346,20 +267,5 @@ impl Services {
             let payload = cluster(tsn, direction, command, true, &written);
             self.out.push_back(Outgoing { ieee, aps, payload });
         }
-    }
-
-    fn refuse(&mut self, ieee: u64, aps: Aps, frame: &Frame<'_>, status: u8) {
-        let direction = Direction::ServerToClient;
-        let payload = default_response(frame.tsn, direction, frame.command, status);
-        self.out.push_back(Outgoing { ieee, aps, payload });
-    }
-}
-
-/// Whether a cluster is served at an endpoint: Basic and Time at both, the rest at the second.
-fn is_served(cluster: u16, own_endpoint: u8) -> bool {
-    match cluster {
-        0x0000 | TIME => true,
-        PRICE | LOAD_CONTROL | METERING | MESSAGING | KEY_ESTABLISHMENT => own_endpoint == ENDPOINT,
-        _ => false,
     }
 }

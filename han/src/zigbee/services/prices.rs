@@ -47,6 +47,8 @@ type Numbered = (u32, Price);
 #[derive(Debug, Default)]
 pub(super) struct Prices {
     currency: u16,
+    /// How many thresholds a block tariff has.
+    pub(super) thresholds: Option<usize>,
     prices: Vec<Numbered>,
     /// What each display was told last: the present price and the next.
     told: BTreeMap<u64, (Option<u32>, Option<u32>)>,
@@ -168,6 +170,9 @@ impl Prices {
         let (number, digits) = scaled(price.per_kwh.max(Decimal::ZERO));
         let label = if is_below { "below zero" } else { &price.label };
         let (tier, tiers) = price.tier.map_or((0, 0), |tier| (tier.number, tier.of));
+        let thresholds = self
+            .thresholds
+            .map_or(NONE8, |of| Value::Unsigned(of as u64));
         Record::new()
             .with("provider_id", Value::Unsigned(1))
             .with("rate_label", Value::Text(cut(label, LABEL).to_owned()))
@@ -192,7 +197,7 @@ impl Prices {
             .with("alternate_cost_delivered", NONE32)
             .with("alternate_cost_unit", NONE8)
             .with("alternate_cost_trailing_digit", NONE8)
-            .with("number_of_block_thresholds", NONE8)
+            .with("number_of_block_thresholds", thresholds)
             // Bit 0: it is to be acknowledged.
             .with("price_control", Value::Unsigned(1))
     }
@@ -207,13 +212,19 @@ fn end(price: &Price) -> u32 {
 fn scaled(price: Decimal) -> (u32, u8) {
     let price = price.normalize();
     for digits in (0..=price.scale().min(9)).rev() {
-        let mut whole = price.round_dp(digits);
-        whole.rescale(digits);
-        if let Some(number) = whole.mantissa().to_u32().filter(|one| *one < u32::MAX) {
-            return (number, u8::try_from(digits).unwrap_or(0));
+        let digits = u8::try_from(digits).unwrap_or(0);
+        if let Some(number) = scaled_to(price, digits) {
+            return (number, digits);
         }
     }
     (u32::MAX - 1, 0)
+}
+
+/// A price as a whole number with so many decimals, if 32 bits hold it; below zero it is told as 0.
+pub(super) fn scaled_to(price: Decimal, digits: u8) -> Option<u32> {
+    let mut whole = price.max(Decimal::ZERO).round_dp(digits.into());
+    whole.rescale(digits.into());
+    whole.mantissa().to_u32().filter(|one| *one < u32::MAX)
 }
 
 /// As much of a text as so many octets hold.

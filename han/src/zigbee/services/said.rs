@@ -60,6 +60,25 @@ pub enum Event {
         /// Since when.
         at: u32,
     },
+    /// A device wants to speak with a meter.
+    TunnelOpened {
+        /// The device's address for life.
+        ieee: u64,
+        /// The tunnel.
+        tunnel: u16,
+    },
+    /// What a device says through its tunnel.
+    TunnelData {
+        /// The tunnel.
+        tunnel: u16,
+        /// What.
+        octets: Vec<u8>,
+    },
+    /// A tunnel is no more.
+    TunnelClosed {
+        /// The tunnel.
+        tunnel: u16,
+    },
     /// Somebody has confirmed a message at a device.
     MessageConfirmed {
         /// The device's address for life.

@@ -107,7 +107,7 @@ pub fn thermostat(ieee: u64, nwk: u16) -> Device {
 #[must_use]
 pub fn display(ieee: u64, nwk: u16) -> Device {
     let mut device = basic(Device::new(ieee, nwk), "WS-Display", false);
-    let outputs = [0x000A, 0x0700, 0x0702, 0x0703];
+    let outputs = [0x000A, 0x0700, 0x0702, 0x0703, 0x0704, 0x0705, 0x0707];
     device.endpoints = vec![endpoint(0x0109, 0x0502, &[0x0000, 0x0003], &outputs)];
     device.energy_services = Some(EnergyServices::display().with(identity(Suite::One, ieee)));
     device

@@ -3,7 +3,7 @@
 //! Times are seconds since 2000-01-01 UTC, 0 for now; FFFFFFFF means that there is none.
 
 use super::{Command, from_client, from_server, i8, i16, text, u8, u16, u32};
-use crate::layout::{Field, Kind, When};
+use crate::layout::{Count, Field, Kind, When};
 
 const fn given(field: Field) -> Field {
     field.when(When::Given)
@@ -49,6 +49,72 @@ pub(super) const PRICE: &[Command] = &[
             given(u8("price_control")),
         ],
     ),
+    from_server(
+        0x01,
+        "PublishBlockPeriod",
+        &[
+            u32("provider_id"),
+            u32("issuer_event_id"),
+            u32("block_period_start_time"),
+            Field::new("block_period_duration", Kind::Unsigned(3)),
+            u8("block_period_control"),
+            given(u8("block_period_duration_type")),
+            given(u8("tariff_type")),
+            given(u8("tariff_resolution_period")),
+        ],
+    ),
+    from_server(
+        0x04,
+        "PublishTariffInformation",
+        &[
+            u32("provider_id"),
+            u32("issuer_event_id"),
+            u32("issuer_tariff_id"),
+            u32("start_time"),
+            u8("tariff_type"),
+            text("tariff_label"),
+            u8("number_of_price_tiers_in_use"),
+            u8("number_of_block_thresholds_in_use"),
+            u8("unit_of_measure"),
+            u16("currency"),
+            Field::new(
+                "",
+                Kind::Bits(1, &[("trailing_digit", 4, 4), ("reserved", 0, 4)]),
+            ),
+            u32("standing_charge"),
+            u8("tier_block_mode"),
+            Field::new("block_threshold_multiplier", Kind::Unsigned(3)),
+            Field::new("block_threshold_divisor", Kind::Unsigned(3)),
+        ],
+    ),
+    from_server(
+        0x05,
+        "PublishPriceMatrix",
+        &[
+            u32("provider_id"),
+            u32("issuer_event_id"),
+            u32("start_time"),
+            u32("issuer_tariff_id"),
+            u8("command_index"),
+            u8("total_number_of_commands"),
+            u8("sub_payload_control"),
+            Field::new("prices", Kind::Groups(Count::ToEnd, MATRIX_PRICE)),
+        ],
+    ),
+    from_server(
+        0x06,
+        "PublishBlockThresholds",
+        &[
+            u32("provider_id"),
+            u32("issuer_event_id"),
+            u32("start_time"),
+            u32("issuer_tariff_id"),
+            u8("command_index"),
+            u8("total_number_of_commands"),
+            u8("sub_payload_control"),
+            Field::new("tiers", Kind::Groups(Count::ToEnd, TIER_THRESHOLDS)),
+        ],
+    ),
     from_client(0x00, "GetCurrentPrice", &[u8("command_options")]),
     from_client(
         0x01,
@@ -64,6 +130,43 @@ pub(super) const PRICE: &[Command] = &[
             u32("price_ack_time"),
             u8("control"),
         ],
+    ),
+    from_client(
+        0x03,
+        "GetBlockPeriods",
+        &[
+            u32("start_time"),
+            u8("number_of_events"),
+            given(u8("tariff_type")),
+        ],
+    ),
+    from_client(
+        0x06,
+        "GetTariffInformation",
+        &[
+            u32("earliest_start_time"),
+            u32("min_issuer_event_id"),
+            u8("number_of_commands"),
+            u8("tariff_type"),
+        ],
+    ),
+    from_client(0x07, "GetPriceMatrix", &[u32("issuer_tariff_id")]),
+    from_client(0x08, "GetBlockThresholds", &[u32("issuer_tariff_id")]),
+];
+
+const MATRIX_PRICE: &[Field] = &[u8("tier_block_id"), u32("price")];
+
+const TIER_THRESHOLDS: &[Field] = &[
+    Field::new(
+        "",
+        Kind::Bits(1, &[("tier", 4, 4), ("number_of_block_thresholds", 0, 4)]),
+    ),
+    Field::new(
+        "block_thresholds",
+        Kind::Each(
+            Count::Field("number_of_block_thresholds"),
+            &Kind::Unsigned(6),
+        ),
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! The clusters: names, commands and attributes, one file per group of them.
 
+mod calendar;
 mod energy;
 mod general;
 mod names;
@@ -41,6 +42,7 @@ pub fn command(cluster: u16, direction: Direction, id: u8) -> Option<&'static Co
         0x0701 => energy::LOAD_CONTROL,
         0x0703 => smart_energy::MESSAGING,
         0x0704 => smart_energy::TUNNELING,
+        0x0707 => calendar::CALENDAR,
         0x0800 => smart_energy::KEY_ESTABLISHMENT,
         _ => return None,
     };

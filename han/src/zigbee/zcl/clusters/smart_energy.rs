@@ -1,7 +1,7 @@
 //! Messaging, tunneling and key establishment (Smart Energy 07-5356 19, annexes D.5, D.6 and C).
 
 use super::{Command, from_client, from_server, id16, rest, text, u8, u16, u32};
-use crate::layout::{Field, Kind};
+use crate::layout::{Count, Field, Kind};
 
 pub(super) const MESSAGING: &[Command] = &[
     from_server(
@@ -30,6 +30,10 @@ pub(super) const MESSAGING: &[Command] = &[
 
 const TRANSFER_DATA: &[Field] = &[u16("tunnel_id"), rest("data")];
 
+const TRANSFER_ERROR: &[Field] = &[u16("tunnel_id"), u8("transfer_data_status")];
+const OCTETS_LEFT: &[Field] = &[u16("tunnel_id"), u16("number_of_octets_left")];
+const TUNNEL_PROTOCOL: &[Field] = &[id16("manufacturer"), u8("protocol_id")];
+
 pub(super) const TUNNELING: &[Command] = &[
     from_client(
         0x00,
@@ -53,6 +57,30 @@ pub(super) const TUNNELING: &[Command] = &[
     from_client(0x01, "CloseTunnel", &[u16("tunnel_id")]),
     from_client(0x02, "TransferData", TRANSFER_DATA),
     from_server(0x01, "TransferData", TRANSFER_DATA),
+    from_client(0x03, "TransferDataError", TRANSFER_ERROR),
+    from_server(0x02, "TransferDataError", TRANSFER_ERROR),
+    from_client(0x04, "AckTransferData", OCTETS_LEFT),
+    from_server(0x03, "AckTransferData", OCTETS_LEFT),
+    from_client(0x05, "ReadyData", OCTETS_LEFT),
+    from_server(0x04, "ReadyData", OCTETS_LEFT),
+    from_client(
+        0x06,
+        "GetSupportedTunnelProtocols",
+        &[u8("protocol_offset")],
+    ),
+    from_server(
+        0x05,
+        "SupportedTunnelProtocolsResponse",
+        &[
+            Field::new("list_complete", Kind::Bool),
+            u8("protocol_count"),
+            Field::new(
+                "protocols",
+                Kind::Groups(Count::Field("protocol_count"), TUNNEL_PROTOCOL),
+            ),
+        ],
+    ),
+    from_server(0x06, "TunnelClosureNotification", &[u16("tunnel_id")]),
 ];
 
 const INITIATE: &[Field] = &[

@@ -1,11 +1,16 @@
 //! What devices of the Smart Energy profile do: they come to a key with the coordinator, ask for
 //! prices, events, messages and the time, and act on them.
 
+mod events;
+mod says;
+mod tunnel;
+
 use std::collections::BTreeMap;
 
+pub use tunnel::Tunnel;
+
 use han::zigbee::key_establishment::{Exchange, Identity};
-use han::zigbee::zcl::write::{cluster, read_attributes};
-use han::zigbee::zcl::{Direction, FrameType, Message, write_command};
+use han::zigbee::zcl::{Direction, FrameType, Message};
 use han::{Record, Value};
 
 use super::authority::random;
@@ -16,6 +21,9 @@ const PRICE: u16 = 0x0700;
 const LOAD_CONTROL: u16 = 0x0701;
 const METERING: u16 = 0x0702;
 const MESSAGING: u16 = 0x0703;
+const TUNNELING: u16 = 0x0704;
+const PREPAYMENT: u16 = 0x0705;
+const CALENDAR: u16 = 0x0707;
 const KEYS: u16 = 0x0800;
 /// A device tries again to come to a key after so many seconds.
 const AGAIN_S: u32 = 60;
@@ -69,6 +77,12 @@ pub struct EnergyServices {
     pub messages: Vec<Record>,
     /// Numbers of messages that were taken back.
     pub taken_back: Vec<u32>,
+    /// What came of the block tariff: commands and fields.
+    pub blocks: Vec<(u8, Record)>,
+    /// What came of the calendar.
+    pub calendar: Vec<(u8, Record)>,
+    /// Its tunnel, where it wants one.
+    pub tunnel: Option<Tunnel>,
     /// Events that came.
     pub events: Vec<ToldEvent>,
     /// Attributes that were read, by cluster and number.
@@ -121,6 +135,7 @@ impl EnergyServices {
             opts_out: self.opts_out,
             confirms: self.confirms,
             acknowledges: self.acknowledges,
+            tunnel: self.tunnel.as_ref().map(Tunnel::as_new),
             ..Self::default()
         }
     }
@@ -151,6 +166,12 @@ impl EnergyServices {
             self.asked = true;
             sent.extend(self.ask(tsn));
         }
+        if let Some(mut tunnel) = self.tunnel.take() {
+            for (number, fields) in tunnel.pass() {
+                sent.extend(self.command(TUNNELING, number, &fields, tsn()));
+            }
+            self.tunnel = Some(tunnel);
+        }
         let mut told = Vec::new();
         for event in &mut self.events {
             let next = match event.status {
@@ -168,26 +189,6 @@ impl EnergyServices {
         }
         self.events
             .retain(|event| utc < event.end.saturating_add(86_400));
-        sent
-    }
-
-    fn ask(&self, tsn: &mut dyn FnMut() -> u8) -> Vec<Sent> {
-        let mut sent = Vec::new();
-        if self.wants_prices {
-            let now = Record::new().with("command_options", Value::Unsigned(1));
-            sent.extend(self.command(PRICE, 0x00, &now, tsn()));
-            let all = from_now();
-            sent.extend(self.command(PRICE, 0x01, &all, tsn()));
-            sent.extend(self.command(MESSAGING, 0x00, &Record::new(), tsn()));
-            sent.push(self.read(METERING, &[0x0000, 0x0301, 0x0302, 0x0400], tsn()));
-        } else {
-            sent.extend(self.command(LOAD_CONTROL, 0x01, &from_now(), tsn()));
-        }
-        sent.push(self.read(
-            TIME,
-            &[0x0000, 0x0002, 0x0003, 0x0004, 0x0005, 0x0007],
-            tsn(),
-        ));
         sent
     }
 
@@ -232,6 +233,28 @@ impl EnergyServices {
                     .with("price_ack_time", Value::Unsigned(utc.into()))
                     .with("control", Value::Unsigned(1));
                 self.command(PRICE, 0x02, &told, tsn())
+            }
+            (PRICE, command) if self.wants_prices => {
+                self.blocks.push((command, fields.clone()));
+                Vec::new()
+            }
+            (CALENDAR, command) => {
+                self.calendar.push((command, fields.clone()));
+                if command == 0x00 {
+                    return self.ask_calendar(fields, tsn);
+                }
+                Vec::new()
+            }
+            (TUNNELING, command) => {
+                let Some(mut tunnel) = self.tunnel.take() else {
+                    return Vec::new();
+                };
+                let said = tunnel.take(command, fields).into_iter();
+                let sent = said
+                    .flat_map(|(number, fields)| self.command(TUNNELING, number, &fields, tsn()))
+                    .collect();
+                self.tunnel = Some(tunnel);
+                sent
             }
             (LOAD_CONTROL, 0x00) => self.take_event(fields, utc, tsn),
             (LOAD_CONTROL, 0x01) => {
@@ -326,102 +349,4 @@ impl EnergyServices {
             }
         }
     }
-
-    fn take_event(&mut self, fields: &Record, utc: u32, tsn: &mut dyn FnMut() -> u8) -> Vec<Sent> {
-        let Some(classes) = self.classes else {
-            return Vec::new();
-        };
-        let number = |name: &str| u32::try_from(fields.number(name).unwrap_or(0)).unwrap_or(0);
-        if number("device_class") & u32::from(classes) == 0 {
-            return Vec::new();
-        }
-        let id = number("issuer_event_id");
-        if self.events.iter().any(|event| event.id == id) {
-            return self.status(id, RECEIVED, utc, tsn());
-        }
-        let start = match number("start_time") {
-            0 => utc,
-            start => start,
-        };
-        // Bit 0 of the event control lets each device begin at a time of its own (D.2.2.3.1.1.1).
-        let delay = if number("event_control") & 1 == 1 {
-            id % 60
-        } else {
-            0
-        };
-        let end = start.saturating_add(number("duration_min") * 60);
-        if utc >= end {
-            return self.status(id, 0xFB, utc, tsn());
-        }
-        let overlaps = |event: &&mut ToldEvent| {
-            matches!(event.status, RECEIVED | STARTED) && event.start < end && start < event.end
-        };
-        let mut told = vec![(id, RECEIVED)];
-        for event in self.events.iter_mut().filter(overlaps) {
-            event.status = SUPERSEDED;
-            told.push((event.id, SUPERSEDED));
-        }
-        self.events.push(ToldEvent {
-            id,
-            start: start.saturating_add(delay),
-            end,
-            status: RECEIVED,
-            fields: fields.clone(),
-        });
-        let told = told.into_iter();
-        told.flat_map(|(id, status)| self.status(id, status, utc, tsn()))
-            .collect()
-    }
-
-    /// A status of an event, without a signature.
-    fn status(&self, event: u32, status: u8, utc: u32, tsn: u8) -> Vec<Sent> {
-        let fields = Record::new()
-            .with("issuer_event_id", Value::Unsigned(event.into()))
-            .with("event_status", Value::Unsigned(status.into()))
-            .with("event_status_time", Value::Unsigned(utc.into()))
-            .with("criticality_level_applied", Value::Unsigned(1))
-            .with("cooling_setpoint_applied", Value::Signed(-0x8000))
-            .with("heating_setpoint_applied", Value::Signed(-0x8000))
-            .with("average_load_adjustment_applied", Value::Signed(-0x80))
-            .with("duty_cycle_applied", Value::Unsigned(0xFF))
-            .with("event_control", Value::Unsigned(0))
-            .with("signature_type", Value::Unsigned(0))
-            .with("signature", Value::Octets(vec![0xFF; 42]));
-        self.command(LOAD_CONTROL, 0x00, &fields, tsn)
-    }
-
-    fn command(&self, id: u16, number: u8, fields: &Record, tsn: u8) -> Vec<Sent> {
-        let direction = Direction::ClientToServer;
-        let payload = write_command(id, direction, number, fields);
-        let sent = payload.map(|payload| Sent {
-            after_ms: 20,
-            aps: self.place(id),
-            payload: cluster(tsn, direction, number, true, &payload),
-        });
-        sent.into_iter().collect()
-    }
-
-    fn read(&self, id: u16, attributes: &[u16], tsn: u8) -> Sent {
-        Sent {
-            after_ms: 20,
-            aps: self.place(id),
-            payload: read_attributes(tsn, attributes),
-        }
-    }
-
-    fn place(&self, cluster: u16) -> Aps {
-        Aps {
-            profile: 0x0109,
-            cluster,
-            src_endpoint: 1,
-            dst_endpoint: 2,
-            secured: self.link_key.is_some() && cluster != KEYS,
-        }
-    }
-}
-
-fn from_now() -> Record {
-    Record::new()
-        .with("start_time", Value::Unsigned(0))
-        .with("number_of_events", Value::Unsigned(0))
 }
