@@ -137,9 +137,13 @@ impl Firmware {
 
 /// Reads the folder, unless it is as it was.
 fn read(folder: &Path, seen: Option<&Listing>) -> Option<Read> {
-    let listing = list(folder);
+    let listed = list(folder);
+    let listing = listed.as_ref().map(Clone::clone).unwrap_or_default();
     if seen == Some(&listing) {
         return None;
+    }
+    if let Err(error) = listed {
+        tracing::warn!(folder = %folder.display(), %error, "the firmware cannot be read");
     }
     let (mut images, mut files, mut octets) = (Vec::new(), Vec::new(), 0);
     for (path, size, _) in &listing {
@@ -172,15 +176,8 @@ fn read(folder: &Path, seen: Option<&Listing>) -> Option<Read> {
     })
 }
 
-fn list(folder: &Path) -> Listing {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "the firmware cannot be read");
-            return Vec::new();
-        }
-    };
-    let mut listing: Listing = entries
+fn list(folder: &Path) -> std::io::Result<Listing> {
+    let mut listing: Listing = std::fs::read_dir(folder)?
         .filter_map(Result::ok)
         .filter_map(|entry| {
             let about = entry
@@ -193,7 +190,7 @@ fn list(folder: &Path) -> Listing {
         .take(FILES)
         .collect();
     listing.sort();
-    listing
+    Ok(listing)
 }
 
 fn image(path: &Path) -> Result<Image, String> {

@@ -167,8 +167,9 @@ impl Blocks {
                 let information = head
                     .with("issuer_tariff_id", number(id))
                     .with("start_time", number(tariff.start))
-                    // Delivered; blocks alone, or blocks and tiers.
-                    .with("tariff_type", number(if tiers > 1 { 0x20 } else { 0x10 }))
+                    // Delivered; blocks alone, blocks and tiers with common thresholds or with
+                    // thresholds of their own.
+                    .with("tariff_type", number((mode + 1) << 4))
                     .with(
                         "tariff_label",
                         Value::Text(cut(&tariff.label, LABEL).to_owned()),

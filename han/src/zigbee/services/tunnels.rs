@@ -66,7 +66,11 @@ impl Tunnels {
             0x00 => self.request(ieee, fields, now),
             0x06 => (vec![(0x05, self.protocols(fields))], Vec::new()),
             0x01..=0x05 => match self.owner(ieee, id) {
-                Err(status) => (vec![(0x02, error(id, status))], Vec::new()),
+                // An error or an acknowledgement is answered by nothing, or two would go on for ever.
+                Err(status) => {
+                    let told = (command <= 0x02).then(|| (0x02, error(id, status)));
+                    (told.into_iter().collect(), Vec::new())
+                }
                 Ok(()) => self.take_open(id, command, fields, now),
             },
             _ => return None,
@@ -98,7 +102,12 @@ impl Tunnels {
         let mut events = Vec::new();
         if status == 0 {
             // FFFF is no tunnel.
-            self.next = (self.next + 1) % u16::MAX;
+            loop {
+                self.next = (self.next + 1) % u16::MAX;
+                if !self.open.contains_key(&self.next) {
+                    break;
+                }
+            }
             id = self.next;
             let size = number32(fields, "maximum_incoming_transfer_size");
             let flow_control = fields.number("flow_control") == Some(1);
