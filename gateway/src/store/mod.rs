@@ -11,6 +11,7 @@ mod accumulate;
 mod calendar;
 pub mod copy;
 mod days;
+mod handle;
 pub mod ledger;
 mod logbook;
 mod outbox;
@@ -18,6 +19,7 @@ mod profile;
 mod reader;
 mod rollup;
 mod schema;
+mod step;
 mod supplied;
 mod writer;
 
@@ -28,15 +30,15 @@ use meter_link::model::{Check, Indications, MeterTime, ObisCode, Quality, Unit};
 use meter_link::profile::mbus::Implausible;
 use rust_decimal::Decimal;
 
+pub use handle::{Incoming, Settings, Store};
 pub use ledger::Ledger;
 pub use logbook::Logbooks;
 pub use outbox::{Outbox, Outboxes, Plan, SHEDDING, Stream, TEXT, Waiting};
 pub use profile::Profiles;
 pub use reader::{IntervalRow, LastReading, Reader, Readers, RegisterRow};
 pub use rollup::{BandDay, HourRow, Rollups};
+pub(crate) use step::{check_name, quality_name};
 pub use supplied::{Brought, EXAMINED, Estimated, Exchange, FindingRow, Source, Supplies, Taken};
-pub use writer::{Incoming, Settings, Store};
-pub(crate) use writer::{check_name, quality_name};
 
 /// Seconds in a quarter-hour.
 pub const QUARTER_S: i64 = 900;
