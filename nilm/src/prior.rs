@@ -30,9 +30,16 @@ pub fn likely(kind: &Kind, candidate: &Candidate, habit: &Habit, period: f64) ->
         && power < habit.power
         && power > least * habit.power
         && kind.name != "shower";
+    // Bursts shorter than rows show a part of the power: all of it shows when the load heats up.
+    let full = kind.family == Family::Bursts
+        && period <= FINE_S
+        && (1.0..3.0 * period).contains(&habit.seconds)
+        && seconds > 4.0 * period
+        && power > habit.power
+        && power < 2.2 * habit.power;
     let within = part || fits(kind, power, seconds);
     let at_home = |sigma: f64| {
-        if part {
+        if part || full {
             0.3
         } else {
             at_home(habit, power, sigma)
