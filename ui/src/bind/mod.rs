@@ -291,6 +291,7 @@ fn notice(notice: &api::Notice) -> Phrase {
         api::NoticeCode::AdapterSlow => Say::AdapterSlow,
         api::NoticeCode::PowerlineLost => Say::PowerlineLost,
         api::NoticeCode::ReceiverSilent => Say::ReceiverSilent,
+        api::NoticeCode::DeviceMissed => Say::DeviceMissed,
         _ => return phrase(Say::OtherNotice, notice.text.clone()),
     };
     phrase(say, String::new())
