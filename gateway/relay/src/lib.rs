@@ -19,6 +19,7 @@ pub mod issue;
 pub mod limit;
 mod name;
 mod pem;
+pub mod recipient;
 mod refusal;
 pub mod safety;
 

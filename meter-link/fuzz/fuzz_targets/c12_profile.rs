@@ -24,7 +24,7 @@ const DESCRIBING: [(u16, &[u8]); 7] = [
     (62, &[0, 0, 0, 2]),
 ];
 /// Answers of a meter.
-const ANSWERS: usize = 64;
+const ANSWERS: usize = 16;
 
 /// Cuts a length-prefixed piece off the front.
 fn piece<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {

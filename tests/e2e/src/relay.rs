@@ -279,29 +279,13 @@ impl Utility {
         Ok(())
     }
 
-    fn headend(
-        &self,
-        word: &str,
-        name: &str,
-        way: &Way,
-        database: &str,
-    ) -> anyhow::Result<Command> {
+    fn headend(&self, word: &str, way: &Way, database: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(program("wattle-headend")?);
         command
-            .args([word, "--database", database, "--name", name])
+            .args([word, "--database", database])
             .args(way.arguments())
-            .arg("--key")
-            .arg(self.file("headend.key"))
-            .arg("--certificate")
-            .arg(self.file("headend.crt"))
-            .arg("--devices")
-            .arg(self.file("devices"))
-            .arg("--ca-file")
-            .arg(self.file("authority.crt"))
-            .arg("--tls-certificate")
-            .arg(self.file("worker.crt"))
-            .arg("--tls-key")
-            .arg(self.file("worker.key"));
+            .arg("--folder")
+            .arg(&self.folder);
         Ok(command)
     }
 
@@ -320,7 +304,7 @@ impl Utility {
             .append(true)
             .open(self.folder.join(format!("{name}.log")))?;
         let child = self
-            .headend("run", name, &way.into(), database)?
+            .headend("run", &way.into(), database)?
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
@@ -338,7 +322,7 @@ impl Utility {
         more: &BTreeMap<&str, String>,
         signers: &[&str],
     ) -> anyhow::Result<()> {
-        let mut command = self.headend("send", "commander", &way.into(), database)?;
+        let mut command = self.headend("send", &way.into(), database)?;
         for (name, value) in more {
             command.arg(format!("--{name}")).arg(value);
         }

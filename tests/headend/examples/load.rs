@@ -133,7 +133,7 @@ impl Drop for Worker {
     }
 }
 
-fn worker(args: &Args, number: u32) -> Worker {
+fn worker(args: &Args) -> Worker {
     let own = std::env::current_exe().unwrap();
     let program = own.ancestors().nth(2).unwrap().join("wattle-headend");
     let child = Command::new(program)
@@ -144,11 +144,8 @@ fn worker(args: &Args, number: u32) -> Worker {
             "--database",
             &args.database,
         ])
-        .args(["--name", &format!("worker-{number}-{}", std::process::id())])
-        .arg("--key")
-        .arg(args.folder.join("headend.key"))
-        .arg("--devices")
-        .arg(args.folder.join("devices"))
+        .arg("--folder")
+        .arg(&args.folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -238,9 +235,7 @@ async fn main() {
         devices,
         trusted,
     };
-    let _workers: Vec<Worker> = (0..args.workers)
-        .map(|number| worker(&args, number))
-        .collect();
+    let _workers: Vec<Worker> = (0..args.workers).map(|_| worker(&args)).collect();
     // Workers that are not there yet would lose these: the first batch of each goes until it is taken.
     let mut first: Vec<(usize, Vec<u8>, Vec<u8>)> = announcements
         .into_iter()

@@ -6,10 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use clap::Args;
 use wattle_relay::command::{Command, Kind};
-use wattle_relay::cose::{self, Message};
-use wattle_relay::{Certificate, PrivateKey, cms, epoch};
+use wattle_relay::cose::Message;
 
-use crate::{Common, database, https, mqtt, nats, private_key};
+use crate::keys::{self, certificate, private_key};
+use crate::{Common, database};
 
 #[derive(Args)]
 pub(crate) struct SendArgs {
@@ -33,9 +33,9 @@ pub(crate) struct SendArgs {
     /// Seconds for which it may be taken
     #[arg(long, default_value_t = 300, allow_hyphen_values = true)]
     valid_s: i64,
-    /// In how many seconds it is to be done; at once when 0
-    #[arg(long, default_value_t = 0)]
-    delay_s: i64,
+    /// In how many seconds it is to be done; at once when left out
+    #[arg(long)]
+    delay_s: Option<i64>,
     /// In the form of CMS; the last signer's certificate lies beside its key, with the ending crt
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
     cms: bool,
@@ -45,7 +45,7 @@ pub(crate) struct SendArgs {
 }
 
 pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
-    let common = &args.common;
+    let SendArgs { common, device, .. } = &args;
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let command = Command {
         kind: Kind::of_name(&args.kind).context("--kind is none of the known")?,
@@ -53,70 +53,31 @@ pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
         counter: args.counter,
         not_before_s: now - 60 + args.valid_s.min(0),
         not_after_s: now + args.valid_s,
-        execute_at_s: if args.delay_s == 0 {
-            0
-        } else {
-            now + args.delay_s
-        },
+        execute_at_s: args.delay_s.map_or(0, |delay_s| now + delay_s),
         body: args.body.clone(),
     };
-    let signers = args
-        .signer
-        .iter()
-        .map(|path| private_key(path))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let (last, others) = signers.split_last().context("somebody has to sign")?;
-    let others: Vec<_> = others.iter().collect();
-    let (format, payload) = command.signed_by(&args.device, &others)?;
-    let context = command.context(&args.device);
+    let (path, others) = args.signer.split_last().context("somebody has to sign")?;
+    let others = others.iter().map(|path| private_key(path));
+    let others = others.collect::<anyhow::Result<Vec<_>>>()?;
+    let (format, payload) = command.signed_by(device, &others.iter().collect::<Vec<_>>())?;
+    let last = private_key(path)?;
+    let context = command.context(device);
     let message = Message {
         context: &context,
         format: Some(format),
         payload: &payload,
     };
-    let octets = if args.cms {
-        let of = common.device_certificate(&args.device);
-        let of = of.context("the device is not registered")?;
-        let path = args.signer.last().context("somebody has to sign")?;
-        let own = Certificate::read(&std::fs::read(path.with_extension("crt"))?)?;
-        cms::seal_message(message, (&own, last), &of)?
-    } else {
-        in_cose(common, &args.device, message, last).await?
-    };
-    let device = &args.device;
-    let way = if common.broker.is_some() {
-        mqtt::deliver(common, device, octets).await?;
-        "the broker"
-    } else if common.nats.is_empty() {
-        https::deliver(common, device, octets).await?;
-        "the database"
-    } else {
-        nats::deliver(common, device, octets).await?;
-        "the cluster"
-    };
-    println!("{} {} was handed to {way}", args.kind, args.id);
-    Ok(())
-}
-
-/// A message under the newest key that the device has announced.
-async fn in_cose(
-    common: &Common,
-    device: &str,
-    message: Message<'_>,
-    signer: &PrivateKey,
-) -> anyhow::Result<Vec<u8>> {
+    let mut keys = keys::recipient(common)?;
     let db = database::connect(&common.database).await?;
-    let select = "SELECT announcement FROM epoch_key WHERE device = $1 ORDER BY epoch DESC LIMIT 1";
-    let row = db
-        .query_opt(select, &[&device])
-        .await?
-        .context("the device has announced no key yet")?;
-    let announcement: Vec<u8> = row.get(0);
-    let trusted = common
-        .device(device)
-        .context("the device is not registered")?;
-    let key = epoch::accept(&announcement, &common.private_key()?, &[trusted])?
-        .key
-        .down();
-    Ok(cose::seal(message, signer, &key, crate::random_iv()?)?)
+    let octets = if args.cms {
+        let own = certificate(&path.with_extension("crt"))?;
+        keys.seal_cms(message, (&own, &last))?
+    } else {
+        keys::announced(&mut keys, &db, device, None).await?;
+        keys.seal(message, &last)?
+    };
+    let insert = "INSERT INTO down (device, octets) VALUES ($1, $2)";
+    db.execute(insert, &[device, &octets]).await?;
+    println!("{} {} was handed to the workers", args.kind, args.id);
+    Ok(())
 }

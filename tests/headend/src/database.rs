@@ -3,10 +3,12 @@
 use anyhow::Context;
 use tokio_postgres::{Client, NoTls, Transaction};
 use wattle_relay::ack::{Ack, GAPS};
-use wattle_relay::batch::Row;
-use wattle_relay::cose;
+use wattle_relay::batch::{self, status};
+use wattle_relay::command::RESULT;
+use wattle_relay::cose::Opened;
 
-const SCHEMA: &str = "
+/// Two workers that start at once must not both make the tables.
+const SCHEMA: &str = "SELECT pg_advisory_xact_lock(7);
 CREATE TABLE IF NOT EXISTS epoch_key (
     device text, epoch bigint, announcement bytea NOT NULL, PRIMARY KEY (device, epoch));
 CREATE TABLE IF NOT EXISTS reading (
@@ -17,6 +19,8 @@ CREATE TABLE IF NOT EXISTS down (
     number bigserial PRIMARY KEY, device text NOT NULL, octets bytea NOT NULL);
 CREATE TABLE IF NOT EXISTS progress (
     device text, stream text, through bigint NOT NULL, PRIMARY KEY (device, stream));";
+/// Format of the news that rows were given up.
+const SHED: u16 = 65_004;
 /// Rows beyond the acknowledged that one look takes.
 const AHEAD: i64 = 20_000;
 
@@ -31,68 +35,45 @@ pub(crate) async fn connect(database: &str) -> anyhow::Result<Client> {
             std::process::exit(1);
         }
     });
-    // Two workers that start at once must not both make the tables.
-    client
-        .batch_execute(&format!(
-            "BEGIN; SELECT pg_advisory_xact_lock(7); {SCHEMA} COMMIT;"
-        ))
-        .await?;
+    // As one transaction.
+    client.batch_execute(SCHEMA).await?;
     Ok(client)
 }
 
-/// What is written of a batch.
-pub(crate) enum Content {
-    Rows {
-        unit: u8,
-        rows: Vec<Row>,
-    },
-    /// Rows that the gateway gave up.
-    Shed,
-    Text(String),
-}
-
-pub(crate) async fn write(
-    db: &Transaction<'_>,
-    context: &cose::Context,
-    content: &Content,
-) -> anyhow::Result<()> {
-    let first = i64::try_from(context.first)?;
-    let head = (&context.device, &context.stream);
-    match content {
-        Content::Rows { unit, rows } => {
-            let seqs: Vec<i64> = (first..).take(rows.len()).collect();
-            let times: Vec<i64> = rows.iter().map(|row| row.at_s).collect();
-            let values: Vec<String> = rows.iter().map(|row| row.value.to_string()).collect();
-            let statuses: Vec<i16> = rows.iter().map(|row| row.status.into()).collect();
-            let captured: Vec<i32> = rows.iter().map(|row| row.captured_s).collect();
-            db.execute(
-                "INSERT INTO reading
-                 SELECT $1, $2, seq, to_timestamp(at_s), $3, value::numeric, status, captured_s, NULL
-                 FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::smallint[], $8::integer[])
-                   AS new (seq, at_s, value, status, captured_s)
-                 ON CONFLICT DO NOTHING",
-                &[head.0, head.1, &i16::from(*unit), &seqs, &times, &values, &statuses, &captured],
-            )
-            .await?;
-        }
-        Content::Shed => {
-            let last = i64::try_from(context.last)?;
-            let shed = i16::from(wattle_relay::batch::status::SHED);
-            db.execute(
-                "INSERT INTO reading SELECT $1, $2, seq, to_timestamp(0), NULL, NULL, $5, 0, NULL
-                 FROM generate_series($3::bigint, $4::bigint) AS seq ON CONFLICT DO NOTHING",
-                &[head.0, head.1, &first, &last, &shed],
-            )
-            .await?;
-        }
-        Content::Text(text) => {
-            db.execute(
-                "INSERT INTO reading VALUES ($1, $2, $3, to_timestamp(0), NULL, NULL, 0, 0, $4) ON CONFLICT DO NOTHING",
-                &[head.0, head.1, &first, text],
-            )
-            .await?;
-        }
+/// Writes what a message holds: readings, the result of a command, or that rows were given up.
+pub(crate) async fn write(db: &Transaction<'_>, opened: &Opened) -> anyhow::Result<()> {
+    let (context, payload) = (&opened.context, &opened.payload);
+    let (device, stream) = (&context.device, &context.stream);
+    let (first, last) = (i64::try_from(context.first)?, i64::try_from(context.last)?);
+    if matches!(opened.format, Some(SHED | RESULT)) {
+        let is_shed = opened.format == Some(SHED);
+        let status = if is_shed { i16::from(status::SHED) } else { 0 };
+        let text = (!is_shed).then(|| String::from_utf8_lossy(payload).into_owned());
+        db.execute(
+            "INSERT INTO reading SELECT $1, $2, seq, to_timestamp(0), NULL, NULL, $5, 0, $6
+             FROM generate_series($3::bigint, $4::bigint) AS seq ON CONFLICT DO NOTHING",
+            &[device, stream, &first, &last, &status, &text],
+        )
+        .await?;
+        return Ok(());
     }
+    let count = context.last - context.first + 1;
+    let (unit, rows) = batch::decode(opened.format, payload, count)?;
+    let unit = i16::from(unit);
+    let seq: Vec<i64> = (first..).take(rows.len()).collect();
+    let at: Vec<i64> = rows.iter().map(|row| row.at_s).collect();
+    let value: Vec<String> = rows.iter().map(|row| row.value.to_string()).collect();
+    let status: Vec<i16> = rows.iter().map(|row| row.status.into()).collect();
+    let took: Vec<i32> = rows.iter().map(|row| row.captured_s).collect();
+    db.execute(
+        "INSERT INTO reading
+         SELECT $1, $2, seq, to_timestamp(at_s), $3, value::numeric, status, captured_s, NULL
+         FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::smallint[], $8::integer[])
+           AS new (seq, at_s, value, status, captured_s)
+         ON CONFLICT DO NOTHING",
+        &[device, stream, &unit, &seq, &at, &value, &status, &took],
+    )
+    .await?;
     Ok(())
 }
 
@@ -102,31 +83,29 @@ pub(crate) async fn progress(
     device: &str,
     stream: &str,
 ) -> anyhow::Result<Ack> {
-    let known = db
-        .query_opt(
-            "SELECT through FROM progress WHERE device = $1 AND stream = $2",
-            &[&device, &stream],
-        )
-        .await?;
-    let mut through: i64 = known.map_or(0, |row| row.get(0));
-    let beyond = db
-        .query(
-            "SELECT DISTINCT seq FROM reading WHERE device = $1 AND stream = $2 AND seq > $3 ORDER BY seq LIMIT $4",
-            &[&device, &stream, &through, &AHEAD],
-        )
-        .await?;
+    let select = "SELECT through FROM progress WHERE device = $1 AND stream = $2";
+    let known = db.query_opt(select, &[&device, &stream]).await?;
+    let known = known.map_or(0, |row| row.get::<_, i64>(0));
+    // Stretches without a hole: what they have in common is how far each row is from its place.
+    let select = "
+        SELECT min(seq), max(seq) FROM (
+            SELECT seq, seq - row_number() OVER (ORDER BY seq) AS stretch FROM (
+                SELECT DISTINCT seq FROM reading WHERE device = $1 AND stream = $2 AND seq > $3
+                ORDER BY seq LIMIT $4) AS beyond) AS placed
+        GROUP BY stretch ORDER BY 1";
+    let (mut through, mut last) = (known, known);
     let mut gaps = Vec::new();
-    let mut last = through;
-    for row in beyond {
-        let seq: i64 = row.get(0);
-        if seq == last + 1 {
-            if gaps.is_empty() {
-                through = seq;
-            }
+    let rows = db
+        .query(select, &[&device, &stream, &known, &AHEAD])
+        .await?;
+    for row in rows {
+        let (from, to): (i64, i64) = (row.get(0), row.get(1));
+        if from == known + 1 {
+            through = to;
         } else if gaps.len() < GAPS {
-            gaps.push((u64::try_from(last + 1)?, u64::try_from(seq - 1)?));
+            gaps.push((u64::try_from(last + 1)?, u64::try_from(from - 1)?));
         }
-        last = seq;
+        last = to;
     }
     db.execute(
         "INSERT INTO progress VALUES ($1, $2, $3)
