@@ -155,7 +155,7 @@ test-noise: ## noise at the speed of the lines and pulled cables for MINUTES (de
 	WATTLE_NOISE_MINUTES=$(or $(MINUTES),60) cargo test --locked -p e2e --test noise -- --nocapture
 
 .PHONY: test-zigbee
-test-zigbee: ## zigbee-herdsman and bellows accept the simulated Zigbee stick; backups both ways
+test-zigbee: ## zigbee-herdsman, bellows and zigpy-znp accept the simulated Zigbee sticks; backups both ways
 	@image/install-packages build test zigbee
 	@tests/zigbee/run
 

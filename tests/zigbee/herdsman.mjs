@@ -1,9 +1,10 @@
 // zigbee-herdsman, the engine of zigbee2mqtt, on the simulated stick: it forms a network, lets a
-// plug join, interviews it, reads it, and writes a backup. Arguments: port, folder.
+// plug join, interviews it, reads it, and writes a backup. Arguments: adapter (ember or
+// zstack), port, folder.
 import {readFileSync} from 'node:fs';
 import {Controller, setLogger} from 'zigbee-herdsman';
 
-const [, , path, folder] = process.argv;
+const [, , adapter, path, folder] = process.argv;
 const say = (level) => (message, namespace) =>
   console.error(level, namespace, typeof message === 'function' ? message() : message);
 setLogger({debug: () => {}, info: () => {}, warning: say('warning'), error: say('error')});
@@ -22,7 +23,7 @@ const controller = new Controller({
     networkKey: [1, 3, 5, 7, 9, 11, 13, 15, 0, 2, 4, 6, 8, 10, 12, 13],
   },
   serialPort: {},
-  transport: {path, adapter: 'ember', rtscts: false, baudRate: 115200},
+  transport: {path, adapter, rtscts: false, baudRate: 115200},
   databasePath: `${folder}/herdsman.db`,
   databaseBackupPath: `${folder}/herdsman.db.backup`,
   backupPath: `${folder}/herdsman.json`,

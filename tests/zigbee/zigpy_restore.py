@@ -2,22 +2,23 @@
 network on, with the same key and a counter that is not lower. The plug, which has noticed nothing,
 is interviewed and read.
 
-    zigpy_restore.py PORT BACKUP
+    zigpy_restore.py bellows|zigpy_znp PORT BACKUP
 """
 
 import asyncio
+import importlib
 import json
 import pathlib
 import sys
 
-from bellows.zigbee.application import ControllerApplication
 from zigpy.backups import NetworkBackup
 
 
-async def main(port: str, file: pathlib.Path) -> None:
+async def main(library: str, port: str, file: pathlib.Path) -> None:
+    radio = importlib.import_module(f"{library}.zigbee.application")
     document = json.loads(file.read_text())
     backup = NetworkBackup.from_open_coordinator_json(document)
-    application = await ControllerApplication.new(
+    application = await radio.ControllerApplication.new(
         {"device": {"path": port, "baudrate": 115200}}, auto_form=False, start_radio=False
     )
     await application.connect()
@@ -44,4 +45,4 @@ async def main(port: str, file: pathlib.Path) -> None:
     )
 
 
-asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 90))
+asyncio.run(asyncio.wait_for(main(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])), 90))

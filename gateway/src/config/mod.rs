@@ -65,7 +65,7 @@ pub use upstream::{SealForm, Taf, UpstreamConfig, UpstreamStream};
 pub use upstream_est::EstConfig;
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
-pub use zigbee::{ZigbeeComfortConfig, ZigbeeConfig, ZigbeeLoadConfig};
+pub use zigbee::{ZigbeeComfortConfig, ZigbeeConfig, ZigbeeLoadConfig, ZigbeeProtocol};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";

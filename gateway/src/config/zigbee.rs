@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use han::zigbee::coordinator::Stack;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
@@ -14,6 +15,8 @@ use super::{MeterConfig, Role, in_range};
 pub struct ZigbeeConfig {
     /// A device file, or `tcp://HOST:PORT`; there is no Zigbee while it is empty.
     pub port: String,
+    /// What the stick speaks; it is found out where nothing is said.
+    pub protocol: Option<ZigbeeProtocol>,
     /// The speed of a serial port.
     pub baud: u32,
     /// The stick uses RTS and CTS.
@@ -40,6 +43,27 @@ pub struct ZigbeeConfig {
     pub loads: Vec<ZigbeeLoadConfig>,
     /// Thermostats that follow the price.
     pub comfort: Vec<ZigbeeComfortConfig>,
+}
+
+/// What a Zigbee stick speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZigbeeProtocol {
+    /// Sticks with Silicon Labs' chips: EmberZNet.
+    Ezsp,
+    /// Sticks with Texas Instruments' chips: Z-Stack 3.
+    Znp,
+}
+
+impl ZigbeeProtocol {
+    /// Whose firmware speaks it.
+    #[must_use]
+    pub const fn stack(self) -> Stack {
+        match self {
+            Self::Ezsp => Stack::EmberZnet,
+            Self::Znp => Stack::ZStack,
+        }
+    }
 }
 
 /// `[[zigbee.comfort]]`: a thermostat that is set a little warmer while energy is cheap, and a
@@ -143,6 +167,7 @@ impl Default for ZigbeeConfig {
     fn default() -> Self {
         Self {
             port: String::new(),
+            protocol: None,
             baud: 115_200,
             flow_control: false,
             channel: 15,

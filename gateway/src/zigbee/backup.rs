@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use han::zigbee::coordinator::Network;
+use han::zigbee::coordinator::{LinkKey, Network, Stack};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -45,12 +45,27 @@ pub fn restore(folder: &Path, text: &str, replace: bool) -> anyhow::Result<()> {
 
 fn write(network: &Network, devices: &[(u64, u16)], now: Timestamp) -> Value {
     let devices = devices.iter().map(|(ieee, nwk)| {
-        json!({
+        let mut device = json!({
             "nwk_address": format!("{nwk:04x}"),
             "ieee_address": format!("{ieee:016x}"),
             "is_child": false,
-        })
+        });
+        let own = network.link_keys.iter().find(|one| one.ieee == *ieee);
+        if let (Some(own), Some(device)) = (own, device.as_object_mut()) {
+            let link_key = json!({
+                "key": hex::encode(&own.key[..]),
+                "tx_counter": own.sent,
+                "rx_counter": own.received,
+            });
+            device.insert("link_key".to_owned(), link_key);
+        }
+        device
     });
+    let secret = hex::encode(&network.link_key[..]);
+    let stack_specific = match network.stack {
+        Stack::EmberZnet => json!({ "ezsp": { "hashed_tclk": secret } }),
+        Stack::ZStack => json!({ "zstack": { "tclk_seed": secret } }),
+    };
     json!({
         "metadata": {
             "format": FORMAT,
@@ -58,7 +73,7 @@ fn write(network: &Network, devices: &[(u64, u16)], now: Timestamp) -> Value {
             "source": format!("wattle@{}", env!("CARGO_PKG_VERSION")),
             "internal": { "creation_time": now.to_string() },
         },
-        "stack_specific": { "ezsp": { "hashed_tclk": hex::encode(&network.link_key[..]) } },
+        "stack_specific": stack_specific,
         "coordinator_ieee": format!("{:016x}", network.coordinator),
         "pan_id": format!("{:04x}", network.pan),
         "extended_pan_id": format!("{:016x}", network.extended_pan),
@@ -92,24 +107,34 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
         matches!(level, None | Some(5)),
         "security_level: Zigbee 3.0 has 5"
     );
+    let ember = at(&backup, "/stack_specific/ezsp/hashed_tclk");
+    let zstack = at(&backup, "/stack_specific/zstack/tclk_seed");
+    let (stack, named, secret) = if ember.is_string() {
+        (Stack::EmberZnet, "ezsp.hashed_tclk", ember)
+    } else if zstack.is_string() {
+        (Stack::ZStack, "zstack.tclk_seed", zstack)
+    } else {
+        bail!(
+            "stack_specific: a backup of a stick with EmberZNet has ezsp.hashed_tclk there, one with Z-Stack 3 zstack.tclk_seed; that of another kind cannot be carried on"
+        );
+    };
     let mut extended_pan = number(&backup, "extended_pan_id", 16)?;
     let source = at(metadata, "/source").as_str().unwrap_or_default();
-    if source.starts_with("zigbee-herdsman") {
+    if source.starts_with("zigbee-herdsman") && stack == Stack::EmberZnet {
         // It writes this one identifier in the order of the wire.
         extended_pan = extended_pan.swap_bytes();
     }
-    let hashed = at(&backup, "/stack_specific/ezsp/hashed_tclk");
-    let Some(hashed) = hashed.as_str() else {
-        bail!(
-            "stack_specific.ezsp.hashed_tclk: a backup of a stick with EmberZNet has it; that of another kind cannot be carried on by this one"
-        );
-    };
     let channel = at(&backup, "/channel")
         .as_u64()
         .and_then(|channel| u8::try_from(channel).ok());
     let key = at(&backup, "/network_key");
     let octet = |value: &Value| value.as_u64().and_then(|number| u8::try_from(number).ok());
+    let listed = at(&backup, "/devices")
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let network = Network {
+        stack,
         extended_pan,
         pan: u16::try_from(number(&backup, "pan_id", 4)?).context("pan_id")?,
         channel: channel
@@ -122,14 +147,11 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
             .as_u64()
             .and_then(|counter| u32::try_from(counter).ok())
             .context("network_key.frame_counter")?,
-        link_key: octets(&Value::from(hashed))
-            .context("stack_specific.ezsp.hashed_tclk: 32 hex digits")?,
+        link_key: octets(secret)
+            .with_context(|| format!("stack_specific.{named}: 32 hex digits"))?,
+        link_keys: listed.iter().filter_map(link_key).collect(),
         coordinator: number(&backup, "coordinator_ieee", 16)?,
     };
-    let listed = at(&backup, "/devices")
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
     let device = |device: &Value| {
         // One whose address in the network nobody knows says it when it comes back.
         let nwk = number(device, "nwk_address", 4).ok();
@@ -139,6 +161,20 @@ fn read(text: &str) -> anyhow::Result<(Network, Vec<(u64, u16)>)> {
         Some((number(device, "ieee_address", 16).ok()?, nwk))
     };
     Ok((network, listed.iter().filter_map(device).collect()))
+}
+
+/// The key of a listed device, where it has one.
+fn link_key(device: &Value) -> Option<LinkKey> {
+    let counter = |name| {
+        let counter = at(device, name).as_u64();
+        counter.and_then(|counter| u32::try_from(counter).ok())
+    };
+    Some(LinkKey {
+        ieee: number(device, "ieee_address", 16).ok()?,
+        key: octets(at(device, "/link_key/key"))?,
+        sent: counter("/link_key/tx_counter").unwrap_or(0),
+        received: counter("/link_key/rx_counter").unwrap_or(0),
+    })
 }
 
 /// What stands at a pointer (RFC 6901); null where nothing does.
@@ -187,6 +223,36 @@ mod tests {
             (again, devices),
             (network, vec![(0x0012_4B00_0000_0001, 0x1A01)])
         );
+    }
+
+    #[test]
+    fn one_of_z_stack_keeps_the_keys_of_devices() {
+        let own = LinkKey {
+            ieee: 0x0012_4B00_0000_0001,
+            key: Zeroizing::new([0x5C; 16]),
+            sent: 7,
+            received: 9,
+        };
+        let network = Network {
+            stack: Stack::ZStack,
+            link_keys: vec![own],
+            ..Network::from_random(20, &[0x3C; 42])
+        };
+        let devices = [
+            (0x0012_4B00_0000_0001, 0x1A01),
+            (0x0012_4B00_0000_0002, 0x1A02),
+        ];
+        let backup = write(&network, &devices, Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            backup["stack_specific"],
+            json!({ "zstack": { "tclk_seed": "3c".repeat(16) } })
+        );
+        let (again, listed) = read(&backup.to_string()).unwrap();
+        assert_eq!((again, listed), (network, devices.to_vec()));
+        // zigbee-herdsman writes the long name of such a network as it is read.
+        let theirs = backup.to_string().replace("wattle@", "zigbee-herdsman@");
+        let (again, _) = read(&theirs).unwrap();
+        assert_eq!(again.extended_pan, 0x3C3C_3C3C_3C3C_3C3C);
     }
 
     /// In the form that zigbee-herdsman 11.1.1 writes, with made-up keys.

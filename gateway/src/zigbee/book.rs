@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use han::zigbee::coordinator::Network;
+use han::zigbee::coordinator::{LinkKey, Network, Stack};
 use han::zigbee::devices::energy::Kept as Register;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ impl Counted {
 
 #[derive(Serialize, Deserialize)]
 struct Plain {
+    /// Whether Z-Stack formed it, and not EmberZNet.
+    #[serde(default)]
+    is_zstack: bool,
     extended_pan: u64,
     pan: u16,
     channel: u8,
@@ -89,6 +92,9 @@ struct Plain {
     key_sequence: u8,
     frame_counter: u32,
     link_key: u128,
+    /// Keys of devices: whose, the key, frames sent and received.
+    #[serde(default)]
+    link_keys: Vec<(u64, u128, u32, u32)>,
     coordinator: u64,
 }
 
@@ -126,7 +132,18 @@ impl Book {
         };
         let text = self.vault.unseal(NETWORK, sealed)?;
         let plain: Plain = serde_json::from_str(&text).context("the network in zigbee.json")?;
+        let link_key = |&(ieee, key, sent, received): &(u64, u128, u32, u32)| LinkKey {
+            ieee,
+            key: Zeroizing::new(key.to_be_bytes()),
+            sent,
+            received,
+        };
         Ok(Some(Network {
+            stack: if plain.is_zstack {
+                Stack::ZStack
+            } else {
+                Stack::EmberZnet
+            },
             extended_pan: plain.extended_pan,
             pan: plain.pan,
             channel: plain.channel,
@@ -135,6 +152,7 @@ impl Book {
             key_sequence: plain.key_sequence,
             frame_counter: plain.frame_counter,
             link_key: Zeroizing::new(plain.link_key.to_be_bytes()),
+            link_keys: plain.link_keys.iter().map(link_key).collect(),
             coordinator: plain.coordinator,
         }))
     }
@@ -163,7 +181,12 @@ impl Book {
     }
 
     fn seal(&self, network: &Network) -> anyhow::Result<String> {
+        let link_key = |one: &LinkKey| {
+            let key = u128::from_be_bytes(*one.key);
+            (one.ieee, key, one.sent, one.received)
+        };
         let plain = Plain {
+            is_zstack: network.stack == Stack::ZStack,
             extended_pan: network.extended_pan,
             pan: network.pan,
             channel: network.channel,
@@ -172,6 +195,7 @@ impl Book {
             key_sequence: network.key_sequence,
             frame_counter: network.frame_counter,
             link_key: u128::from_be_bytes(*network.link_key),
+            link_keys: network.link_keys.iter().map(link_key).collect(),
             coordinator: network.coordinator,
         };
         let text = Zeroizing::new(serde_json::to_string(&plain)?);

@@ -1,14 +1,14 @@
 //! What the network tells goes to where it is shown, metered and kept.
 
-use han::zigbee::coordinator::{Event as NetworkEvent, Network};
+use han::zigbee::coordinator::{Event as NetworkEvent, Join, Network};
 use han::zigbee::devices::{Event, Measured};
 use han::zigbee::services::Event as Said;
+use tokio::time::Instant;
 use wattle_api::{Notice, NoticeCode, Severity};
 
-use super::Part;
 use super::book::Counted;
 use super::tunnels::Said as Answered;
-use super::{firmware, services};
+use super::{Part, SNAPSHOT_AFTER_JOIN, firmware, services};
 use crate::bus::Event as Fact;
 
 impl Part {
@@ -44,6 +44,10 @@ impl Part {
                         "the Zigbee stick carries another network; it is left alone"
                     );
                     board.foreign(extended_pan, pan, channel);
+                }
+                Event::Network(NetworkEvent::Device { join, .. }) if join != Join::Left => {
+                    let soon = Instant::now() + SNAPSHOT_AFTER_JOIN;
+                    self.next_snapshot = self.next_snapshot.min(soon);
                 }
                 Event::Network(NetworkEvent::Lost(reason)) => {
                     self.offline(reason.clone());

@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 
 use crate::bus::Bus;
 use crate::clock::SharedClock;
-use crate::config::{MeterConfig, ZigbeeConfig};
+use crate::config::{MeterConfig, ZigbeeConfig, ZigbeeProtocol};
 use crate::prices::Current;
 use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
@@ -63,6 +63,8 @@ const RESTART: Duration = Duration::from_secs(2);
 const SERVE: Duration = Duration::from_secs(2);
 /// The frame counter is kept so often; what may have been sent since is added when it is restored.
 const SNAPSHOT: Duration = Duration::from_secs(600);
+/// The network is kept so long after a device joined: by then it has a key of its own.
+const SNAPSHOT_AFTER_JOIN: Duration = Duration::from_secs(30);
 /// Routers are asked so often whom they hear.
 const MAP: Duration = Duration::from_secs(3600);
 
@@ -111,6 +113,7 @@ pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> a
         next: book.next()?,
         fresh: Network::from_random(settings.config.channel, &random),
         replace: false,
+        stack: settings.config.protocol.map(ZigbeeProtocol::stack),
     };
     let mut home = Home::new(Coordinator::new(policy), book.devices());
     if let Some(identity) = services::identity(&settings.config)? {

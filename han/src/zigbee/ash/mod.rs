@@ -13,7 +13,7 @@ const ESCAPE: u8 = 0x7D;
 const XON: u8 = 0x11;
 const XOFF: u8 = 0x13;
 const SUBSTITUTE: u8 = 0x18;
-const CANCEL: u8 = 0x1A;
+pub(crate) const CANCEL: u8 = 0x1A;
 
 /// The longest frame: control, 128 octets of data, check sequence.
 const LONGEST: usize = 1 + 128 + 2;

@@ -33,6 +33,12 @@ impl Coordinator {
         self.stage = Stage::BringingUp;
         let restored = self.policy.known.is_some();
         let mut network = self.wanted().clone();
+        if restored && network.stack != self.radio.stack() {
+            self.lose(
+                "the network was formed by a stick of the other maker, whose keys of devices this one cannot make: use a stick of the same maker, or form a new network".to_owned(),
+            );
+            return;
+        }
         if restored {
             network.frame_counter = network.frame_counter.saturating_add(COUNTER_MARGIN);
         }

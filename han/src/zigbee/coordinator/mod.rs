@@ -6,22 +6,28 @@
 //! never go back: a network that is restored begins some thousand frames further on.
 
 mod ember;
+mod endpoint;
 mod event;
 mod judge;
 mod messages;
 mod network;
+mod probe;
 mod radio;
 mod rotation;
+mod zstack;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use ember::Ember;
+use endpoint::{ENDPOINTS, Endpoint};
 pub use event::{Aps, Event, Incoming, Join, Tag};
 use messages::{UnderWay, Waiting};
-pub use network::{ChannelEnergy, Network, advise};
+pub use network::{ChannelEnergy, LinkKey, Network, Stack, advise};
+use probe::Probe;
 use radio::{Radio, RadioEvent};
 use rotation::Rotation;
+use zstack::ZStack;
 
 /// Devices whose own link keys a stick has room for.
 pub(super) const LINK_KEYS: u8 = 12;
@@ -37,6 +43,8 @@ pub struct Policy {
     pub fresh: Network,
     /// A network that is neither may be erased.
     pub replace: bool,
+    /// Whose firmware the stick runs; `None`: it is found out.
+    pub stack: Option<Stack>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +63,8 @@ enum Stage {
 #[derive(Debug)]
 pub struct Coordinator {
     radio: Box<dyn Radio>,
+    /// Whether it is a stick of the other kind, until it has told what network it carries.
+    probe: Option<Probe>,
     policy: Policy,
     stage: Stage,
     /// What the stick says of its network.
@@ -72,8 +82,11 @@ impl Coordinator {
     /// A coordinator at rest.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
+        // The kind that carried the network before is the likeliest.
+        let known = policy.known.as_ref().map(|known| known.stack);
         Self {
-            radio: Box::new(Ember::new()),
+            radio: radio(policy.stack.or(known).unwrap_or_default()),
+            probe: None,
             policy,
             stage: Stage::Idle,
             found: Network::default(),
@@ -92,6 +105,8 @@ impl Coordinator {
         self.give_up_messages();
         self.stage = Stage::Starting;
         (self.formed, self.rotation) = (false, None);
+        let is_unknown = self.policy.stack.is_none();
+        self.probe = is_unknown.then(|| Probe::beside(self.radio.stack(), now));
         self.radio.start(now);
     }
 
@@ -105,7 +120,8 @@ impl Coordinator {
     pub fn port_lost(&mut self) {
         self.give_up_messages();
         self.stage = Stage::Idle;
-        self.radio = Box::new(Ember::new());
+        self.probe = None;
+        self.radio = radio(self.radio.stack());
     }
 
     /// Whether messages can be sent.
@@ -162,12 +178,22 @@ impl Coordinator {
 
     /// Takes octets that came at `now`.
     pub fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        let probe = self.probe.as_mut();
+        if let Some(other) = probe.and_then(|probe| probe.handle_octets(octets)) {
+            self.probe = None;
+            self.radio = radio(other);
+            self.radio.start(now);
+            return;
+        }
         self.radio.handle_octets(octets, now);
         self.take_events(now);
     }
 
     /// Takes note that `now` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(probe) = &mut self.probe {
+            probe.handle_timeout(now);
+        }
         self.radio.handle_timeout(now);
         self.take_events(now);
         let over: Vec<u8> = self
@@ -186,7 +212,8 @@ impl Coordinator {
 
     /// The next octets to send.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.radio.poll_transmit()
+        let greeting = self.probe.as_mut().and_then(Probe::poll_transmit);
+        greeting.or_else(|| self.radio.poll_transmit())
     }
 
     /// The next thing that happened.
@@ -199,7 +226,8 @@ impl Coordinator {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let messages = self.under_way.values().map(|one| one.due).min();
         let rotation = self.rotation_due();
-        [self.radio.poll_timeout(), messages, rotation]
+        let probe = self.probe.as_ref().map(Probe::poll_timeout);
+        [self.radio.poll_timeout(), probe, messages, rotation]
             .into_iter()
             .flatten()
             .min()
@@ -213,8 +241,14 @@ impl Coordinator {
 
     fn take_event(&mut self, event: RadioEvent, now: Instant) {
         match event {
-            RadioEvent::Found(Some(network)) => self.judge(network, now),
-            RadioEvent::Found(None) | RadioEvent::Erased => self.form(now),
+            RadioEvent::Found(found) => {
+                self.probe = None;
+                match found {
+                    Some(network) => self.judge(network, now),
+                    None => self.form(now),
+                }
+            }
+            RadioEvent::Erased => self.form(now),
             RadioEvent::Up(network) => self.up(network),
             RadioEvent::Snapshot(network) => {
                 self.found = network.clone();
@@ -231,11 +265,21 @@ impl Coordinator {
                 self.events.push_back(Event::Device { ieee, nwk, join });
             }
             RadioEvent::Energy(found) => self.events.push_back(Event::Energy(found)),
-            RadioEvent::Lost(reason) => {
-                self.give_up_messages();
-                self.stage = Stage::Idle;
-                self.events.push_back(Event::Lost(reason));
-            }
+            RadioEvent::Lost(reason) => self.lose(reason),
         }
+    }
+
+    fn lose(&mut self, reason: String) {
+        self.give_up_messages();
+        self.stage = Stage::Idle;
+        (self.probe, self.rotation) = (None, None);
+        self.events.push_back(Event::Lost(reason));
+    }
+}
+
+fn radio(stack: Stack) -> Box<dyn Radio> {
+    match stack {
+        Stack::EmberZnet => Box::new(Ember::new()),
+        Stack::ZStack => Box::new(ZStack::new()),
     }
 }

@@ -7,9 +7,34 @@ use zeroize::Zeroizing;
 /// So much is added to a counter that is restored: what may have been sent since it was written.
 pub(super) const COUNTER_MARGIN: u32 = 0x2000;
 
+/// Whose firmware a stick runs: how the link keys of devices follow from the network's secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stack {
+    /// Silicon Labs' EmberZNet: by hashing it with the device's address.
+    #[default]
+    EmberZnet,
+    /// Texas Instruments' Z-Stack 3: by turning it and mixing it with the address.
+    ZStack,
+}
+
+/// The key that a device shares with the trust centre, as the stick's tables tell it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkKey {
+    /// The device.
+    pub ieee: u64,
+    /// Its key.
+    pub key: Zeroizing<[u8; 16]>,
+    /// Frames sent under it.
+    pub sent: u32,
+    /// The highest counter that came under it.
+    pub received: u32,
+}
+
 /// What makes a network: whoever has it can carry it on, and can read it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Network {
+    /// Whose stick formed it.
+    pub stack: Stack,
     /// Its 64-bit name.
     pub extended_pan: u64,
     /// Its 16-bit name.
@@ -26,6 +51,8 @@ pub struct Network {
     pub frame_counter: u32,
     /// The secret from which each device's link key follows.
     pub link_key: Zeroizing<[u8; 16]>,
+    /// The keys of devices, where the stick keeps them in tables; EmberZNet makes them of the secret.
+    pub link_keys: Vec<LinkKey>,
     /// The address of the stick that formed it.
     pub coordinator: u64,
 }
@@ -47,7 +74,7 @@ impl Network {
             update_id: 0,
             key_sequence: 0,
             frame_counter: 0,
-            coordinator: 0,
+            ..Self::default()
         }
     }
 

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::{Aps, ChannelEnergy, Incoming, Join, Network};
+use super::{Aps, ChannelEnergy, Incoming, Join, Network, Stack};
 
 /// Octets to send, what happened, and the time: like every session, a radio is told and asked.
 ///
 /// It begins with [`Radio::start`] and tells [`RadioEvent::Found`]; the coordinator decides what
 /// becomes of that network. [`RadioEvent::Lost`] ends it until it is started again.
 pub(super) trait Radio: fmt::Debug + Send {
+    /// Whose firmware it speaks to.
+    fn stack(&self) -> Stack;
+
     /// Begins anew, after the port was opened.
     fn start(&mut self, now: Instant);
 

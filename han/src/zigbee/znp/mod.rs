@@ -2,12 +2,17 @@
 //! test interface).
 //!
 //! A frame is FE, the length of its payload, two command octets, the payload, and the exclusive or
-//! of all but the FE. [`Splitter`] cuts a stream into frames; [`fields`] reads those that matter.
+//! of all but the FE. [`Splitter`] cuts a stream into frames; [`fields`] reads those that matter;
+//! [`Session`] is the host's end; [`nv`] is what a stick keeps of its network.
 
 mod layouts;
 mod names;
+pub mod nv;
+mod session;
 
 pub use layouts::fields;
+
+pub use session::{Event, Failure, NotTaken, RequestError, Session, Token, Version};
 
 const START: u8 = 0xFE;
 

@@ -9,9 +9,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use wattle_sim::zigbee::{Faults, Ncp, kinds, mesh::Mesh, serve, serve_tcp};
+use wattle_sim::zigbee::{
+    Coprocessor, Faults, Ncp, Znp, ZnpFaults, kinds, mesh::Mesh, serve, serve_tcp,
+};
 
-/// A simulated Zigbee stick (ASH, EZSP 13 to 19) with plugs, a thermostat, a display, a water
+/// A simulated Zigbee stick (EZSP 13 to 19, or ZNP of Z-Stack 3.x.0) with plugs, a thermostat, a display, a water
 /// heater and a sensor behind it.
 ///
 /// It prints one line of JSON as soon as it can be opened, and runs until SIGINT or SIGTERM. What a
@@ -26,9 +28,12 @@ struct Cli {
     /// Address and port to listen on
     #[arg(long)]
     tcp: Option<SocketAddr>,
-    /// The protocol version
+    /// The version of EZSP that it speaks
     #[arg(long, default_value_t = 13, value_parser = clap::value_parser!(u8).range(13..=19))]
     ezsp: u8,
+    /// It speaks ZNP, as Texas Instruments' sticks do
+    #[arg(long, conflicts_with_all = ["ezsp", "lose_ack_every", "errors_at_start"])]
+    znp: bool,
     /// Only the first so many devices of the home
     #[arg(long, default_value_t = 8)]
     devices: usize,
@@ -41,6 +46,9 @@ struct Cli {
     /// So many resets are answered with an error
     #[arg(long, default_value_t = 0)]
     errors_at_start: u32,
+    /// Every n-th answer is lost
+    #[arg(long, default_value_t = 0, requires = "znp")]
+    lose_answer_every: u32,
 }
 
 /// 2000-01-01 UTC, in seconds since 1970.
@@ -67,16 +75,39 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let utc = u32::try_from(unix.saturating_sub(EPOCH_2000))?;
     let devices = kinds::home().into_iter().take(cli.devices).collect();
-    let mut ncp = Ncp::new(cli.ezsp, Mesh::new(devices, utc), Instant::now());
+    let mesh = Mesh::new(devices, utc);
+    if cli.znp {
+        let mut znp = Znp::new(mesh, Instant::now());
+        znp.faults = ZnpFaults {
+            noise_per_mille: cli.noise,
+            lose_answer_every: cli.lose_answer_every,
+            ..ZnpFaults::default()
+        };
+        return run_until_told(cli, signals, znp, Znp::exchange);
+    }
+    let mut ncp = Ncp::new(cli.ezsp, mesh, Instant::now());
     ncp.faults = Faults {
         noise_per_mille: cli.noise,
         lose_ack_every: cli.lose_ack_every,
         errors_at_start: cli.errors_at_start,
         ..Faults::default()
     };
+    run_until_told(cli, signals, ncp, Ncp::exchange)
+}
+
+fn run_until_told<C: Coprocessor>(
+    cli: &Cli,
+    signals: SigSet,
+    coprocessor: C,
+    exchange: impl Fn(&mut C),
+) -> anyhow::Result<()> {
     let serving = match (&cli.pty, cli.tcp) {
-        (Some(link), None) => serve(link, ncp).with_context(|| link.display().to_string())?,
-        (None, Some(address)) => serve_tcp(address, ncp).with_context(|| address.to_string())?,
+        (Some(link), None) => {
+            serve(link, coprocessor).with_context(|| link.display().to_string())?
+        }
+        (None, Some(address)) => {
+            serve_tcp(address, coprocessor).with_context(|| address.to_string())?
+        }
         _ => bail!("give --pty PATH or --tcp ADDRESS:PORT"),
     };
     let place = serving.address().map(|address| address.to_string());
@@ -86,7 +117,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     );
     std::io::stdout().flush()?;
     while signals.wait().context("cannot wait for signals")? == Signal::SIGUSR1 {
-        serving.ncp().exchange();
+        exchange(&mut serving.ncp());
     }
     drop(serving);
     Ok(())

@@ -32,12 +32,9 @@ impl Ncp {
                 .any(|(known, _)| *known == WILDCARD),
             Some(own) => self.transient_keys.contains(&(ieee, own)),
         };
-        let candidates = self.mesh.devices.iter_mut();
-        let found = candidates
-            .filter(|device| device.wants_to_join && !device.joined && !device.misbehaviour.silent)
-            .find(|device| permits(device.parent) && knows(device.ieee, device.link_key));
-        let Some(device) = found else { return };
-        device.wants_to_join = false;
+        let Some(device) = self.mesh.next_to_join(permits, knows) else {
+            return;
+        };
         let record = Record::new()
             .with("nwk", Value::id16(device.nwk))
             .with("eui64", Value::ieee(device.ieee))
@@ -49,11 +46,9 @@ impl Ncp {
 
     /// A device with an old key of the network comes back: its link key is known.
     fn readmit(&mut self) {
-        let mut lost = self.mesh.devices.iter_mut();
-        let Some(device) = lost.find(|one| one.is_lost && !one.misbehaviour.silent) else {
+        let Some(device) = self.mesh.next_to_return() else {
             return;
         };
-        device.is_lost = false;
         let record = Record::new()
             .with("nwk", Value::id16(device.nwk))
             .with("eui64", Value::ieee(device.ieee))

@@ -101,6 +101,29 @@ impl Mesh {
         }
     }
 
+    /// A device that wants to join, whose parent lets it and whose key is known.
+    pub(super) fn next_to_join(
+        &mut self,
+        permits: impl Fn(u16) -> bool,
+        knows: impl Fn(u64, Option<[u8; 16]>) -> bool,
+    ) -> Option<&Device> {
+        let device = self
+            .devices
+            .iter_mut()
+            .filter(|device| device.wants_to_join && !device.joined && !device.misbehaviour.silent)
+            .find(|device| permits(device.parent) && knows(device.ieee, device.link_key))?;
+        device.wants_to_join = false;
+        Some(device)
+    }
+
+    /// A device with an old key of the network that comes back.
+    pub(super) fn next_to_return(&mut self) -> Option<&Device> {
+        let mut lost = self.devices.iter_mut();
+        let device = lost.find(|one| one.is_lost && !one.misbehaviour.silent)?;
+        device.is_lost = false;
+        Some(device)
+    }
+
     /// Takes a device into the network; it announces itself.
     pub(super) fn join(&mut self, ieee: u64, parent: u16, ms: u64) {
         let Some(device) = self.devices.iter_mut().find(|device| device.ieee == ieee) else {

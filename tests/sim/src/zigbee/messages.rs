@@ -6,6 +6,7 @@ use han::{Record, Value};
 use super::commands::{APS_ENCRYPTION, DELIVERY_FAILED, INVALID, LIMIT};
 use super::device::Aps;
 use super::ncp::Ncp;
+use super::own::Own;
 
 impl Ncp {
     pub(super) fn unicast(&mut self, fields: &Record) -> Record {
@@ -104,89 +105,18 @@ impl Ncp {
         let Ok(message) = zdo::Message::decode(aps.cluster, payload) else {
             return;
         };
-        let ok = Record::new()
-            .with("status", Value::Unsigned(0))
-            .with("nwk", Value::id16(0));
-        let fields = match aps.cluster {
-            0x0000 | 0x0001 => Record::new()
-                .with("status", Value::Unsigned(0))
-                .with("ieee", Value::ieee(self.eui64))
-                .with("nwk", Value::id16(0)),
-            0x0002 => ok
-                .with("logical_type", Value::Unsigned(0))
-                .with("capability", Value::Unsigned(0x8F))
-                .with("manufacturer", Value::id16(0x1049))
-                .with("max_buffer", Value::Unsigned(82))
-                .with("max_incoming", Value::Unsigned(128))
-                .with("server_mask", Value::Unsigned(0x2C41))
-                .with("max_outgoing", Value::Unsigned(128)),
-            0x0004 => {
-                let wanted = message.fields.number("endpoint");
-                match self
-                    .endpoints
-                    .iter()
-                    .find(|one| one.number("endpoint") == wanted)
-                {
-                    Some(endpoint) => endpoint
-                        .fields()
-                        .fold(ok, |record, (name, value)| record.with(name, value.clone())),
-                    None => Record::new()
-                        .with("status", Value::Unsigned(0x83))
-                        .with("nwk", Value::id16(0)),
-                }
-            }
-            0x0005 => {
-                let numbers = self
-                    .endpoints
-                    .iter()
-                    .filter_map(|one| one.field("endpoint").cloned());
-                ok.with("endpoints", Value::List(numbers.collect()))
-            }
-            0x0031 => self.neighbors(message.fields.number("start_index").unwrap_or(0)),
-            0x0036 | 0x0021 | 0x0022 => {
-                if aps.cluster == 0x0036 {
-                    self.permit(0, message.fields.number("duration").unwrap_or(0));
-                }
-                Record::new().with("status", Value::Unsigned(0))
-            }
-            _ => return,
+        if aps.cluster == 0x0036 {
+            self.permit(0, message.fields.number("duration").unwrap_or(0));
+        }
+        let own = Own {
+            eui64: self.eui64,
+            manufacturer: 0x1049,
+            endpoints: &self.endpoints,
+            mesh: &self.mesh,
         };
-        self.loop_back(aps, aps.cluster | 0x8000, message.tsn, &fields);
-    }
-
-    fn neighbors(&self, start: u64) -> Record {
-        let near: Vec<_> = self
-            .mesh
-            .devices
-            .iter()
-            .filter(|device| device.joined && device.parent == 0)
-            .collect();
-        let page = near
-            .iter()
-            .skip(usize::try_from(start).unwrap_or(0))
-            .take(3)
-            .map(|device| {
-                Value::Record(
-                    Record::new()
-                        .with("ext_pan", Value::ieee(0))
-                        .with("ieee", Value::ieee(device.ieee))
-                        .with("nwk", Value::id16(device.nwk))
-                        .with("device_type", Value::Unsigned(device.logical_type().into()))
-                        .with(
-                            "rx_on_when_idle",
-                            Value::Unsigned(u64::from(!device.is_sleepy())),
-                        )
-                        .with("relationship", Value::Unsigned(1))
-                        .with("permit_joining", Value::Unsigned(0))
-                        .with("depth", Value::Unsigned(1))
-                        .with("lqi", Value::Unsigned(device.lqi.into())),
-                )
-            });
-        Record::new()
-            .with("status", Value::Unsigned(0))
-            .with("entries", Value::Unsigned(near.len() as u64))
-            .with("start_index", Value::Unsigned(start))
-            .with("neighbors", Value::List(page.collect()))
+        if let Some(fields) = own.answer(aps.cluster, &message.fields) {
+            self.loop_back(aps, aps.cluster | 0x8000, message.tsn, &fields);
+        }
     }
 }
 

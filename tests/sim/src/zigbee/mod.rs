@@ -1,7 +1,7 @@
-//! A simulated Zigbee coprocessor with a small mesh behind it: ASH and EZSP 13 to 19 on a pty or a
-//! TCP port.
+//! A simulated Zigbee coprocessor with a small mesh behind it, on a pty or a TCP port.
 //!
-//! [`Ncp`] is the coprocessor: octets and the time go in, octets come out, so that tests run it in
+//! [`Ncp`] is Silicon Labs' (ASH and EZSP 13 to 19), [`Znp`] Texas Instruments' (ZNP of Z-Stack
+//! 3.x.0): octets and the time go in, octets come out, so that tests run it in
 //! virtual time. [`serve`] moves its octets. What a client has formed stays in it, as in a stick,
 //! while the client is away. [`mesh::Mesh`] is what the radio reaches; every device in it knows the
 //! truth to compare with.
@@ -18,10 +18,13 @@ pub mod kinds;
 pub mod mesh;
 mod messages;
 mod ncp;
+mod own;
 mod serve;
 mod tables;
 pub mod upgrade;
 mod values;
+mod znp;
 
 pub use ncp::{Faults, Ncp};
-pub use serve::{Serving, serve, serve_tcp};
+pub use serve::{Coprocessor, Serving, serve, serve_tcp};
+pub use znp::{Znp, ZnpFaults};

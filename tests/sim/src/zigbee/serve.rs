@@ -8,26 +8,89 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Ncp;
+use super::mesh::Mesh;
+use super::{Ncp, Znp};
 use crate::actor::{Handle, Pace};
 use crate::uart::Framing;
 
 const BAUD: u32 = 115_200;
 const TICK: Duration = Duration::from_millis(10);
 
+/// A simulated coprocessor, whatever it speaks.
+pub trait Coprocessor: Send + 'static {
+    /// Takes octets of the client.
+    fn handle_octets(&mut self, octets: &[u8], now: Instant);
+
+    /// Takes note that `now` has come.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// The next octets to the client.
+    fn poll_transmit(&mut self) -> Option<Vec<u8>>;
+
+    /// When `handle_timeout` must be called at the latest.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// What its radio reaches.
+    fn mesh(&mut self) -> &mut Mesh;
+}
+
+impl Coprocessor for Ncp {
+    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        Self::handle_octets(self, octets, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        Self::poll_transmit(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn mesh(&mut self) -> &mut Mesh {
+        &mut self.mesh
+    }
+}
+
+impl Coprocessor for Znp {
+    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        Self::handle_octets(self, octets, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        Self::poll_transmit(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn mesh(&mut self) -> &mut Mesh {
+        &mut self.mesh
+    }
+}
+
 /// A coprocessor that is being served; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Serving {
-    ncp: Arc<Mutex<Ncp>>,
+pub struct Serving<C = Ncp> {
+    ncp: Arc<Mutex<C>>,
     pty: Option<Handle>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     address: Option<SocketAddr>,
 }
 
-impl Serving {
+impl<C> Serving<C> {
     /// The coprocessor, to look at it or to let something go wrong.
-    pub fn ncp(&self) -> MutexGuard<'_, Ncp> {
+    pub fn ncp(&self) -> MutexGuard<'_, C> {
         lock(&self.ncp)
     }
 
@@ -44,7 +107,7 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl<C> Drop for Serving<C> {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         self.pty = None;
@@ -55,12 +118,12 @@ impl Drop for Serving {
     }
 }
 
-fn lock(ncp: &Mutex<Ncp>) -> MutexGuard<'_, Ncp> {
+fn lock<C>(ncp: &Mutex<C>) -> MutexGuard<'_, C> {
     ncp.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes what came and gives what is to be sent.
-fn exchange(ncp: &Mutex<Ncp>, heard: &[u8]) -> Vec<u8> {
+fn exchange<C: Coprocessor>(ncp: &Mutex<C>, heard: &[u8]) -> Vec<u8> {
     let mut ncp = lock(ncp);
     let now = Instant::now();
     if !heard.is_empty() {
@@ -76,7 +139,7 @@ fn exchange(ncp: &Mutex<Ncp>, heard: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// When there is no pty to be had.
-pub fn serve(link: &Path, ncp: Ncp) -> io::Result<Serving> {
+pub fn serve<C: Coprocessor>(link: &Path, ncp: C) -> io::Result<Serving<C>> {
     let ncp = Arc::new(Mutex::new(ncp));
     let served = Arc::clone(&ncp);
     let pty = Handle::start("zigbee", link, move |wire| {
@@ -102,7 +165,7 @@ pub fn serve(link: &Path, ncp: Ncp) -> io::Result<Serving> {
 ///
 /// # Errors
 /// When the port cannot be had.
-pub fn serve_tcp(address: SocketAddr, ncp: Ncp) -> io::Result<Serving> {
+pub fn serve_tcp<C: Coprocessor>(address: SocketAddr, ncp: C) -> io::Result<Serving<C>> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -129,7 +192,11 @@ pub fn serve_tcp(address: SocketAddr, ncp: Ncp) -> io::Result<Serving> {
     })
 }
 
-fn converse(mut client: &TcpStream, ncp: &Mutex<Ncp>, over: &AtomicBool) -> io::Result<()> {
+fn converse<C: Coprocessor>(
+    mut client: &TcpStream,
+    ncp: &Mutex<C>,
+    over: &AtomicBool,
+) -> io::Result<()> {
     client.set_nonblocking(false)?;
     client.set_read_timeout(Some(TICK))?;
     client.set_nodelay(true)?;

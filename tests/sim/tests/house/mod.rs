@@ -13,15 +13,15 @@ use han::zigbee::coordinator::{self, Coordinator, Network, Policy};
 use han::zigbee::devices::{Event, Home, Measured};
 use rust_decimal::Decimal;
 use wattle_sim::zigbee::device::Device;
-use wattle_sim::zigbee::{Ncp, mesh::Mesh};
+use wattle_sim::zigbee::{Coprocessor, Ncp, mesh::Mesh};
 
 pub(crate) const PLUG: u64 = 0x0012_4B00_0000_0001;
 /// When the mesh starts, seconds since 2000 UTC.
 pub(crate) const UTC: u32 = 800_000_000;
 
-pub(crate) struct House {
+pub(crate) struct House<C = Ncp> {
     pub(crate) home: Home,
-    pub(crate) ncp: Ncp,
+    pub(crate) ncp: C,
     pub(crate) start: Instant,
     pub(crate) now: Instant,
     pub(crate) events: Vec<(Instant, Event)>,
@@ -33,6 +33,7 @@ pub(crate) fn policy(known: Option<Network>) -> Policy {
         next: None,
         fresh: Network::from_random(15, &[0x5A; 42]),
         replace: false,
+        stack: None,
     }
 }
 
@@ -48,8 +49,18 @@ impl House {
         )
     }
 
+    pub(crate) fn with_plug(version: u8, plug: Device) -> Self {
+        let mut house = Self::new(version, vec![plug]);
+        house.up();
+        house.permit();
+        house.interviewed(PLUG);
+        house
+    }
+}
+
+impl<C: Coprocessor> House<C> {
     pub(crate) fn with(
-        ncp: Ncp,
+        ncp: C,
         policy: Policy,
         known: &[(u64, u16)],
         start: Instant,
@@ -151,16 +162,8 @@ impl House {
         }
     }
 
-    pub(crate) fn with_plug(version: u8, plug: Device) -> Self {
-        let mut house = Self::new(version, vec![plug]);
-        house.up();
-        house.permit();
-        house.interviewed(PLUG);
-        house
-    }
-
     pub(crate) fn device(&mut self) -> &mut Device {
-        self.ncp.mesh.device_mut(PLUG).expect("there is one")
+        self.ncp.mesh().device_mut(PLUG).expect("there is one")
     }
 
     pub(crate) fn powers(&self) -> Vec<(Instant, Decimal)> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use records::{aps_record, incoming, number16, status};
 
 use super::radio::{Outgoing, Radio, RadioEvent};
-use super::{Aps, ChannelEnergy, Join, Network};
+use super::{Aps, ChannelEnergy, Join, Network, Stack};
 use crate::value::{Record, Value};
 use crate::zigbee::ezsp::{self, CommandError, INCOMING_MESSAGE, MESSAGE_SENT, Session, Token};
 
@@ -230,6 +230,10 @@ impl Ember {
 }
 
 impl Radio for Ember {
+    fn stack(&self) -> Stack {
+        Stack::EmberZnet
+    }
+
     fn start(&mut self, now: Instant) {
         self.stage = Stage::Connecting;
         (self.asked, self.snapshot, self.rotation) = (None, None, None);

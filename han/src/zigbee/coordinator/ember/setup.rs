@@ -1,6 +1,6 @@
 //! What a stick is told before its network (UG100: configuration values and policies).
 
-use super::super::LINK_KEYS;
+use super::super::{ENDPOINTS, Endpoint, LINK_KEYS};
 use crate::value::{Record, Value};
 
 /// The settings of the stick, in order; the first asks its address.
@@ -31,20 +31,7 @@ pub(super) fn settings(step: usize) -> Option<(u16, Record)> {
         7 => policy(0x00, 0x0003),
         8 => policy(0x05, 0x51),
         9 => policy(0x06, 0x60),
-        10 => endpoint(
-            1,
-            0x0104,
-            0x0005,
-            &[0x0000, 0x000A, 0x0019],
-            &[0x0003, 0x0006, 0x0008, 0x0201, 0x0402, 0x0702, 0x0B04],
-        ),
-        11 => endpoint(
-            2,
-            0x0109,
-            0x0500,
-            &[0x0000, 0x000A, 0x0700, 0x0701, 0x0702, 0x0703, 0x0800],
-            &[0x0800],
-        ),
+        10 | 11 => endpoint(ENDPOINTS.get(step - 10)?),
         12 => {
             // A concentrator of high memory: devices remember the way back (AN1233).
             let fields = Record::new()
@@ -61,16 +48,16 @@ pub(super) fn settings(step: usize) -> Option<(u16, Record)> {
     })
 }
 
-fn endpoint(id: u64, profile: u16, device: u16, inputs: &[u16], outputs: &[u16]) -> (u16, Record) {
+fn endpoint(own: &Endpoint) -> (u16, Record) {
     let list = |clusters: &[u16]| Value::List(clusters.iter().map(|id| Value::id16(*id)).collect());
     let fields = Record::new()
-        .with("endpoint", Value::Unsigned(id))
-        .with("profile", Value::id16(profile))
-        .with("device", Value::id16(device))
+        .with("endpoint", Value::Unsigned(own.id.into()))
+        .with("profile", Value::id16(own.profile))
+        .with("device", Value::id16(own.device))
         .with("device_version", Value::Unsigned(0))
-        .with("input_count", Value::Unsigned(inputs.len() as u64))
-        .with("output_count", Value::Unsigned(outputs.len() as u64))
-        .with("input_clusters", list(inputs))
-        .with("output_clusters", list(outputs));
+        .with("input_count", Value::Unsigned(own.inputs.len() as u64))
+        .with("output_count", Value::Unsigned(own.outputs.len() as u64))
+        .with("input_clusters", list(own.inputs))
+        .with("output_clusters", list(own.outputs));
     (0x0002, fields)
 }

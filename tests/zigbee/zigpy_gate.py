@@ -1,20 +1,19 @@
-"""bellows and zigpy, the radio library of Home Assistant, on the simulated stick: a network is
-formed, a plug joins and is interviewed and read, a backup is made.
+"""zigpy, the radio library of Home Assistant, on the simulated stick, through bellows (EZSP) or
+zigpy-znp: a network is formed, a plug joins and is interviewed and read, a backup is made.
 
-    bellows_gate.py PORT FOLDER
+    zigpy_gate.py bellows|zigpy_znp PORT FOLDER
 """
 
 import asyncio
+import importlib
 import json
 import pathlib
 import sys
 
-from bellows.zigbee.application import ControllerApplication
-
 PLUG = "WS-Plug"
 
 
-async def joined(application: ControllerApplication):
+async def joined(application):
     """The plug, once its interview is complete."""
     while True:
         for device in application.devices.values():
@@ -23,8 +22,9 @@ async def joined(application: ControllerApplication):
         await asyncio.sleep(0.1)
 
 
-async def main(port: str, folder: pathlib.Path) -> None:
-    application = await ControllerApplication.new(
+async def main(library: str, port: str, folder: pathlib.Path) -> None:
+    radio = importlib.import_module(f"{library}.zigbee.application")
+    application = await radio.ControllerApplication.new(
         {"device": {"path": port, "baudrate": 115200}}, auto_form=True
     )
     network = application.state.network_info
@@ -46,15 +46,17 @@ async def main(port: str, folder: pathlib.Path) -> None:
     await endpoint.in_clusters[0x0B04].configure_reporting("active_power", 1, 10, 1)
     backup = await application.backups.create_backup()
     document = backup.as_open_coordinator_json()
-    (folder / "bellows.json").write_text(json.dumps(document))
+    (folder / "zigpy.json").write_text(json.dumps(document))
     assert document["metadata"]["format"] == "zigpy/open-coordinator-backup"
     key = document["network_key"]["key"]
     assert bytes.fromhex(key) == network.network_key.key.serialize()
     await application.shutdown()
+    stack = network.metadata.get("ezsp") or network.metadata["zstack"]
+    version = stack.get("stack_version") or stack["CodeRevision"]
     print(
-        f"ok: EZSP {network.metadata['ezsp']['stack_version']}, PAN {network.pan_id}, joined "
+        f"ok: stack {version}, PAN {network.pan_id}, joined "
         f"{device.ieee} {device.model}, divisor {found['divisor']}, backup of PAN {document['pan_id']}"
     )
 
 
-asyncio.run(asyncio.wait_for(main(sys.argv[1], pathlib.Path(sys.argv[2])), 90))
+asyncio.run(asyncio.wait_for(main(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])), 90))
