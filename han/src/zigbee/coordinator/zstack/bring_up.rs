@@ -11,7 +11,7 @@ use crate::zigbee::znp::nv::{
     self, Address, ApsKey, NetworkKey, SecurityMaterial, TcLinkKey, item, table,
 };
 
-/// The memory of a network that was just formed is looked at so often.
+/// Between two looks at the memory of a network that was just formed.
 const SETTLE: Duration = Duration::from_secs(1);
 /// No table has more entries.
 const ENTRIES: u16 = 1024;
@@ -65,7 +65,7 @@ impl ZStack {
         let (id, payload) = match step {
             Step::Eui64 => (0x0104, Vec::new()),
             Step::Read(id) => (0x011C, [id.to_le_bytes(), [0, 0]].concat()),
-            Step::Settle => (0x011C, [item::NIB.to_le_bytes(), [0, 0]].concat()),
+            Step::Settle(_) => (0x011C, [item::NIB.to_le_bytes(), [0, 0]].concat()),
             Step::ReadTable(table, place) => {
                 let mut request = entry_name(*table, *place);
                 request.extend([0, 0, entry_length(*table)]);
@@ -138,12 +138,21 @@ impl ZStack {
                 self.eui64 = u64::from_le_bytes(octets);
             }
             Step::Read(id) => self.memory.keep_item(id, value),
-            Step::Settle => {
+            Step::Settle(times) => {
                 self.memory.keep_item(item::NIB, value);
-                if !self.memory.nib().is_some_and(|nib| nib.is_formed()) {
-                    self.steps.push_front(Step::Settle);
-                    self.again = Some(now + SETTLE);
-                    return;
+                let is_settled = self.memory.nib().is_some_and(|nib| nib.is_formed());
+                match times.checked_sub(1) {
+                    _ if is_settled => {}
+                    Some(times) => {
+                        self.steps.push_front(Step::Settle(times));
+                        self.again = Some(now + SETTLE);
+                        return;
+                    }
+                    None => {
+                        return self.lose(
+                            "the radio stick does not keep the network it has formed".to_owned(),
+                        );
+                    }
                 }
             }
             Step::ReadTable(table, place) => {

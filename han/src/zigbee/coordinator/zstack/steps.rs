@@ -6,6 +6,9 @@ use super::{ENDPOINTS, Network};
 use crate::zigbee::matyas_meyer_oseas;
 use crate::zigbee::znp::nv::{Address, ApsKey, SecurityMaterial, TcLinkKey, item, table};
 
+/// The memory of a network that was just formed is looked at so often, once a second.
+const SETTLES: u8 = 20;
+
 /// One thing that is asked of the stick.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Step {
@@ -15,8 +18,8 @@ pub(super) enum Step {
     Read(u16),
     /// The entries of a table from this one on.
     ReadTable(u16, u16),
-    /// The information base, until it tells of a network.
-    Settle,
+    /// The information base, until it tells of a network; looked at so often at most.
+    Settle(u8),
     /// An item is written, made when it is missing or has another length.
     Write(u16, Vec<u8>),
     /// The same, when its length is known to be right.
@@ -126,7 +129,7 @@ pub(super) fn provisional(network: &Network) -> VecDeque<Step> {
         // Forming alone.
         Step::Ask(0x0F05, vec![4], &[0]),
         Step::AwaitUp,
-        Step::Settle,
+        Step::Settle(SETTLES),
         Step::Read(item::APS_LINK_KEY_TABLE),
         Step::ReadTable(table::SECURITY_MATERIAL, 0),
         Step::ReadTable(table::ADDRESSES, 0),
