@@ -12,6 +12,7 @@ use meter_link::dlms::client::{
 };
 use meter_link::dlms::data::DateTime;
 use meter_link::driver::{self, Bus, FileCounters, Place, PortEvent};
+use meter_link::session::Session;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +81,7 @@ pub fn once(
 pub async fn finish(
     meter: &MeterConfig,
     bus: Option<Arc<Bus>>,
-    session: &mut Once,
+    session: &mut dyn Session,
     mut take: impl FnMut(Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let (events, mut from_driver) = mpsc::channel(32);

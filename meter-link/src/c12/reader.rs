@@ -137,6 +137,12 @@ impl MeterReader {
         &self.tables
     }
 
+    /// True between two readings.
+    #[must_use]
+    pub const fn is_resting(&self) -> bool {
+        matches!(self.state, State::Resting(_))
+    }
+
     fn start(&mut self, now: Instant) {
         self.next = Some(now + self.config.period);
         self.ended_well = false;

@@ -219,7 +219,32 @@ fn a_load_profile_is_stored_and_goes_on_where_it_ended() -> anyhow::Result<()> {
     });
     // Each row once, and what was deleted twice.
     assert_eq!(told.sum::<usize>(), again.len() + gone, "{log}");
-    daemon.stop()
+
+    // The command line reads the same rows once the daemon has left the port.
+    let file = folder.path().join("service.toml");
+    std::fs::write(&file, &config)?;
+    let profile = || {
+        let mut command = Command::new(e2e::program("wattle")?);
+        command
+            .args(["meter", "profile", "house", "--config"])
+            .arg(&file);
+        anyhow::Ok(command.output()?)
+    };
+    daemon.stop()?;
+    let read = profile()?;
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    let text = String::from_utf8(read.stdout)?;
+    let mut lines = text.lines();
+    let head = lines.next().context("a head")?;
+    assert!(head.starts_with("time,status,1-0:1.29.0"), "{head}");
+    let values = format!(",{},0", POWER_W / 4);
+    assert!(lines.clone().all(|line| line.ends_with(&values)), "{text}");
+    assert!(lines.count() >= again.len());
+    Ok(())
 }
 
 /// The same meter over C12.22: what arrives is what it told, under a tag.

@@ -1,5 +1,6 @@
 //! `wattle read` and `wattle meter`: single readings and service work with a configured meter.
 
+mod ansi;
 mod dlms;
 mod iec;
 pub(super) mod radio;
@@ -155,9 +156,8 @@ fn service(path: &Path, name: &str) -> anyhow::Result<Box<dyn Service>> {
         | Protocol::Sml
         | Protocol::P1
         | Protocol::Tic
-        | Protocol::DlmsPush
-        | Protocol::C12_18
-        | Protocol::C12_21 => Ok(Box::new(telegram::Telegram(meter))),
+        | Protocol::DlmsPush => Ok(Box::new(telegram::Telegram(meter))),
+        Protocol::C12_18 | Protocol::C12_21 => Ok(Box::new(ansi::Ansi(meter))),
         other => anyhow::bail!("a meter with protocol {:?} is not read once", other.name()),
     }
 }
@@ -173,14 +173,26 @@ pub fn read(args: &ReadArgs) -> ExitCode {
     };
     match read() {
         Ok(lines) => super::print(lines.as_bytes()),
-        Err(error) => super::ended(Err(error)),
+        Err(error) => super::ended(Err(explained(error))),
     }
 }
 
 /// Runs `wattle meter`.
 #[must_use]
 pub fn meter(args: &MeterArgs) -> ExitCode {
-    super::ended(meter_command(args))
+    super::ended(meter_command(args).map_err(explained))
+}
+
+/// Says who holds a port or a counter that is not to be had.
+fn explained(error: anyhow::Error) -> anyhow::Error {
+    let said = format!("{error:#}");
+    match said.contains("busy") || said.contains("in use") {
+        true => error.context(
+            "the daemon (wattle run) holds what this needs: stop it (systemctl stop wattle), \
+             or ask it for what it has read (wattle log, the API)",
+        ),
+        false => error,
+    }
 }
 
 fn meter_command(args: &MeterArgs) -> anyhow::Result<()> {
@@ -251,5 +263,18 @@ fn text(value: &Value) -> String {
         Value::Text(text) => text.clone(),
         Value::Flag(flag) => flag.to_string(),
         Value::Octets(octets) => crate::hex::encode(octets),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_the_port_is_said() {
+        let told = |reason: &str| format!("{:#}", explained(anyhow::anyhow!(reason.to_owned())));
+        assert!(told("/dev/ttyUSB0: Device or resource busy").starts_with("the daemon"));
+        assert!(told("counter: in use by another process").contains("systemctl stop wattle"));
+        assert_eq!(told("no telegram came"), "no telegram came");
     }
 }

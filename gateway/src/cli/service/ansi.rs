@@ -1,0 +1,127 @@
+//! Service work with a meter of the American standards.
+
+use std::io::Write;
+use std::time::Instant;
+
+use anyhow::Context;
+use meter_link::c12::load_profile;
+use meter_link::c12::reader::MeterReader;
+use meter_link::dlms::client::job::Outcome;
+use meter_link::model::{ObisCode, RegisterValue};
+use meter_link::session::{Action, Line, Session};
+
+use super::telegram::Telegram;
+use super::{Service, rows};
+use crate::config::MeterConfig;
+use crate::dlms::finish;
+
+/// The load profile that most meters have alone.
+const FIRST_PROFILE: u16 = 64;
+
+/// A meter at an optical head or behind a modem.
+pub(super) struct Ansi(pub(super) MeterConfig);
+
+impl Service for Ansi {
+    fn read(&self, registers: &[String]) -> anyhow::Result<Vec<RegisterValue>> {
+        Telegram(self.0.clone()).read(registers)
+    }
+
+    fn profile(
+        &self,
+        profile: Option<ObisCode>,
+        since: Option<&str>,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let mut config = self.0.c12_reader()?;
+        let mut wanted = config.profile.take();
+        let mut wanted = wanted
+            .take()
+            .unwrap_or_else(|| load_profile::Config::new(FIRST_PROFILE));
+        if let Some(name) = profile {
+            let tables = FIRST_PROFILE..FIRST_PROFILE + 4;
+            wanted.table = tables
+                .into_iter()
+                .find(|table| load_profile::Config::new(*table).profile() == name)
+                .context("such a meter has load profiles 1-0:99.1.0 to 1-0:99.1.3")?;
+        }
+        wanted.since = since.map(rows::meter_time).transpose()?;
+        config.profile = Some(wanted);
+        let mut once = Single::new(MeterReader::new(config));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let mut head = false;
+        let ended = runtime.block_on(finish(&self.0, None, &mut once, |outcome| {
+            if let Outcome::Profile(found) = outcome {
+                if !std::mem::replace(&mut head, true) {
+                    rows::header(&found, out)?;
+                }
+                rows::table(&found, out)?;
+            }
+            Ok(())
+        }));
+        out.flush()?;
+        match ended {
+            // A table of registers that cannot be read says nothing of the rows.
+            Err(error) if head => {
+                eprintln!("wattle: {error:#}");
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+}
+
+/// Reads a meter once, and then says [`Outcome::Finished`].
+struct Single {
+    reader: MeterReader,
+    begun: bool,
+    ended: bool,
+}
+
+impl Single {
+    const fn new(reader: MeterReader) -> Self {
+        Self {
+            reader,
+            begun: false,
+            ended: false,
+        }
+    }
+}
+
+impl Session for Single {
+    fn line(&self) -> Line {
+        self.reader.line()
+    }
+
+    fn handle_input(&mut self, bytes: &[u8], now: Instant) {
+        self.reader.handle_input(bytes, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if !self.ended {
+            self.reader.handle_timeout(now);
+        }
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        let action = self.reader.poll_action();
+        self.begun |= matches!(action, Some(Action::Send(_)));
+        if action.is_some() || self.ended || !self.begun || !self.reader.is_resting() {
+            return action;
+        }
+        self.ended = true;
+        Some(Action::Found(Box::new(Outcome::Finished(None))))
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let due = self.reader.poll_timeout();
+        due.filter(|_| !self.ended)
+    }
+
+    fn restart(&mut self, now: Instant) {
+        if !self.ended {
+            self.reader.restart(now);
+        }
+    }
+}
