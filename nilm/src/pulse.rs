@@ -3,8 +3,8 @@
 //! Which fall in power belongs to which rise is not known when two loads overlap. Up to
 //! [`BEAM`] explanations are kept side by side, each with a cost; whatever lies far enough in the
 //! past is read from the cheapest one. A rise may open a load, or raise one that runs; a fall may
-//! close one load or two, lower one, or stay unexplained. No explanation may claim more than the
-//! meter shows.
+//! close one load or two, lower one, or stay unexplained. In long rows one load may also take the
+//! place of another. No explanation may claim more than the meter shows.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,17 @@ const LOWERED: f64 = 3.0;
 /// A motor draws a multiple of its power for no longer than this, and an edge that a meter follows
 /// in several readings lasts no longer. s.
 const TRANSIENT_S: f64 = 9.0;
+/// In rows of this length two loads of a kitchen may change places within one. s.
+const COARSE_S: f64 = 30.0;
+/// A load gives its place to another only after so short a time, s, and only a strong one, W: a kettle
+/// boils, and the microwave starts in the same minute.
+const BRIEF_S: f64 = 420.0;
+const STRONG_W: f64 = 1500.0;
+/// What comes in its place, W; at most the share.
+const SUCCESSOR_W: f64 = 400.0;
+const SUCCESSOR: f64 = 0.8;
+/// Cost of two steps in one row.
+const SWAPPED: f64 = 3.0;
 /// A load is taken as part of the base after this long. s.
 const LONGEST_S: f64 = 12.0 * 3600.0;
 
@@ -288,6 +299,9 @@ impl Pairing {
             out.push(opened);
             return;
         }
+        if step.row_s >= COARSE_S {
+            self.swap(&from, step, id, out);
+        }
         for i in 0..from.open.len() {
             let Some(&one) = from.open.get(i) else {
                 continue;
@@ -365,6 +379,40 @@ impl Pairing {
         let mut ignored = from;
         ignored.cost += unexplained;
         out.push(ignored);
+    }
+
+    /// One load ends and another starts in the same row: the meter shows their difference.
+    fn swap(&mut self, from: &Hypothesis, step: &Step, id: u64, out: &mut Vec<Hypothesis>) {
+        for (i, &load) in from.open.iter().enumerate() {
+            let power = load.power + step.delta();
+            let successor = SUCCESSOR_W..=SUCCESSOR * load.power;
+            if step.at - load.on > BRIEF_S || load.power < STRONG_W || !successor.contains(&power) {
+                continue;
+            }
+            let mut swapped = from.clone();
+            swapped.cost += SWAPPED;
+            swapped.open.remove(i);
+            self.end(
+                &mut swapped,
+                Pulse {
+                    off: step.at,
+                    closed: true,
+                    ..load
+                },
+            );
+            swapped.open.push(Pulse {
+                id,
+                on: step.at,
+                off: RUNNING,
+                power,
+                first: power,
+                before: step.from - load.power,
+                overshoot: 0.0,
+                closed: false,
+                lost: (0.0, 0.0),
+            });
+            out.push(swapped);
+        }
     }
 
     /// Ends loads until the rest fits into `room` (W).

@@ -47,6 +47,11 @@ impl Level {
         }
     }
 
+    /// How long its rows are, s.
+    fn row_s(&self) -> f64 {
+        (self.end - self.start) / f64::from(self.rows)
+    }
+
     fn threshold(&self) -> f64 {
         let share = SHARE * self.tail.abs();
         // Texture may raise the threshold, but never so far that a kettle hides in it.
@@ -87,6 +92,8 @@ pub struct Step {
     pub overshoot: f64,
     /// Spread of the rows before, W.
     pub noise: f64,
+    /// How long the row is in which it lies, s.
+    pub row_s: f64,
 }
 
 impl Step {
@@ -170,6 +177,7 @@ impl Segmenter {
                 between: None,
                 overshoot: 0.0,
                 noise: base.spread,
+                row_s: first.row_s(),
             });
             return;
         };
@@ -182,6 +190,7 @@ impl Segmenter {
             between: None,
             overshoot: 0.0,
             noise: base.spread,
+            row_s: first.row_s(),
         };
         if total.abs() > base.threshold() && part * total > 0.0 {
             if part.abs() < total.abs() {
@@ -234,6 +243,7 @@ impl Segmenter {
             between: None,
             overshoot: peak - lasting.head,
             noise: base.spread,
+            row_s: row,
         });
         self.chain.drain(..brief);
         true
