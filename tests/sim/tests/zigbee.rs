@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use han::zigbee::ash::LinkFailure;
 use han::zigbee::ezsp::{CommandError, Event, Failure, Session, VERSIONS};
 use han::{Record, Value};
-use wattle_sim::zigbee::{Ncp, kinds, mesh::Mesh};
+use wattle_sim::zigbee::{Coprocessor, Ncp, kinds, mesh::Mesh};
 
 struct Line {
     host: Session,

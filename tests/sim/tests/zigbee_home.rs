@@ -18,14 +18,10 @@ use rust_decimal::Decimal;
 use wattle_sim::zigbee::device::{Curve, Device};
 use wattle_sim::zigbee::{Ncp, kinds};
 
-use house::{House, PLUG, policy};
+use house::{House, PLUG, is_foreign, is_up, policy};
 
 fn plug(watts: u32) -> Device {
     kinds::plug(PLUG, 0x1A01, Curve::Constant(watts))
-}
-
-fn is_foreign(event: &Event) -> bool {
-    matches!(event, Event::Network(coordinator::Event::Foreign { .. }))
 }
 
 #[test]
@@ -33,23 +29,13 @@ fn r2_a_network_is_formed_within_five_seconds_and_carried_on_after_a_restart() {
     for version in [13, 14] {
         let mut house = House::with_plug(version, plug(100));
         let begun = house.start;
-        let formed = house
-            .events
-            .iter()
-            .find(|(_, event)| matches!(event, Event::Network(coordinator::Event::Up { .. })));
+        let formed = house.events.iter().find(|(_, event)| is_up(event));
         let (at, _) = formed.expect("it came up");
         assert!(*at - begun < Duration::from_secs(5), "{:?}", *at - begun);
         let known = house.backup();
         assert!(known.frame_counter > 0);
 
-        let ncp = house.ncp;
-        let mut again = House::with(
-            ncp,
-            policy(Some(known.clone())),
-            &[(PLUG, 0x1A01)],
-            house.start,
-            house.now,
-        );
+        let mut again = house.restarted(known.clone());
         let network = again.up();
         assert!(network.is(&known));
         assert!(network.frame_counter >= known.frame_counter);
@@ -86,14 +72,8 @@ fn r8_a_backup_is_restored_to_an_empty_stick_and_the_plug_still_hears() {
     // Frames that were sent after the backup was made.
     house.run(600);
     let mesh = std::mem::take(&mut house.ncp.mesh);
-    let blank = Ncp::new(14, mesh, house.start);
-    let mut restored = House::with(
-        blank,
-        policy(Some(known.clone())),
-        &[(PLUG, 0x1A01)],
-        house.start,
-        house.now,
-    );
+    house.ncp = Ncp::new(14, mesh, house.start);
+    let mut restored = house.restarted(known.clone());
     let network = restored.up();
     assert!(network.is(&known) && network.frame_counter > known.frame_counter);
     restored.interviewed(PLUG);

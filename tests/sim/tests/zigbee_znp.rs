@@ -17,7 +17,7 @@ use rust_decimal::Decimal;
 use wattle_sim::zigbee::device::{Curve, Device, Load};
 use wattle_sim::zigbee::{Ncp, Znp, ZnpFaults, kinds, mesh::Mesh};
 
-use house::{House, PLUG, UTC, policy};
+use house::{House, PLUG, UTC, is_foreign, is_up, policy};
 
 fn plug(watts: u32) -> Device {
     kinds::plug(PLUG, 0x1A01, Curve::Constant(watts))
@@ -26,21 +26,11 @@ fn plug(watts: u32) -> Device {
 fn house(devices: Vec<Device>) -> House<Znp> {
     let start = Instant::now();
     let znp = Znp::new(Mesh::new(devices, UTC), start);
-    House::with(znp, policy(None), &[], start, start)
+    House::fresh(znp, start)
 }
 
 fn with_plug(plug: Device) -> House<Znp> {
-    let mut house = house(vec![plug]);
-    house.up();
-    house.permit();
-    house.interviewed(PLUG);
-    house
-}
-
-/// The same stick and devices with a coordinator that knows this network.
-fn restarted(house: House<Znp>, known: Network) -> House<Znp> {
-    let known = policy(Some(known));
-    House::with(house.ncp, known, &[(PLUG, 0x1A01)], house.start, house.now)
+    house(vec![plug]).joined()
 }
 
 fn is_lost(event: &Event) -> bool {
@@ -50,7 +40,6 @@ fn is_lost(event: &Event) -> bool {
 #[test]
 fn r2_a_network_is_formed_within_five_seconds_and_carried_on_after_a_restart() {
     let mut house = with_plug(plug(100));
-    let is_up = |event: &Event| matches!(event, Event::Network(coordinator::Event::Up { .. }));
     let formed = house.events.iter().find(|(_, event)| is_up(event));
     let (at, _) = formed.expect("it came up");
     assert!(
@@ -65,7 +54,7 @@ fn r2_a_network_is_formed_within_five_seconds_and_carried_on_after_a_restart() {
     assert_eq!(known.link_keys.len(), 1, "the plug has a key of its own");
 
     let begun = house.now;
-    let mut again = restarted(house, known.clone());
+    let mut again = house.restarted(known.clone());
     let network = again.up();
     assert!(network.is(&known) && network.frame_counter >= known.frame_counter);
     assert!(again.now - begun < Duration::from_secs(5));
@@ -85,10 +74,7 @@ fn r2_a_foreign_network_is_refused_unstarted_until_its_owner_gives_it_up() {
     };
     let started = house.ncp.asked.get(&0x0540).copied();
     let mut stranger = House::with(house.ncp, other, &[], house.start, house.now);
-    let foreign = stranger.wait(30, |event| {
-        matches!(event, Event::Network(coordinator::Event::Foreign { .. }))
-    });
-    assert!(foreign.is_some());
+    assert!(stranger.wait(30, is_foreign).is_some());
     stranger.run(60);
     assert!(!stranger.home.coordinator.is_up());
     assert_eq!(
@@ -222,7 +208,7 @@ fn r8_a_backup_is_restored_to_an_empty_stick_and_the_plug_still_hears() {
     // Frames that were sent after the backup was made.
     house.run(600);
     house.ncp.exchange();
-    let mut restored = restarted(house, known.clone());
+    let mut restored = house.restarted(known.clone());
     let network = restored.up();
     assert!(network.is(&known) && network.frame_counter > known.frame_counter);
     assert_eq!(network.coordinator, known.coordinator);
@@ -240,7 +226,6 @@ fn the_networks_key_is_exchanged() {
     let mut house = with_plug(plug(100));
     let before = house.backup();
     assert!(house.home.coordinator.rotate_key(&[0xA7; 16], house.now));
-    let is_up = |event: &Event| matches!(event, Event::Network(coordinator::Event::Up { .. }));
     let Some(Event::Network(coordinator::Event::Up { network: after, .. })) = house.wait(60, is_up)
     else {
         panic!("the key is not exchanged: {:?}", house.events);

@@ -11,6 +11,7 @@ use han::{Record, Value};
 use super::commands::APS_ENCRYPTION;
 use super::device::Aps;
 use super::mesh::{Arrival, Mesh, STEP_MS};
+use super::serve::Coprocessor;
 
 /// What goes wrong between the client and the coprocessor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,72 +149,6 @@ impl Ncp {
     #[must_use]
     pub const fn network(&self) -> Option<&Network> {
         self.network.as_ref()
-    }
-
-    /// Takes octets of the client.
-    pub fn handle_octets(&mut self, octets: &[u8], now: Instant) {
-        self.advance(now);
-        if self.faults.silent {
-            return;
-        }
-        // A reset that is answered with an error never reaches the link.
-        if self.faults.errors_at_start > 0
-            && octets
-                .windows(4)
-                .any(|seen| seen == [0xC0, 0x38, 0xBC, 0x7E])
-        {
-            self.faults.errors_at_start -= 1;
-            let error = AshFrame::Error {
-                version: 2,
-                code: 3,
-            };
-            self.out.push_back(error.encode());
-            return;
-        }
-        self.link.handle_octets(octets, now);
-        self.take_link_events(now);
-    }
-
-    /// Takes note that `now` has come.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.advance(now);
-        self.link.handle_timeout(now);
-        self.take_link_events(now);
-        self.flush(now);
-    }
-
-    /// When `handle_timeout` must be called at the latest.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let step = self.start + Duration::from_millis(self.stepped_ms + STEP_MS);
-        Some(self.link.poll_timeout().map_or(step, |due| due.min(step)))
-    }
-
-    /// The next octets to the client.
-    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        let mut wire = match self.out.pop_front() {
-            Some(wire) => wire,
-            None => loop {
-                let wire = self.link.poll_transmit()?;
-                // An ACK frame: 100 in the highest bits, four octets.
-                let is_ack =
-                    wire.len() <= 6 && wire.first().is_some_and(|control| control >> 5 == 0b100);
-                self.acks += u32::from(is_ack);
-                let every = self.faults.lose_ack_every;
-                if !(is_ack && every > 0 && self.acks.is_multiple_of(every)) {
-                    break wire;
-                }
-            },
-        };
-        if self.faults.silent {
-            return Some(Vec::new());
-        }
-        for octet in &mut wire {
-            if self.chance(self.faults.noise_per_mille) {
-                *octet ^= 0x04;
-            }
-        }
-        Some(wire)
     }
 
     /// It starts again by itself, as after a watchdog.
@@ -416,6 +351,73 @@ impl Ncp {
 
     pub(super) fn status(&self, status: u64) -> Record {
         Record::new().with("status", Value::Unsigned(status))
+    }
+}
+
+impl Coprocessor for Ncp {
+    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        self.advance(now);
+        if self.faults.silent {
+            return;
+        }
+        // A reset that is answered with an error never reaches the link.
+        if self.faults.errors_at_start > 0
+            && octets
+                .windows(4)
+                .any(|seen| seen == [0xC0, 0x38, 0xBC, 0x7E])
+        {
+            self.faults.errors_at_start -= 1;
+            let error = AshFrame::Error {
+                version: 2,
+                code: 3,
+            };
+            self.out.push_back(error.encode());
+            return;
+        }
+        self.link.handle_octets(octets, now);
+        self.take_link_events(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.link.handle_timeout(now);
+        self.take_link_events(now);
+        self.flush(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        let mut wire = match self.out.pop_front() {
+            Some(wire) => wire,
+            None => loop {
+                let wire = self.link.poll_transmit()?;
+                // An ACK frame: 100 in the highest bits, four octets.
+                let is_ack =
+                    wire.len() <= 6 && wire.first().is_some_and(|control| control >> 5 == 0b100);
+                self.acks += u32::from(is_ack);
+                let every = self.faults.lose_ack_every;
+                if !(is_ack && every > 0 && self.acks.is_multiple_of(every)) {
+                    break wire;
+                }
+            },
+        };
+        if self.faults.silent {
+            return Some(Vec::new());
+        }
+        for octet in &mut wire {
+            if self.chance(self.faults.noise_per_mille) {
+                *octet ^= 0x04;
+            }
+        }
+        Some(wire)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let step = self.start + Duration::from_millis(self.stepped_ms + STEP_MS);
+        Some(self.link.poll_timeout().map_or(step, |due| due.min(step)))
+    }
+
+    fn mesh(&mut self) -> &mut Mesh {
+        &mut self.mesh
     }
 }
 

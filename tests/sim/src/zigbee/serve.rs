@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::Ncp;
 use super::mesh::Mesh;
-use super::{Ncp, Znp};
 use crate::actor::{Handle, Pace};
 use crate::uart::Framing;
 
@@ -32,50 +32,6 @@ pub trait Coprocessor: Send + 'static {
 
     /// What its radio reaches.
     fn mesh(&mut self) -> &mut Mesh;
-}
-
-impl Coprocessor for Ncp {
-    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
-        Self::handle_octets(self, octets, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
-    }
-
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        Self::poll_transmit(self)
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn mesh(&mut self) -> &mut Mesh {
-        &mut self.mesh
-    }
-}
-
-impl Coprocessor for Znp {
-    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
-        Self::handle_octets(self, octets, now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
-    }
-
-    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        Self::poll_transmit(self)
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn mesh(&mut self) -> &mut Mesh {
-        &mut self.mesh
-    }
 }
 
 /// A coprocessor that is being served; it ends when this is dropped.

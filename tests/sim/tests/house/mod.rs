@@ -40,25 +40,42 @@ pub(crate) fn policy(known: Option<Network>) -> Policy {
 impl House {
     pub(crate) fn new(version: u8, devices: Vec<Device>) -> Self {
         let start = Instant::now();
-        Self::with(
-            Ncp::new(version, Mesh::new(devices, UTC), start),
-            policy(None),
-            &[],
-            start,
-            start,
-        )
+        Self::fresh(Ncp::new(version, Mesh::new(devices, UTC), start), start)
     }
 
     pub(crate) fn with_plug(version: u8, plug: Device) -> Self {
-        let mut house = Self::new(version, vec![plug]);
-        house.up();
-        house.permit();
-        house.interviewed(PLUG);
-        house
+        Self::new(version, vec![plug]).joined()
     }
 }
 
+pub(crate) fn is_up(event: &Event) -> bool {
+    matches!(event, Event::Network(coordinator::Event::Up { .. }))
+}
+
+pub(crate) fn is_foreign(event: &Event) -> bool {
+    matches!(event, Event::Network(coordinator::Event::Foreign { .. }))
+}
+
 impl<C: Coprocessor> House<C> {
+    /// This stick with a coordinator that knows nothing yet.
+    pub(crate) fn fresh(ncp: C, start: Instant) -> Self {
+        Self::with(ncp, policy(None), &[], start, start)
+    }
+
+    /// The plug behind the stick, let in and asked what it is.
+    pub(crate) fn joined(mut self) -> Self {
+        self.up();
+        self.permit();
+        self.interviewed(PLUG);
+        self
+    }
+
+    /// The same stick and devices with a coordinator that knows this network and the plug.
+    pub(crate) fn restarted(self, known: Network) -> Self {
+        let known = policy(Some(known));
+        Self::with(self.ncp, known, &[(PLUG, 0x1A01)], self.start, self.now)
+    }
+
     pub(crate) fn with(
         ncp: C,
         policy: Policy,
@@ -126,10 +143,7 @@ impl<C: Coprocessor> House<C> {
     }
 
     pub(crate) fn up(&mut self) -> Network {
-        let event = self.wait(30, |event| {
-            matches!(event, Event::Network(coordinator::Event::Up { .. }))
-        });
-        match event {
+        match self.wait(30, is_up) {
             Some(Event::Network(coordinator::Event::Up { network, .. })) => network,
             _ => panic!("the network does not come up: {:?}", self.events),
         }

@@ -14,6 +14,7 @@ use han::zigbee::znp::{Frame, FrameKind, Splitter};
 use nv::Memory;
 
 use super::mesh::{Mesh, STEP_MS};
+use super::serve::Coprocessor;
 
 /// What goes wrong between the client and the coprocessor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,51 +134,6 @@ impl Znp {
     pub fn network(&self) -> Option<(u16, [u8; 16], u32)> {
         let nib = self.memory.formed()?;
         Some((nib.pan(), self.memory.key().1, self.frame_counter))
-    }
-
-    /// Takes octets of the client.
-    pub fn handle_octets(&mut self, octets: &[u8], now: Instant) {
-        self.advance(now);
-        if self.faults.silent {
-            return;
-        }
-        for &octet in octets {
-            if let Some(Ok(frame)) = self.splitter.push(octet) {
-                self.take(&frame);
-            }
-        }
-    }
-
-    /// Takes note that `now` has come.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.advance(now);
-        self.flush();
-    }
-
-    /// When `handle_timeout` must be called at the latest.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.start + Duration::from_millis(self.stepped_ms + STEP_MS))
-    }
-
-    /// The next octets to the client.
-    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        let mut wire = self.out.pop_front()?;
-        if self.faults.silent {
-            return Some(Vec::new());
-        }
-        self.frames += 1;
-        if is_nth(self.frames, self.faults.wrong_check_every)
-            && let Some(check) = wire.last_mut()
-        {
-            *check ^= 0xFF;
-        }
-        for octet in &mut wire {
-            if self.chance(self.faults.noise_per_mille) {
-                *octet ^= 0x04;
-            }
-        }
-        Some(wire)
     }
 
     /// It starts again by itself, as after a watchdog.
@@ -310,6 +266,52 @@ impl Znp {
         let entries = self.memory.entries(table::ADDRESSES);
         let read = entries.filter_map(han::zigbee::znp::nv::Address::read);
         read.filter(han::zigbee::znp::nv::Address::is_set).count()
+    }
+}
+
+impl Coprocessor for Znp {
+    fn handle_octets(&mut self, octets: &[u8], now: Instant) {
+        self.advance(now);
+        if self.faults.silent {
+            return;
+        }
+        for &octet in octets {
+            if let Some(Ok(frame)) = self.splitter.push(octet) {
+                self.take(&frame);
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        self.flush();
+    }
+
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        let mut wire = self.out.pop_front()?;
+        if self.faults.silent {
+            return Some(Vec::new());
+        }
+        self.frames += 1;
+        if is_nth(self.frames, self.faults.wrong_check_every)
+            && let Some(check) = wire.last_mut()
+        {
+            *check ^= 0xFF;
+        }
+        for octet in &mut wire {
+            if self.chance(self.faults.noise_per_mille) {
+                *octet ^= 0x04;
+            }
+        }
+        Some(wire)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.start + Duration::from_millis(self.stepped_ms + STEP_MS))
+    }
+
+    fn mesh(&mut self) -> &mut Mesh {
+        &mut self.mesh
     }
 }
 
