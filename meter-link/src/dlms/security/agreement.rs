@@ -5,11 +5,11 @@
 use std::fmt;
 
 use p256::elliptic_curve::point::AffineCoordinates;
-use p256::elliptic_curve::sec1::ToEncodedPoint;
 use zeroize::Zeroizing;
 
 use super::CipherError;
 use super::ecdsa::WrongKey;
+use super::public_key::PublicKey;
 use crate::key::Key;
 
 /// Tries at a random number below the order of a curve; one in 4,000 million fails.
@@ -30,13 +30,7 @@ enum Private {
 
 /// The other side's public key for agreeing on keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgreementPublicKey(Public);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Public {
-    P256(Box<p256::PublicKey>),
-    P384(Box<p384::PublicKey>),
-}
+pub struct AgreementPublicKey(PublicKey);
 
 impl AgreementKey {
     /// A private key of 32 octets (P-256) or 48 (P-384), big endian.
@@ -76,8 +70,8 @@ impl AgreementKey {
     #[must_use]
     pub fn public_key(&self) -> AgreementPublicKey {
         AgreementPublicKey(match &self.0 {
-            Private::P256(key) => Public::P256(Box::new(key.public_key())),
-            Private::P384(key) => Public::P384(Box::new(key.public_key())),
+            Private::P256(key) => PublicKey::P256(Box::new(key.public_key())),
+            Private::P384(key) => PublicKey::P384(Box::new(key.public_key())),
         })
     }
 
@@ -93,12 +87,12 @@ impl AgreementKey {
     /// What both sides come to: the x coordinate of the product.
     fn shared(&self, other: &AgreementPublicKey) -> Result<Zeroizing<Vec<u8>>, CipherError> {
         Ok(Zeroizing::new(match (&self.0, &other.0) {
-            (Private::P256(own), Public::P256(other)) => {
+            (Private::P256(own), PublicKey::P256(other)) => {
                 let scalar = Zeroizing::new(own.to_nonzero_scalar());
                 let product = (other.to_projective() * **scalar).to_affine();
                 product.x().to_vec()
             }
-            (Private::P384(own), Public::P384(other)) => {
+            (Private::P384(own), PublicKey::P384(other)) => {
                 let scalar = Zeroizing::new(own.to_nonzero_scalar());
                 let product = (other.to_projective() * **scalar).to_affine();
                 product.x().to_vec()
@@ -151,39 +145,25 @@ impl fmt::Debug for AgreementKey {
 }
 
 impl AgreementPublicKey {
-    /// A public key: both coordinates, 64 octets (P-256) or 96 (P-384), big endian.
+    /// A public key: both coordinates, 64 octets (P-256) or 96 (P-384), big endian, with or
+    /// without the 04 of an uncompressed point in front.
     ///
     /// # Errors
     /// It has another length, or is no point of the curve.
     pub fn from_octets(octets: &[u8]) -> Result<Self, WrongKey> {
-        let point = [&[0x04], octets].concat();
-        let key = match octets.len() {
-            64 => p256::PublicKey::from_sec1_bytes(&point).map(|key| Public::P256(Box::new(key))),
-            96 => p384::PublicKey::from_sec1_bytes(&point).map(|key| Public::P384(Box::new(key))),
-            _ => return Err(WrongKey),
-        };
-        key.map(Self).map_err(|_| WrongKey)
+        PublicKey::from_octets(octets).map(Self)
     }
 
     /// Both coordinates, big endian.
     #[must_use]
     pub fn to_octets(&self) -> Vec<u8> {
-        let mut point = match &self.0 {
-            Public::P256(key) => key.to_encoded_point(false).as_bytes().to_vec(),
-            Public::P384(key) => key.to_encoded_point(false).as_bytes().to_vec(),
-        };
-        // In front stands how the point is written.
-        point.drain(..1);
-        point
+        self.0.to_octets()
     }
 
     /// The security suite it belongs to.
     #[must_use]
     pub const fn suite(&self) -> u8 {
-        match self.0 {
-            Public::P256(_) => 1,
-            Public::P384(_) => 2,
-        }
+        self.0.suite()
     }
 }
 

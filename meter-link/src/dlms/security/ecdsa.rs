@@ -10,6 +10,7 @@ use p384::ecdsa as p384_ecdsa;
 use zeroize::Zeroizing;
 
 use super::SystemTitle;
+use super::public_key::PublicKey;
 use crate::dlms::apdu::{GeneralHeader, GeneralSigning};
 
 /// A private key for signing. It is wiped when dropped and never printed.
@@ -25,12 +26,6 @@ enum PrivateKey {
 /// A public key for checking signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyingKey(PublicKey);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum PublicKey {
-    P256(Box<p256_ecdsa::VerifyingKey>),
-    P384(Box<p384_ecdsa::VerifyingKey>),
-}
 
 /// Octets that are no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +52,8 @@ impl SigningKey {
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey(match &self.0 {
-            PrivateKey::P256(key) => PublicKey::P256(Box::new(*key.verifying_key())),
-            PrivateKey::P384(key) => PublicKey::P384(Box::new(*key.verifying_key())),
+            PrivateKey::P256(key) => PublicKey::P256(Box::new(key.verifying_key().into())),
+            PrivateKey::P384(key) => PublicKey::P384(Box::new(key.verifying_key().into())),
         })
     }
 
@@ -123,40 +118,31 @@ impl VerifyingKey {
     /// # Errors
     /// It has another length, or is no point of the curve.
     pub fn from_octets(octets: &[u8]) -> Result<Self, WrongKey> {
-        let point = match octets.len() {
-            64 | 96 => [&[0x04], octets].concat(),
-            _ => octets.to_vec(),
-        };
-        let key = match point.len() {
-            65 => p256_ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                .map(|key| PublicKey::P256(Box::new(key))),
-            97 => p384_ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                .map(|key| PublicKey::P384(Box::new(key))),
-            _ => return Err(WrongKey),
-        };
-        key.map(Self).map_err(|_| WrongKey)
+        PublicKey::from_octets(octets).map(Self)
     }
 
     /// Both coordinates, 64 octets or 96, big endian.
     #[must_use]
     pub fn to_octets(&self) -> Vec<u8> {
-        let mut point = match &self.0 {
-            PublicKey::P256(key) => key.to_encoded_point(false).as_bytes().to_vec(),
-            PublicKey::P384(key) => key.to_encoded_point(false).as_bytes().to_vec(),
-        };
-        // In front stands how the point is written.
-        point.drain(..1);
-        point
+        self.0.to_octets()
     }
 
     /// True when `signature` is this key's over `message`.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
-            PublicKey::P256(key) => p256_ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            PublicKey::P384(key) => p384_ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            PublicKey::P256(key) => {
+                p256_ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p256_ecdsa::VerifyingKey::from(&**key);
+                    key.verify(message, &signature).is_ok()
+                })
+            }
+            PublicKey::P384(key) => {
+                p384_ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p384_ecdsa::VerifyingKey::from(&**key);
+                    key.verify(message, &signature).is_ok()
+                })
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod general;
 pub mod hls;
 pub mod key_wrap;
 mod keys;
+mod public_key;
 mod replay;
 
 pub(crate) use gcm::PreparedKey;
