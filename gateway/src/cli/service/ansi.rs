@@ -33,10 +33,8 @@ impl Service for Ansi {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let mut config = self.0.c12_reader()?;
-        let mut wanted = config.profile.take();
-        let mut wanted = wanted
-            .take()
-            .unwrap_or_else(|| load_profile::Config::new(FIRST_PROFILE));
+        let configured = config.profile.take();
+        let mut wanted = configured.unwrap_or_else(|| load_profile::Config::new(FIRST_PROFILE));
         if let Some(name) = profile {
             let tables = FIRST_PROFILE..FIRST_PROFILE + 4;
             wanted.table = tables
@@ -50,20 +48,17 @@ impl Service for Ansi {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let mut head = false;
+        let mut table = rows::Table::new(out);
         let ended = runtime.block_on(finish(&self.0, None, &mut once, |outcome| {
             if let Outcome::Profile(found) = outcome {
-                if !std::mem::replace(&mut head, true) {
-                    rows::header(&found, out)?;
-                }
-                rows::table(&found, out)?;
+                table.add(&found)?;
             }
             Ok(())
         }));
-        out.flush()?;
+        let has_rows = table.finish()?;
         match ended {
             // A table of registers that cannot be read says nothing of the rows.
-            Err(error) if head => {
+            Err(error) if has_rows => {
                 eprintln!("wattle: {error:#}");
                 Ok(())
             }

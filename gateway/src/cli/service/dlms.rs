@@ -136,18 +136,15 @@ impl Service for Dlms {
         let profile = profile.or(part.profile).unwrap_or(LOAD_PROFILE);
         let mut query = part.query(Some(profile))?.context("no profile")?;
         query.since = since.map(rows::meter_time).transpose()?;
-        let mut head = false;
+        let mut table = rows::Table::new(out);
         let make = move || ProfileJob::new(query.clone());
         self.run(job(make), |outcome| {
             if let Outcome::Profile(rows) = outcome {
-                if !std::mem::replace(&mut head, true) {
-                    rows::header(&rows, out)?;
-                }
-                rows::table(&rows, out)?;
+                table.add(&rows)?;
             }
             Ok(())
         })?;
-        out.flush()?;
+        table.finish()?;
         Ok(())
     }
 }

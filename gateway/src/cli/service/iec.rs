@@ -80,9 +80,9 @@ impl Service for Iec {
         let sets = outcome.context("the meter gave no answer")?.result?;
         let profile = Profile::read(&sets).context("the answer is no load profile")?;
         let found = profile.to_rows(&instants);
-        rows::header(&found, out)?;
-        rows::table(&found, out)?;
-        out.flush()?;
+        let mut table = rows::Table::new(out);
+        table.add(&found)?;
+        table.finish()?;
         Ok(())
     }
 }

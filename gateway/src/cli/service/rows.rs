@@ -18,7 +18,35 @@ pub(super) fn meter_time(text: &str) -> anyhow::Result<DateTime> {
     Ok(DateTime::new(civil, minutes, ClockStatus(0xFF)))
 }
 
-pub(super) fn header(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
+/// Writes rows as they come, below one header.
+pub(super) struct Table<'a> {
+    out: &'a mut dyn Write,
+    has_header: bool,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            has_header: false,
+        }
+    }
+
+    pub(super) fn add(&mut self, rows: &ProfileRows) -> std::io::Result<()> {
+        if !std::mem::replace(&mut self.has_header, true) {
+            header(rows, self.out)?;
+        }
+        table(rows, self.out)
+    }
+
+    /// All that was added is written; true when there was anything.
+    pub(super) fn finish(self) -> std::io::Result<bool> {
+        self.out.flush()?;
+        Ok(self.has_header)
+    }
+}
+
+fn header(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
     write!(out, "time,status")?;
     for column in rows.columns.iter().filter(|column| !column.is_clock()) {
         if column.is_status() {
@@ -30,7 +58,7 @@ pub(super) fn header(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result
     writeln!(out)
 }
 
-pub(super) fn table(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
+fn table(rows: &ProfileRows, out: &mut dyn Write) -> std::io::Result<()> {
     for gap in &rows.gaps {
         eprintln!(
             "wattle: between {} and {} {} rows are missing{}",
