@@ -15,6 +15,7 @@ pub mod panel;
 pub mod past;
 pub mod relay;
 pub mod utility;
+pub mod zigbee;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

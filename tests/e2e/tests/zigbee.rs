@@ -2,19 +2,17 @@
 //! lost and comes back; a restart carries the network on; a foreign network is left alone.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use e2e::daemon::Daemon;
-use e2e::eventually;
+use e2e::zigbee::{OUI, device, is, start};
 use meter_link::key::hex;
-use serde_json::{Value, json};
+use serde_json::json;
 use wattle_sim::zigbee::device::Curve;
 use wattle_sim::zigbee::{Ncp, Serving, kinds, mesh::Mesh, serve};
 
-const PLUG: u64 = 0x0012_4B00_0000_0001;
+const PLUG: u64 = OUI | 0x01;
 const NAME: &str = "00124b0000000001";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn stick(link: &Path, version: u8) -> anyhow::Result<Serving> {
     let plug = kinds::plug(PLUG, 0x1A01, Curve::Constant(1230));
@@ -22,52 +20,30 @@ fn stick(link: &Path, version: u8) -> anyhow::Result<Serving> {
     Ok(serve(link, ncp)?)
 }
 
-fn start(folder: &Path, link: &Path) -> anyhow::Result<Daemon> {
-    Daemon::start(folder, &format!("[zigbee]\nport = {link:?}\n"))
-}
-
-fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Value> {
-    eventually(state, PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        Ok((zigbee.get("state").is_some_and(|now| now == state)).then_some(zigbee))
-    })
-}
-
-fn plug(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-    eventually(what, PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let devices = zigbee
-            .get("devices")
-            .and_then(Value::as_array)
-            .context("there is a list")?;
-        let found = devices.iter().find(|device| device["ieee"] == NAME);
-        Ok(found.filter(|device| wanted(device)).cloned())
-    })
-}
-
 #[test]
 fn a_plug_joins_is_metered_and_switched_and_survives_losses() -> anyhow::Result<()> {
     for version in [13, 14] {
         let folder = tempfile::tempdir()?;
         let link = folder.path().join("stick");
+        let port = link.display().to_string();
         let stick = stick(&link, version)?;
-        let mut daemon = start(folder.path(), &link)?;
+        let mut daemon = start(folder.path(), &port)?;
         let network = is(&daemon, "up")?["extended_pan"].clone();
 
         let (status, _) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 120}))?;
         ensure!(status.contains("200"), "{status}");
-        let found = plug(&daemon, "its power", |device| {
+        let found = device(&daemon, PLUG, "its power", |device| {
             device["power_w"] == "1230" && device["interviewed"] == true
         })?;
         ensure!(found["model"] == "WS-Plug", "{found}");
-        plug(&daemon, "its energy", |device| {
+        device(&daemon, PLUG, "its energy", |device| {
             device["energy_kwh"].is_string()
         })?;
 
         let off = json!({"ieee": NAME, "on": false});
         let (status, _) = daemon.post("/api/v1/zigbee/switch", &off)?;
         ensure!(status.contains("200"), "{status}");
-        plug(&daemon, "it is off", |device| {
+        device(&daemon, PLUG, "it is off", |device| {
             device["on"] == false && device["power_w"] == "0"
         })?;
         let is_on = stick
@@ -90,7 +66,7 @@ fn a_plug_joins_is_metered_and_switched_and_survives_losses() -> anyhow::Result<
             is(&daemon, "up")?["extended_pan"] == network,
             "the same network"
         );
-        plug(&daemon, "it is known again", |device| {
+        device(&daemon, PLUG, "it is known again", |device| {
             device["interviewed"] == true
         })?;
 
@@ -113,13 +89,14 @@ fn a_plug_joins_is_metered_and_switched_and_survives_losses() -> anyhow::Result<
 fn a_foreign_network_is_left_alone_until_it_is_given_up_by_name() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let link = folder.path().join("stick");
+    let port = link.display().to_string();
     let stick = stick(&link, 13)?;
-    let first = start(folder.path(), &link)?;
+    let first = start(folder.path(), &port)?;
     let network = is(&first, "up")?["extended_pan"].clone();
     first.stop()?;
 
     let other = tempfile::tempdir()?;
-    let daemon = start(other.path(), &link)?;
+    let daemon = start(other.path(), &port)?;
     let foreign = is(&daemon, "foreign")?;
     ensure!(foreign["extended_pan"] == network, "{foreign}");
     let join = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 60}))?;

@@ -1,20 +1,17 @@
 //! A thermostat that follows the price of the daemon's tariff, and what the network says of itself:
 //! the daemon on the simulated Zigbee stick.
 
-mod zigbee_home;
-
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use han::Value;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use wattle_sim::zigbee::kinds;
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const THERMOSTAT: u64 = OUI | 0x01;
 const LAMP: u64 = OUI | 0x02;

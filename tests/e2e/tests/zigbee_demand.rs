@@ -1,10 +1,9 @@
 //! Loads that are shed, and displays that get the price: the daemon on the simulated Zigbee stick.
 
-mod zigbee_home;
-
 use anyhow::ensure;
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use han::zigbee::key_establishment::Suite;
 use meter_link::key::hex;
 use serde_json::json;
@@ -13,8 +12,6 @@ use wattle_sim::sml::{Config, SmlMeter};
 use wattle_sim::zigbee::authority::{authority, random};
 use wattle_sim::zigbee::device::Curve;
 use wattle_sim::zigbee::kinds;
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const WASHER: u64 = OUI | 0x01;
 const BOILER: u64 = OUI | 0x02;

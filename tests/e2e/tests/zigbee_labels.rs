@@ -2,20 +2,17 @@
 //! reaches the decoder as labels of its appliance, to the second: the daemon on the simulated Zigbee
 //! stick, beside a meter of the whole home.
 
-mod zigbee_home;
-
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use jiff::Timestamp;
 use serde_json::Value;
 use wattle_sim::household::{Curve as Household, Kind};
 use wattle_sim::sml::{Config, SmlMeter};
 use wattle_sim::zigbee::device::{Curve, Load};
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const PLUG: u64 = OUI | 0x01;
 /// The first step comes when the plug has been let in and told how to report.

@@ -1,15 +1,12 @@
 //! Fifty plugs that report every five seconds: what that costs the daemon.
 
-mod zigbee_home;
-
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use wattle_sim::zigbee::device::{Curve, Load};
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const PLUGS: u64 = 50;
 /// What the network may cost, kB.
@@ -46,7 +43,7 @@ fn r21_fifty_plugs_cost_little() -> anyhow::Result<()> {
         device
     });
     let stick = stick(&link, devices.collect())?;
-    let daemon = Daemon::start(folder.path(), &format!("[zigbee]\nport = {link:?}\n"))?;
+    let daemon = e2e::zigbee::start(folder.path(), &link.display().to_string())?;
     let_in(&daemon)?;
     let telegrams = || {
         let state = daemon.state()?;

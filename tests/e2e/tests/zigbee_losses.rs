@@ -1,7 +1,5 @@
 //! R7: the stick is unplugged twenty times, and a network radio's connection dies without a word.
 
-mod zigbee_home;
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -10,37 +8,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
-use e2e::eventually;
-use serde_json::{Value, json};
+use e2e::zigbee::{OUI, device, is, let_in, plug, start, stick};
+use serde_json::json;
 use wattle_sim::zigbee::{Ncp, mesh::Mesh, serve_tcp};
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const PLUG: u64 = OUI | 0x01;
 const ROUNDS: u32 = 20;
 
-fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Duration> {
+/// How long it takes until the network is in a state.
+fn until(daemon: &Daemon, state: &str) -> anyhow::Result<Duration> {
     let since = Instant::now();
-    eventually(state, PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        Ok(zigbee
-            .get("state")
-            .is_some_and(|now| now == state)
-            .then_some(()))
-    })?;
+    is(daemon, state)?;
     Ok(since.elapsed())
 }
 
-/// The plug tells its power and whether it is on.
+/// The plug tells whether it is on.
 fn tells(daemon: &Daemon, on: bool) -> anyhow::Result<()> {
-    eventually("the plug", PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let devices = zigbee.get("devices").and_then(Value::as_array);
-        let wanted = (Some(json!(format!("{PLUG:016x}"))), Some(json!(on)));
-        let told = |one: &Value| (one.get("ieee").cloned(), one.get("on").cloned());
-        let found = devices.into_iter().flatten().any(|one| told(one) == wanted);
-        Ok(found.then_some(()))
-    })
+    device(daemon, PLUG, "the plug", |told| {
+        told.get("on") == Some(&json!(on))
+    })?;
+    Ok(())
 }
 
 fn switch(daemon: &Daemon, on: bool) -> anyhow::Result<()> {
@@ -55,20 +42,20 @@ fn r7_twenty_replugs_lose_no_device() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let link = folder.path().join("stick");
     let stick = stick(&link, vec![plug(PLUG, 900)])?;
-    let daemon = Daemon::start(folder.path(), &format!("[zigbee]\nport = {link:?}\n"))?;
+    let daemon = start(folder.path(), &link.display().to_string())?;
     let_in(&daemon)?;
     tells(&daemon, true)?;
     let cable = stick.handle().context("it has a cable")?;
     let mut longest = (Duration::ZERO, Duration::ZERO);
     for round in 0..ROUNDS {
         cable.unplug()?;
-        longest.0 = longest.0.max(is(&daemon, "offline")?);
+        longest.0 = longest.0.max(until(&daemon, "offline")?);
         if round % 4 == 0 {
             // A chip may answer its first resets with an error.
             stick.ncp().faults.errors_at_start = 2;
         }
         cable.plug()?;
-        longest.1 = longest.1.max(is(&daemon, "up")?);
+        longest.1 = longest.1.max(until(&daemon, "up")?);
     }
     switch(&daemon, false)?;
     println!(
@@ -149,9 +136,9 @@ fn r7_a_dead_connection_to_a_network_radio_is_noticed_and_made_anew() -> anyhow:
     let_in(&daemon)?;
     tells(&daemon, true)?;
     cable.is_cut.store(true, Ordering::Relaxed);
-    let noticed = is(&daemon, "offline")?;
+    let noticed = until(&daemon, "offline")?;
     cable.is_cut.store(false, Ordering::Relaxed);
-    let back = is(&daemon, "up")?;
+    let back = until(&daemon, "up")?;
     switch(&daemon, false)?;
     println!("a dead connection is noticed after {noticed:?} and made anew after {back:?}");
     Ok(())

@@ -1,19 +1,16 @@
 //! Plugs as meters of the home: the daemon on the simulated Zigbee stick, its API and a real
 //! mosquitto say the same, and what the simulator knows.
 
-mod zigbee_home;
-
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use e2e::broker::{Broker, Listener};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use serde_json::Value;
 use wattle_sim::zigbee::Serving;
 use wattle_sim::zigbee::device::{Curve, Load};
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const WASHER: u64 = OUI | 0x01;
 const BOILER: u64 = OUI | 0x02;

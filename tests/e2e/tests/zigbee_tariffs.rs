@@ -1,18 +1,15 @@
 //! What a display of the Smart Energy profile is told of the daemon's tariff beyond its price, and
 //! its way to the daemon's DLMS server: the daemon on the simulated Zigbee stick.
 
-mod zigbee_home;
-
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use han::zigbee::key_establishment::Suite;
 use meter_link::key::hex;
 use serde_json::json;
 use wattle_sim::zigbee::authority::{authority, random};
 use wattle_sim::zigbee::energy_services::{EnergyServices, Tunnel};
 use wattle_sim::zigbee::kinds;
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const DISPLAY: u64 = OUI | 0x05;
 const KEY: &str = "000102030405060708090A0B0C0D0E0F";

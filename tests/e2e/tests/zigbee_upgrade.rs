@@ -1,19 +1,16 @@
 //! New firmware for a plug of the simulated stick: the daemon with a folder of files, asked by its
 //! API and its command line, and started again in the middle.
 
-mod zigbee_home;
-
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
+use e2e::zigbee::{OUI, PATIENCE, let_in, plug, stick};
 use e2e::{eventually, program};
 use serde_json::{Value, json};
 use wattle_sim::zigbee::device::Curve;
 use wattle_sim::zigbee::kinds;
 use wattle_sim::zigbee::upgrade::firmware;
-
-use zigbee_home::{OUI, PATIENCE, let_in, plug, stick};
 
 const PLUG: u64 = OUI | 0x03;
 

@@ -2,42 +2,22 @@
 //! found out, a plug joins, is metered and switched; the port is lost and comes back; a restart
 //! carries the network on; a blank stick takes its place.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::zigbee::{OUI, PATIENCE, device, is, start};
 use meter_link::key::hex;
 use serde_json::{Value, json};
 use wattle_sim::zigbee::device::Curve;
 use wattle_sim::zigbee::{Serving, Znp, kinds, mesh::Mesh, serve, serve_tcp};
 
-const PLUG: u64 = 0x0012_4B00_0000_0001;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PLUG: u64 = OUI | 0x01;
 
 fn stick() -> Znp {
     let plug = kinds::plug(PLUG, 0x1A01, Curve::Constant(1230));
     Znp::new(Mesh::new(vec![plug], 800_000_000), Instant::now())
-}
-
-fn start(folder: &Path, port: &str) -> anyhow::Result<Daemon> {
-    Daemon::start(folder, &format!("[zigbee]\nport = {port:?}\n"))
-}
-
-fn is(daemon: &Daemon, state: &str) -> anyhow::Result<Value> {
-    eventually(state, PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        Ok((zigbee.get("state").is_some_and(|now| now == state)).then_some(zigbee))
-    })
-}
-
-fn plug(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-    eventually(what, PATIENCE, || {
-        let zigbee = daemon.json("/api/v1/zigbee")?;
-        let found = zigbee.pointer("/devices/0").cloned();
-        Ok(found.filter(|device| wanted(device)))
-    })
 }
 
 fn is_at(device: &Value, name: &str, wanted: impl Into<Value>) -> bool {
@@ -45,13 +25,15 @@ fn is_at(device: &Value, name: &str, wanted: impl Into<Value>) -> bool {
 }
 
 fn switch(daemon: &Daemon, stick: &Serving<Znp>, on: bool) -> anyhow::Result<()> {
-    plug(daemon, "it is known", |device| {
+    device(daemon, PLUG, "it is known", |device| {
         is_at(device, "interviewed", true)
     })?;
     let asked = json!({"ieee": format!("{PLUG:016x}"), "on": on});
     let (status, answer) = daemon.post("/api/v1/zigbee/switch", &asked)?;
     ensure!(status.contains("200"), "{status} {answer}");
-    plug(daemon, "it is switched", |device| is_at(device, "on", on))?;
+    device(daemon, PLUG, "it is switched", |device| {
+        is_at(device, "on", on)
+    })?;
     let is_on = stick
         .ncp()
         .mesh
@@ -64,7 +46,7 @@ fn switch(daemon: &Daemon, stick: &Serving<Znp>, on: bool) -> anyhow::Result<()>
 fn join(daemon: &Daemon) -> anyhow::Result<()> {
     let (status, answer) = daemon.post("/api/v1/zigbee/join", &json!({"seconds": 120}))?;
     ensure!(status.contains("200"), "{status} {answer}");
-    let found = plug(daemon, "power and energy", |device| {
+    let found = device(daemon, PLUG, "power and energy", |device| {
         is_at(device, "power_w", "1230") && device.get("energy_kwh").is_some()
     })?;
     ensure!(is_at(&found, "model", "WS-Plug"), "{found}");
