@@ -12,8 +12,9 @@ use reading::POWER_EVERY;
 
 use super::Measured;
 use super::energy::Register;
-use super::interview::{self, Ask, BASIC, Endpoint, MEASUREMENT, METERING};
+use super::interview::{self, Ask, Endpoint};
 use crate::zigbee::coordinator::Aps;
+use crate::zigbee::zcl::clusters::id::{BASIC, ELECTRICAL_MEASUREMENT, METERING};
 use crate::zigbee::zcl::{FrameType, Message};
 use crate::zigbee::zdo;
 use crate::{Record, Value};
@@ -207,7 +208,7 @@ impl Device {
     }
 
     fn poll_due(&self) -> Option<Instant> {
-        if !self.is_interviewed() || self.endpoint_with(MEASUREMENT).is_none() {
+        if !self.is_interviewed() || self.endpoint_with(ELECTRICAL_MEASUREMENT).is_none() {
             return None;
         }
         let unreported = self.reported.map(|reported| reported + UNREPORTED);
@@ -257,7 +258,10 @@ impl Device {
     }
 
     fn poll(&mut self) {
-        for (cluster, attributes) in [(MEASUREMENT, &[0x050B_u16][..]), (METERING, &[0x0000])] {
+        for (cluster, attributes) in [
+            (ELECTRICAL_MEASUREMENT, &[0x050B_u16][..]),
+            (METERING, &[0x0000]),
+        ] {
             if let Some(endpoint) = self.endpoint_with(cluster) {
                 self.asks.push_back(Ask::Read {
                     endpoint,
@@ -343,7 +347,7 @@ impl Device {
     }
 
     fn take_reported(&mut self, cluster: u16, now: Instant) {
-        if matches!(cluster, METERING | MEASUREMENT) {
+        if matches!(cluster, METERING | ELECTRICAL_MEASUREMENT) {
             self.reported = Some(now);
         }
     }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::{DEVICES, Device, Event, Home};
 use crate::zigbee::coordinator::{Event as NetworkEvent, Incoming, Join};
+use crate::zigbee::zcl::clusters::id::OTA_UPGRADE;
 use crate::zigbee::zcl::write::{Attribute, read_attributes_response};
 use crate::zigbee::zcl::{FrameType, Message};
-use crate::zigbee::{upgrade, zdo};
+use crate::zigbee::zdo;
 use crate::{Record, Value};
 
 impl Home {
@@ -104,7 +105,7 @@ impl Home {
             self.events.push_back(Event::Measured { ieee, measured });
         }
         let utc = self.utc(now);
-        let asks = (aps.cluster, aps.own_endpoint) == (upgrade::UPGRADE, 1);
+        let asks = (aps.cluster, aps.own_endpoint) == (OTA_UPGRADE, 1);
         if asks && utc.is_some_and(|utc| self.upgrades.take(ieee, &incoming, utc, now)) {
             self.send_upgrades(now);
             self.go_on(ieee, now);

@@ -7,6 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::zigbee::coordinator::Aps;
+use crate::zigbee::zcl::clusters::id::{
+    BASIC, ELECTRICAL_MEASUREMENT, METERING, ON_OFF, TEMPERATURE, THERMOSTAT,
+};
 use crate::zigbee::zcl::write::{Reporting, configure_reporting, read_attributes};
 use crate::zigbee::zdo;
 use crate::{Record, Value};
@@ -46,13 +49,6 @@ pub struct Endpoint {
     pub outputs: Vec<u16>,
 }
 
-pub(super) const BASIC: u16 = 0x0000;
-pub(super) const ON_OFF: u16 = 0x0006;
-pub(super) const THERMOSTAT: u16 = 0x0201;
-pub(super) const TEMPERATURE: u16 = 0x0402;
-pub(super) const METERING: u16 = 0x0702;
-pub(super) const MEASUREMENT: u16 = 0x0B04;
-
 /// A plug that is on tells its power at least so often, also when that stays the same.
 pub const REPORT_EVERY_S: u16 = 60;
 
@@ -62,7 +58,7 @@ const NAMES: &[u16] = &[0x0004, 0x0005, 0x0007, 0x4000];
 const READS: &[(u16, &[u16])] = &[
     (METERING, &[0x0300, 0x0301, 0x0302, 0x0000, 0x0400]),
     (
-        MEASUREMENT,
+        ELECTRICAL_MEASUREMENT,
         &[
             0x0600, 0x0601, 0x0602, 0x0603, 0x0604, 0x0605, 0x0505, 0x050B,
         ],
@@ -101,7 +97,13 @@ pub(super) fn after_descriptors(endpoints: &BTreeMap<u8, Endpoint>) -> VecDeque<
 pub(super) fn reporting(endpoints: &BTreeMap<u8, Endpoint>) -> VecDeque<Ask> {
     let mut asks = VecDeque::new();
     for endpoint in endpoints.values() {
-        for cluster in [ON_OFF, METERING, MEASUREMENT, TEMPERATURE, THERMOSTAT] {
+        for cluster in [
+            ON_OFF,
+            METERING,
+            ELECTRICAL_MEASUREMENT,
+            TEMPERATURE,
+            THERMOSTAT,
+        ] {
             if endpoint.inputs.contains(&cluster) {
                 asks.push_back(Ask::Bind {
                     endpoint: endpoint.id,
@@ -130,7 +132,7 @@ fn reports(cluster: u16) -> Vec<Reporting> {
     match cluster {
         ON_OFF => vec![report(0, 0x10, 0, 300, Value::Null)],
         METERING => vec![report(0, 0x25, 60, 300, Value::Unsigned(1))],
-        MEASUREMENT => vec![report(0x050B, 0x29, 1, REPORT_EVERY_S, Value::Signed(10))],
+        ELECTRICAL_MEASUREMENT => vec![report(0x050B, 0x29, 1, REPORT_EVERY_S, Value::Signed(10))],
         TEMPERATURE => vec![report(0, 0x29, 10, 300, Value::Signed(20))],
         THERMOSTAT => vec![
             report(0, 0x29, 10, 300, Value::Signed(20)),

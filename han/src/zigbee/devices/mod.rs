@@ -29,8 +29,9 @@ use topology::Survey;
 
 use super::coordinator::{Aps, Coordinator, Tag};
 use super::services::{self, Services};
-use super::upgrade::{self, Upgrades};
+use super::upgrade::Upgrades;
 use super::zcl::Direction;
+use super::zcl::clusters::id;
 use super::zcl::write::{Attribute, attributes, cluster};
 use crate::Value;
 
@@ -124,14 +125,14 @@ impl Home {
     /// Switches a relay; false when the device has none or there is no network. What it then is
     /// comes as [`Measured::On`].
     pub fn switch(&mut self, ieee: u64, on: bool, now: Instant) -> bool {
-        let Some((nwk, endpoint)) = self.place(ieee, interview::ON_OFF) else {
+        let Some((nwk, endpoint)) = self.place(ieee, id::ON_OFF) else {
             return false;
         };
         let tsn = self.next_tsn();
         let payload = cluster(tsn, Direction::ClientToServer, on.into(), false, &[]);
         let aps = Aps {
             profile: 0x0104,
-            cluster: interview::ON_OFF,
+            cluster: id::ON_OFF,
             own_endpoint: 1,
             endpoint,
             secured: false,
@@ -139,10 +140,10 @@ impl Home {
         let is_sent = self.transmit(ieee, nwk, aps, payload, now);
         if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
             // What it has counted until now is exact at once, not at its next report.
-            if let Some(metering) = device.endpoint_with(interview::METERING) {
-                device.look_at(metering, interview::METERING, &[0]);
+            if let Some(metering) = device.endpoint_with(id::METERING) {
+                device.look_at(metering, id::METERING, &[0]);
             }
-            device.look_at(endpoint, interview::ON_OFF, &[0]);
+            device.look_at(endpoint, id::ON_OFF, &[0]);
             self.go_on(ieee, now);
         }
         is_sent
@@ -176,7 +177,7 @@ impl Home {
     pub fn heat_to(&mut self, ieee: u64, celsius: Decimal, now: Instant) -> bool {
         let hundredths = i64::try_from((celsius * Decimal::from(100)).round());
         let (Some((nwk, endpoint)), Ok(hundredths)) =
-            (self.place(ieee, interview::THERMOSTAT), hundredths)
+            (self.place(ieee, id::THERMOSTAT), hundredths)
         else {
             return false;
         };
@@ -191,14 +192,14 @@ impl Home {
         };
         let aps = Aps {
             profile: 0x0104,
-            cluster: interview::THERMOSTAT,
+            cluster: id::THERMOSTAT,
             own_endpoint: 1,
             endpoint,
             secured: false,
         };
         let is_sent = self.transmit(ieee, nwk, aps, payload, now);
         if let (true, Some(device)) = (is_sent, self.devices.get_mut(&ieee)) {
-            device.look_at(endpoint, interview::THERMOSTAT, &[0x0012]);
+            device.look_at(endpoint, id::THERMOSTAT, &[0x0012]);
             self.go_on(ieee, now);
         }
         is_sent
@@ -357,7 +358,7 @@ impl Home {
                 self.services.meet(ieee, user.id, &user.outputs);
             }
             let mut endpoints = device.endpoints();
-            if let Some(one) = endpoints.find(|one| one.outputs.contains(&upgrade::UPGRADE)) {
+            if let Some(one) = endpoints.find(|one| one.outputs.contains(&id::OTA_UPGRADE)) {
                 self.upgrades.meet(ieee, one.id);
             }
             self.events.push_back(Event::Interviewed { ieee, unicasts });

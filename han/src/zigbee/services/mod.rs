@@ -32,6 +32,10 @@ use super::key_establishment::{Identity, Random};
 use super::zcl::write::cluster;
 use super::zcl::{Direction, write_command};
 use crate::value::Record;
+use crate::zigbee::zcl::clusters::id::{
+    CALENDAR, KEY_ESTABLISHMENT, LOAD_CONTROL, MESSAGING, METERING, PREPAYMENT, PRICE, TIME,
+    TUNNELING,
+};
 use attributes::Attributes;
 use blocks::Blocks;
 use calendar::Calendars;
@@ -45,15 +49,7 @@ use tunnels::Tunnels;
 /// The endpoint of the energy services interface.
 pub const ENDPOINT: u8 = 2;
 pub(super) const PROFILE: u16 = 0x0109;
-const TIME: u16 = 0x000A;
-const PRICE: u16 = 0x0700;
-const LOAD_CONTROL: u16 = 0x0701;
-const METERING: u16 = 0x0702;
-const MESSAGING: u16 = 0x0703;
-const TUNNELING: u16 = 0x0704;
-const PREPAYMENT: u16 = 0x0705;
-const CALENDAR: u16 = 0x0707;
-const KEY_ESTABLISHMENT: u16 = 0x0800;
+
 /// A device that uses the services.
 #[derive(Clone, Debug)]
 struct Partner {

@@ -25,10 +25,9 @@ use super::services::Outgoing;
 use super::zcl::write::cluster;
 use super::zcl::{Direction, write_command};
 use crate::value::Record;
+use crate::zigbee::zcl::clusters::id::OTA_UPGRADE;
 use serve::Blocks;
 
-/// The cluster.
-pub(super) const UPGRADE: u16 = 0x0019;
 /// Devices whose firmware is known at most.
 const CLIENTS: usize = 250;
 /// While the network is busy a block waits for so long.
@@ -330,7 +329,7 @@ impl Upgrades {
     fn send(&mut self, ieee: u64, aps: Aps, tsn: u8, command: u8, fields: &Record, more: &[u8]) {
         let direction = Direction::ServerToClient;
         // What the layouts do not take is a fault of ours, and goes to nobody.
-        if let Ok(mut written) = write_command(UPGRADE, direction, command, fields) {
+        if let Ok(mut written) = write_command(OTA_UPGRADE, direction, command, fields) {
             written.extend(more);
             let payload = cluster(tsn, direction, command, true, &written);
             self.out.push_back(Outgoing { ieee, aps, payload });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Event, Failure, ImageKind, Outgoing, Runs, Stage, UPGRADE, Upgrades, Wish};
+use super::{Event, Failure, ImageKind, OTA_UPGRADE, Outgoing, Runs, Stage, Upgrades, Wish};
 use crate::value::{Record, Value};
 use crate::zigbee::coordinator::{Aps, Incoming};
 use crate::zigbee::upgrade::Image;
@@ -45,7 +45,7 @@ impl Upgrades {
         now: Instant,
     ) -> bool {
         let aps = incoming.aps;
-        let Ok(message) = Message::decode(UPGRADE, &incoming.payload) else {
+        let Ok(message) = Message::decode(OTA_UPGRADE, &incoming.payload) else {
             return false;
         };
         let frame = message.frame;

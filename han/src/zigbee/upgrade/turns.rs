@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Next};
-use super::{Stage, UPGRADE, Upgrades};
+use super::{OTA_UPGRADE, Stage, Upgrades};
 use crate::value::{Record, Value};
 use crate::zigbee::coordinator::Aps;
 
@@ -79,7 +79,7 @@ impl Upgrades {
         client.called(now);
         let aps = Aps {
             profile: 0x0104,
-            cluster: UPGRADE,
+            cluster: OTA_UPGRADE,
             own_endpoint: 1,
             endpoint: client.endpoint,
             secured: false,

@@ -1,12 +1,12 @@
 //! A device that fetches new firmware (Zigbee Cluster Library, chapter 11), and files for it.
 
+use han::zigbee::zcl::clusters::id::OTA_UPGRADE;
 use han::zigbee::zcl::write::cluster;
 use han::zigbee::zcl::{Direction, FrameType, Message, write_command};
 use han::{Record, Value};
 
 use super::device::{Aps, Sent};
 
-const OTA: u16 = 0x0019;
 /// How long it waits for a block before it asks again, ms.
 const PATIENCE_MS: u64 = 2000;
 /// How long it waits for the blocks of a page, ms.
@@ -138,7 +138,7 @@ impl Upgrade {
         ms: u64,
         tsn: &mut dyn FnMut() -> u8,
     ) -> Vec<Sent> {
-        if aps.cluster != OTA || message.frame.frame_type != FrameType::Cluster {
+        if aps.cluster != OTA_UPGRADE || message.frame.frame_type != FrameType::Cluster {
             return Vec::new();
         }
         let number =
@@ -241,12 +241,13 @@ fn join(mut first: Record, second: &Record) -> Record {
 }
 
 fn command(number: u8, fields: &Record, tsn: u8) -> Sent {
-    let payload = write_command(OTA, Direction::ClientToServer, number, fields).unwrap_or_default();
+    let payload =
+        write_command(OTA_UPGRADE, Direction::ClientToServer, number, fields).unwrap_or_default();
     Sent {
         after_ms: 20,
         aps: Aps {
             profile: 0x0104,
-            cluster: OTA,
+            cluster: OTA_UPGRADE,
             src_endpoint: 1,
             dst_endpoint: 1,
             secured: false,

@@ -6,10 +6,11 @@ use rust_decimal::Decimal;
 
 use super::super::Measured;
 use super::super::energy::Verdict;
-use super::super::interview::{
-    Ask, BASIC, Endpoint, MEASUREMENT, METERING, ON_OFF, TEMPERATURE, THERMOSTAT,
-};
+use super::super::interview::{Ask, Endpoint};
 use super::Device;
+use crate::zigbee::zcl::clusters::id::{
+    BASIC, ELECTRICAL_MEASUREMENT, METERING, ON_OFF, TEMPERATURE, THERMOSTAT,
+};
 use crate::{Record, Value};
 
 /// Power is told at most so often.
@@ -69,7 +70,7 @@ impl Device {
             (BASIC, 0x0005) => self.names.model = name(value),
             (BASIC, 0x4000) => self.names.firmware = name(value),
             (BASIC, 0x0007) => self.names.battery = value.as_u64() == Some(3),
-            (METERING, 0x0301 | 0x0302) | (MEASUREMENT, 0x0600..=0x0605) => {
+            (METERING, 0x0301 | 0x0302) | (ELECTRICAL_MEASUREMENT, 0x0600..=0x0605) => {
                 // The measurement's numbers and the register's do not overlap.
                 if let Some(number) = value.as_u64() {
                     self.scales.insert(id, number);
@@ -84,12 +85,12 @@ impl Device {
                 }
             }
             (METERING, 0x0000) => self.take_register(value, now),
-            (MEASUREMENT, 0x050B) => {
+            (ELECTRICAL_MEASUREMENT, 0x050B) => {
                 if let Some(power) = self.scaled(value, 0x0604, -0x8000) {
                     self.take_power(power, now);
                 }
             }
-            (MEASUREMENT, 0x0505) => {
+            (ELECTRICAL_MEASUREMENT, 0x0505) => {
                 if let Some(voltage) = self.scaled(value, 0x0600, 0xFFFF) {
                     self.measured.push(Measured::VoltageV(voltage));
                 }

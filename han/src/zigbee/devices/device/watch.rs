@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::interview::BASIC;
 use super::Device;
+use crate::zigbee::zcl::clusters::id::BASIC;
 
 /// A device on mains that says nothing by itself is asked for its name so often.
 const ROLL_CALL: Duration = Duration::from_secs(600);

@@ -3,6 +3,7 @@
 mod calendar;
 mod energy;
 mod general;
+pub mod id;
 mod names;
 mod ota;
 mod security;
@@ -34,16 +35,16 @@ pub fn command(cluster: u16, direction: Direction, id: u8) -> Option<&'static Co
     let table = match cluster {
         0x0003 => general::IDENTIFY,
         0x0004 => general::GROUPS,
-        0x0006 => general::ON_OFF,
+        id::ON_OFF => general::ON_OFF,
         0x0008 => general::LEVEL,
-        0x0019 => ota::UPGRADE,
+        id::OTA_UPGRADE => ota::UPGRADE,
         0x0500 => security::IAS_ZONE,
-        0x0700 => energy::PRICE,
-        0x0701 => energy::LOAD_CONTROL,
-        0x0703 => smart_energy::MESSAGING,
-        0x0704 => smart_energy::TUNNELING,
-        0x0707 => calendar::CALENDAR,
-        0x0800 => smart_energy::KEY_ESTABLISHMENT,
+        id::PRICE => energy::PRICE,
+        id::LOAD_CONTROL => energy::LOAD_CONTROL,
+        id::MESSAGING => smart_energy::MESSAGING,
+        id::TUNNELING => smart_energy::TUNNELING,
+        id::CALENDAR => calendar::CALENDAR,
+        id::KEY_ESTABLISHMENT => smart_energy::KEY_ESTABLISHMENT,
         _ => return None,
     };
     table

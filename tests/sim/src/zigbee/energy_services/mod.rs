@@ -10,21 +10,16 @@ use std::collections::BTreeMap;
 pub use tunnel::Tunnel;
 
 use han::zigbee::key_establishment::{Exchange, Identity};
+use han::zigbee::zcl::clusters::id::{
+    CALENDAR, KEY_ESTABLISHMENT, LOAD_CONTROL, MESSAGING, METERING, PREPAYMENT, PRICE, TIME,
+    TUNNELING,
+};
 use han::zigbee::zcl::{Direction, FrameType, Message};
 use han::{Record, Value};
 
 use super::authority::random;
 use super::device::{Aps, Sent};
 
-const TIME: u16 = 0x000A;
-const PRICE: u16 = 0x0700;
-const LOAD_CONTROL: u16 = 0x0701;
-const METERING: u16 = 0x0702;
-const MESSAGING: u16 = 0x0703;
-const TUNNELING: u16 = 0x0704;
-const PREPAYMENT: u16 = 0x0705;
-const CALENDAR: u16 = 0x0707;
-const KEYS: u16 = 0x0800;
 /// A device tries again to come to a key after so many seconds.
 const AGAIN_S: u32 = 60;
 
@@ -159,7 +154,7 @@ impl EnergyServices {
                 return Vec::new();
             };
             self.exchange = Some(exchange);
-            return self.command(KEYS, number, &fields, tsn());
+            return self.command(KEY_ESTABLISHMENT, number, &fields, tsn());
         }
         let mut sent = Vec::new();
         if !self.asked {
@@ -210,7 +205,7 @@ impl EnergyServices {
         }
         let fields = &message.fields;
         let number = |name: &str| u32::try_from(fields.number(name).unwrap_or(0)).unwrap_or(0);
-        if aps.cluster == KEYS {
+        if aps.cluster == KEY_ESTABLISHMENT {
             return self.take_key_message(frame.command, fields, tsn);
         }
         // Who has a key takes nothing without it.
@@ -332,7 +327,9 @@ impl EnergyServices {
                     self.exchange = None;
                 }
                 match step.send {
-                    Some((number, fields)) => self.command(KEYS, number, &fields, tsn()),
+                    Some((number, fields)) => {
+                        self.command(KEY_ESTABLISHMENT, number, &fields, tsn())
+                    }
                     None => Vec::new(),
                 }
             }
@@ -345,7 +342,7 @@ impl EnergyServices {
                     .with("status", Value::Unsigned(status.into()))
                     .with("wait_time", Value::Unsigned(10))
                     .with("suite", Value::Unsigned(1));
-                self.command(KEYS, 0x03, &fields, tsn())
+                self.command(KEY_ESTABLISHMENT, 0x03, &fields, tsn())
             }
         }
     }

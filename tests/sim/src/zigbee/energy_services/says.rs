@@ -6,7 +6,8 @@ use han::{Record, Value};
 
 use super::super::device::{Aps, Sent};
 use super::{
-    CALENDAR, EnergyServices, KEYS, LOAD_CONTROL, MESSAGING, METERING, PREPAYMENT, PRICE, TIME,
+    CALENDAR, EnergyServices, KEY_ESTABLISHMENT, LOAD_CONTROL, MESSAGING, METERING, PREPAYMENT,
+    PRICE, TIME,
 };
 
 impl EnergyServices {
@@ -94,7 +95,7 @@ impl EnergyServices {
             cluster,
             src_endpoint: 1,
             dst_endpoint: 2,
-            secured: self.link_key.is_some() && cluster != KEYS,
+            secured: self.link_key.is_some() && cluster != KEY_ESTABLISHMENT,
         }
     }
 }
