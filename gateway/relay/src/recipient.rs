@@ -60,6 +60,8 @@ pub struct Recipient<D> {
 impl<D: Devices> Recipient<D> {
     /// Devices whose keys are kept.
     const DEVICES: usize = 10_000;
+    /// Keys of one device that are kept; whoever needs an older one announces it again.
+    const EPOCHS: usize = 16;
 
     /// A head-end with its private key and, for the form of CMS, its certificate.
     pub fn new(own: PrivateKey, certificate: Option<Certificate>, devices: D) -> Self {
@@ -117,10 +119,14 @@ impl<D: Devices> Recipient<D> {
             self.epochs.clear();
         }
         let number = key.epoch;
-        self.epochs
-            .entry(device.clone())
-            .or_default()
-            .insert(number, key);
+        let known = self.epochs.entry(device.clone()).or_default();
+        if known.len() >= Self::EPOCHS {
+            // The newest is what answers are sealed with.
+            let newest = known.pop_last();
+            known.clear();
+            known.extend(newest);
+        }
+        known.insert(number, key);
         Ok((device, number))
     }
 
