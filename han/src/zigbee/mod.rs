@@ -3,7 +3,7 @@
 //! - [`ash`] and [`ezsp`]: Silicon Labs' coprocessors; [`znp`]: Texas Instruments'.
 //! - [`zcl`]: the Zigbee Cluster Library with the Smart Energy profile; [`zdo`]: the device
 //!   objects.
-//! - [`coordinator`]: the network; [`devices`]: what is in it and what it measures.
+//! - [`coordinator`]: a network of our own; [`member`]: a meter's, which the stick joins; [`devices`]: what is in it and what it measures.
 //! - [`key_establishment`]: keys from certificates, for Smart Energy.
 //! - [`services`]: prices, load control, messages and the time for devices of Smart Energy.
 //! - [`install_code`]: the code on a device's label; [`ota`]: headers of firmware files;
@@ -17,6 +17,7 @@ pub mod devices;
 pub mod ezsp;
 pub mod install_code;
 pub mod key_establishment;
+pub mod member;
 mod mmo;
 pub mod ota;
 pub mod services;

@@ -1,17 +1,17 @@
 //! The coordinator's own endpoints, the same on every stick.
 
 /// A part of the coordinator that devices can talk to.
-pub(super) struct Endpoint {
+pub(in crate::zigbee) struct Endpoint {
     /// Its number.
-    pub(super) id: u8,
+    pub(in crate::zigbee) id: u8,
     /// Its profile.
-    pub(super) profile: u16,
+    pub(in crate::zigbee) profile: u16,
     /// What it is.
-    pub(super) device: u16,
+    pub(in crate::zigbee) device: u16,
     /// Clusters that it serves.
-    pub(super) inputs: &'static [u16],
+    pub(in crate::zigbee) inputs: &'static [u16],
     /// Clusters that it uses.
-    pub(super) outputs: &'static [u16],
+    pub(in crate::zigbee) outputs: &'static [u16],
 }
 
 /// One for devices of the home, one that is the energy services interface of Smart Energy.

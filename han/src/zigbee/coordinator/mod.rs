@@ -5,8 +5,8 @@
 //! more happens until [`Coordinator::start`] is called with [`Policy::replace`]. Frame counters
 //! never go back: a network that is restored begins some thousand frames further on.
 
-mod ember;
-mod endpoint;
+pub(super) mod ember;
+pub(super) mod endpoint;
 mod event;
 mod judge;
 mod messages;

@@ -34,8 +34,10 @@ pub enum Verdict {
 }
 
 /// A register and what it has counted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Register {
+    /// What can pass at most, W.
+    most_w: u64,
     scale: Option<(u32, u32)>,
     last: Option<(u64, Instant)>,
     /// Units counted since the first value, and that value.
@@ -76,7 +78,29 @@ impl Kept {
     }
 }
 
+impl Default for Register {
+    fn default() -> Self {
+        Self {
+            most_w: MOST_W,
+            scale: None,
+            last: None,
+            total: 0,
+            epochs: 0,
+            doubtful: None,
+        }
+    }
+}
+
 impl Register {
+    /// A register of what carries more than a socket: so many watts at most.
+    #[must_use]
+    pub fn of(most_w: u64) -> Self {
+        Self {
+            most_w,
+            ..Self::default()
+        }
+    }
+
     /// What is to be kept; `None` before the first value.
     #[must_use]
     pub fn kept(&self) -> Option<Kept> {
@@ -96,7 +120,7 @@ impl Register {
             last: Some((kept.last, at)),
             total: kept.total,
             epochs: kept.epochs,
-            doubtful: None,
+            ..Self::of(self.most_w)
         };
     }
 
@@ -109,7 +133,7 @@ impl Register {
             // Another scale is another register.
             *self = Self {
                 epochs: self.epochs + 1,
-                ..Self::default()
+                ..Self::of(self.most_w)
             };
         }
         self.scale = scale;
@@ -197,7 +221,7 @@ impl Register {
     /// How many units can have passed at most.
     fn most(&self, passed: Duration) -> u64 {
         let (multiplier, divisor) = self.scale.unwrap_or((1, 1));
-        let watt_milliseconds = u128::from(MOST_W) * passed.as_millis();
+        let watt_milliseconds = u128::from(self.most_w) * passed.as_millis();
         let units =
             watt_milliseconds * u128::from(divisor) / (u128::from(multiplier) * 3_600_000_000);
         u64::try_from(units)

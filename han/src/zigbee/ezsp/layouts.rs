@@ -1,5 +1,6 @@
 //! What EZSP commands ask and answer, in protocol versions 13 to 19 (Silicon Labs UG100, EmberZNet
-//! 7.4 and later): the commands that hosts of a coordinator use.
+//! 7.4 and later): the commands that hosts of a coordinator use, and those
+//! of a host whose stick joins another's network.
 //!
 //! A status has one octet before version 14 and four from it on; where a command differs in more,
 //! 13 has a layout of its own. What later versions changed (Green Power, priorities of radios that
@@ -105,6 +106,18 @@ const PARAMETERS: Field = structure(
         id16("manager"),
         u8("update_id"),
         u32("channels"),
+    ],
+);
+
+const FOUND_NETWORK: Field = structure(
+    "network",
+    &[
+        u8("channel"),
+        id16("pan"),
+        eui64("extended_pan"),
+        u8("allowing_join"),
+        u8("stack_profile"),
+        u8("update_id"),
     ],
 );
 
@@ -217,11 +230,14 @@ const REQUESTS: &[Layout] = &[
     (0x0017, &[u16("bitmask")]),
     (0x0018, &[]),
     (0x001A, &[u8("scan_type"), u32("channels"), u8("duration")]),
+    (0x001D, &[]),
     (0x001E, &[PARAMETERS]),
+    (0x001F, &[u8("node_type"), PARAMETERS]),
     (0x0022, &[u8("duration_s")]),
     (0x0026, &[]),
     (0x0027, &[]),
     (0x0028, &[]),
+    (0x0042, &[u16("interval"), u8("units"), u8("failure_limit")]),
     (0x0047, &[octets("payload")]),
     (0x0049, &[]),
     (0x004A, &[u8("index")]),
@@ -271,11 +287,13 @@ const REQUESTS: &[Layout] = &[
     (0x0112, &[u8("index")]),
     (0x0113, &[eui64("eui64")]),
     (0x0114, &[CONTEXT]),
+    (0x0115, &[CONTEXT, key("key")]),
     (0x0116, &[]),
 ];
 
 const REQUESTS_13: &[Layout] = &[
     (0x0020, &[]),
+    (0x0021, &[u8("have_network_key"), u32("channels")]),
     (
         0x0034,
         &[
@@ -310,6 +328,15 @@ const REQUESTS_13: &[Layout] = &[
 
 const REQUESTS_14: &[Layout] = &[
     (0x0020, &[u8("options").when(When::Given)]),
+    (
+        0x0021,
+        &[
+            u8("have_network_key"),
+            u32("channels"),
+            u8("reason"),
+            u8("node_type"),
+        ],
+    ),
     (
         0x0034,
         &[
@@ -368,9 +395,13 @@ impl<const STATUS: u8> Common<STATUS> {
         (0x0018, &[u8("network_status")]),
         (0x0019, Self::ONLY_STATUS),
         (0x001A, Self::ONLY_STATUS),
+        (0x001B, &[FOUND_NETWORK, u8("lqi"), i8("rssi_dbm")]),
         (0x001C, &[u8("channel"), Self::STATUS]),
+        (0x001D, Self::ONLY_STATUS),
         (0x001E, Self::ONLY_STATUS),
+        (0x001F, Self::ONLY_STATUS),
         (0x0020, Self::ONLY_STATUS),
+        (0x0021, Self::ONLY_STATUS),
         (0x0022, Self::ONLY_STATUS),
         (
             0x0023,
@@ -398,6 +429,8 @@ impl<const STATUS: u8> Common<STATUS> {
         (0x0034, &[Self::STATUS, u8("sequence")]),
         (0x0036, &[Self::STATUS, u8("sequence")]),
         (0x0038, &[Self::STATUS, u8("sequence")]),
+        (0x0042, Self::ONLY_STATUS),
+        (0x0043, Self::ONLY_STATUS),
         (0x0047, &[Self::STATUS, octets("reply")]),
         (0x0048, &[u8("channel"), i8("rssi_dbm")]),
         (0x0049, &[Self::STATUS, u16("value")]),
@@ -462,6 +495,7 @@ impl<const STATUS: u8> Common<STATUS> {
         (0x010E, &[u32("status")]),
         (0x0110, &[u32("status")]),
         (0x0111, &[u32("status")]),
+        (0x0115, &[u32("status")]),
         (0x0116, &[u32("status"), NETWORK_KEY_INFO]),
     ];
 }

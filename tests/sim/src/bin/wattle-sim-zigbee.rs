@@ -8,7 +8,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use han::zigbee::install_code::InstallCode;
 use nix::sys::signal::{SigSet, Signal};
+use wattle_sim::zigbee::device::Curve;
+use wattle_sim::zigbee::utility::Utility;
 use wattle_sim::zigbee::{
     Coprocessor, Faults, Ncp, Znp, ZnpFaults, kinds, mesh::Mesh, serve, serve_tcp,
 };
@@ -37,6 +40,13 @@ struct Cli {
     /// Only the first so many devices of the home
     #[arg(long, default_value_t = 8)]
     devices: usize,
+    /// In place of the home, a utility's meter with a network of its own, which the stick may join
+    /// with this install code
+    #[arg(long, value_name = "CODE", conflicts_with = "znp")]
+    utility: Option<String>,
+    /// The utility's network lets nobody in
+    #[arg(long, requires = "utility")]
+    closed: bool,
     /// So many of a thousand octets to the client are changed
     #[arg(long, default_value_t = 0)]
     noise: u64,
@@ -74,7 +84,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     signals.thread_block().context("cannot block signals")?;
     let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let utc = u32::try_from(unix.saturating_sub(EPOCH_2000))?;
-    let devices = kinds::home().into_iter().take(cli.devices).collect();
+    let count = if cli.utility.is_some() {
+        0
+    } else {
+        cli.devices
+    };
+    let devices = kinds::home().into_iter().take(count).collect();
     let mesh = Mesh::new(devices, utc);
     if cli.znp {
         let mut znp = Znp::new(mesh, Instant::now());
@@ -92,7 +107,21 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         errors_at_start: cli.errors_at_start,
         ..Faults::default()
     };
+    if let Some(code) = &cli.utility {
+        let code = InstallCode::parse(code).context("--utility")?;
+        ncp.utility = Some(utility(&code, ncp.eui64, !cli.closed, utc));
+    }
     run_until_told(cli, signals, ncp, Ncp::exchange)
+}
+
+/// A meter of a home that draws 1,500 W, with a price and a message.
+fn utility(code: &InstallCode, stick: u64, permits_joining: bool, utc: u32) -> Utility {
+    let mut utility = Utility::new(Curve::Constant(1500), 12_345_678, 4_321);
+    utility.registered.insert(stick, *code.link_key());
+    utility.permits_joining = permits_joining;
+    utility.publish(41, "Off-peak", 10_120, 1, 0, utc);
+    utility.display(7, "No power on Tuesday from 9 to 10", 0);
+    utility
 }
 
 fn run_until_told<C: Coprocessor>(

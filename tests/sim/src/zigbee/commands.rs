@@ -22,7 +22,7 @@ pub(super) const NO_ENTRY: u64 = 0x2D;
 /// An option of a message: it is encrypted with the link key.
 pub(super) const APS_ENCRYPTION: u16 = 0x0020;
 
-const STACK_STATUS: u16 = 0x0019;
+pub(super) const STACK_STATUS: u16 = 0x0019;
 pub(super) const WILDCARD: u64 = u64::MAX;
 
 impl Ncp {
@@ -76,7 +76,11 @@ impl Ncp {
                 Value::Unsigned(if self.is_up { 2 } else { 0 }),
             ),
             0x001A => self.scan(fields),
+            0x001D => ok,
             0x001E => self.form(fields),
+            0x001F => self.join_network(fields),
+            0x0021 => self.find_again(),
+            0x0042 => self.poll_parent(fields),
             0x0020 => {
                 if self.network.is_none() {
                     return Some(self.code(NOT_JOINED));
@@ -91,7 +95,13 @@ impl Ncp {
                 ok
             }
             0x0026 => Record::new().with("eui64", Value::ieee(self.eui64)),
-            0x0027 => Record::new().with("nwk", Value::id16(if self.is_up { 0 } else { 0xFFFE })),
+            0x0027 => Record::new().with(
+                "nwk",
+                Value::id16(match &self.network {
+                    Some(network) if self.is_up => network.nwk,
+                    _ => 0xFFFE,
+                }),
+            ),
             0x0028 => {
                 let Some(network) = self.network.as_ref().filter(|_| self.is_up) else {
                     let none = parameters(&Record::new());
@@ -101,7 +111,7 @@ impl Ncp {
                             .with("parameters", none),
                     );
                 };
-                ok.with("node_type", Value::Unsigned(1))
+                ok.with("node_type", Value::Unsigned(network.node_type.into()))
                     .with("parameters", Value::Record(network.parameters.clone()))
             }
             0x0034 => self.unicast(fields),
@@ -163,7 +173,10 @@ impl Ncp {
                     .map_or(0, |network| network.bitmask & 0x84 | 0x10);
                 let state = Record::new()
                     .with("bitmask", Value::Unsigned(bitmask.into()))
-                    .with("trust_center", Value::ieee(self.eui64));
+                    .with(
+                        "trust_center",
+                        Value::ieee(self.network.as_ref().map_or(0, |one| one.trust_center)),
+                    );
                 ok.with("state", Value::Record(state))
             }
             0x0073 if !self.faults.refuses_keys => {
@@ -276,6 +289,7 @@ impl Ncp {
                 )
             }
             0x0114 => self.export_key(fields),
+            0x0115 => self.import_key(fields),
             0x0116 => {
                 let network = self.network.as_ref();
                 let info = Record::new()
@@ -298,7 +312,8 @@ impl Ncp {
 
     fn forget(&mut self) {
         // An empty stick has no devices to tell.
-        if self.network.take().is_some() {
+        if let Some(network) = self.network.take() {
+            self.last_counter = network.frame_counter;
             self.mesh.dissolve();
         }
         self.is_up = false;
@@ -308,6 +323,9 @@ impl Ncp {
     fn init(&mut self) -> Record {
         if self.network.is_none() {
             return self.code(NOT_JOINED);
+        }
+        if self.is_member() {
+            return self.resume_membership();
         }
         self.is_up = true;
         let up = self.code(NETWORK_UP);
@@ -333,6 +351,9 @@ impl Ncp {
             trust_center_key: hashed,
             bitmask: u16::try_from(security.number("bitmask").unwrap_or(0)).unwrap_or(0),
             frame_counter: std::mem::take(&mut self.next_counter),
+            node_type: 1,
+            nwk: 0,
+            trust_center: self.eui64,
         });
         self.is_up = true;
         let up = self.code(NETWORK_UP);
@@ -342,7 +363,9 @@ impl Ncp {
 
     fn scan(&mut self, fields: &Record) -> Record {
         let channels = fields.number("channels").unwrap_or(0);
-        // An active scan finds no other network here.
+        if fields.number("scan_type") == Some(1) {
+            return self.active_scan(channels);
+        }
         if fields.number("scan_type") == Some(0) {
             for (channel, rssi) in (11_u64..).zip(self.energy_dbm) {
                 if channels >> channel & 1 == 1 {

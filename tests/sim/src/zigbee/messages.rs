@@ -21,7 +21,9 @@ impl Ncp {
         let nwk = u16::try_from(fields.number("nwk").unwrap_or(0)).unwrap_or(0);
         let aps = aps_of(frame);
         self.count_frame();
-        let delivered = if nwk == 0 {
+        let delivered = if self.is_member() {
+            self.deliver_to_utility(nwk, aps, message)
+        } else if nwk == 0 {
             self.answer_zdo(aps, message);
             true
         } else {

@@ -6,6 +6,8 @@
 //! while the client is away. [`mesh::Mesh`] is what the radio reaches; every device in it knows the
 //! truth to compare with.
 //!
+//! A [`utility::Utility`] runs a network of its own, which an [`Ncp`] can join.
+//!
 //! It is no radio: nothing is encrypted, nothing is lost in the air unless a fault says so, and
 //! routes are taken as given.
 
@@ -15,6 +17,7 @@ pub mod device;
 pub mod energy_services;
 mod joining;
 pub mod kinds;
+mod membership;
 pub mod mesh;
 mod messages;
 mod ncp;
@@ -22,6 +25,7 @@ mod own;
 mod serve;
 mod tables;
 pub mod upgrade;
+pub mod utility;
 mod values;
 mod znp;
 

@@ -12,6 +12,7 @@ use super::commands::APS_ENCRYPTION;
 use super::device::Aps;
 use super::mesh::{Arrival, Mesh, STEP_MS};
 use super::serve::Coprocessor;
+use super::utility::Utility;
 
 /// What goes wrong between the client and the coprocessor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +41,10 @@ pub struct Network {
     pub(super) bitmask: u16,
     /// Never lower than before.
     pub frame_counter: u32,
+    /// 1 where it leads the network, 3 as an end device of another's.
+    pub(super) node_type: u8,
+    pub(super) nwk: u16,
+    pub(super) trust_center: u64,
 }
 
 impl Network {
@@ -57,6 +62,8 @@ pub struct Ncp {
     pub faults: Faults,
     /// What its radio reaches.
     pub mesh: Mesh,
+    /// A utility's meter whose network it can join.
+    pub utility: Option<Utility>,
     /// Energy that a scan finds, per channel from 11 to 26, dBm.
     pub energy_dbm: [i8; 16],
     /// Its address for life.
@@ -70,6 +77,12 @@ pub struct Ncp {
     pub(super) transient_keys: Vec<(u64, [u8; 16])>,
     pub(super) security: Option<Record>,
     pub(super) next_counter: u32,
+    /// Where the counter of the network stood that was left last.
+    pub(super) last_counter: u32,
+    /// How often the parent is polled, ms, and how often it may miss.
+    pub(super) poll: Option<(u64, Option<u64>)>,
+    pub(super) polled_ms: u64,
+    pub(super) poll_misses: u64,
     pub(super) config: BTreeMap<u8, u16>,
     pub(super) policies: BTreeMap<u8, u8>,
     pub(super) endpoints: Vec<Record>,
@@ -95,6 +108,7 @@ impl Ncp {
         Self {
             faults: Faults::default(),
             mesh,
+            utility: None,
             energy_dbm: [-80; 16],
             eui64: 0x000B_57FF_FE12_3456,
             asked: BTreeMap::new(),
@@ -105,6 +119,10 @@ impl Ncp {
             transient_keys: Vec::new(),
             security: None,
             next_counter: 0,
+            last_counter: 0,
+            poll: None,
+            polled_ms: 0,
+            poll_misses: 0,
             config: BTreeMap::new(),
             policies: BTreeMap::new(),
             endpoints: Vec::new(),
@@ -127,6 +145,7 @@ impl Ncp {
     pub fn exchange(&mut self) {
         let mesh = std::mem::take(&mut self.mesh);
         *self = Self {
+            utility: self.utility.take(),
             now_ms: self.now_ms,
             stepped_ms: self.stepped_ms,
             ..Self::new(self.version, mesh, self.start)
@@ -178,6 +197,7 @@ impl Ncp {
     /// What a restart forgets: all but the network and the keys.
     fn restart(&mut self) {
         self.is_up = false;
+        self.poll = None;
         self.form = HeaderForm::Unknown;
         self.endpoints.clear();
         self.config.clear();
@@ -197,6 +217,7 @@ impl Ncp {
         while self.stepped_ms + STEP_MS <= self.now_ms {
             self.stepped_ms += STEP_MS;
             self.mesh.pass(self.stepped_ms, self.eui64);
+            self.pass_membership();
             if self.stepped_ms.is_multiple_of(10 * STEP_MS) {
                 self.admit();
             }
@@ -269,6 +290,7 @@ impl Ncp {
     }
 
     fn flush(&mut self, now: Instant) {
+        self.hear_utility();
         for arrival in self.mesh.arrived(self.now_ms) {
             let is_read = !arrival.aps.secured || self.has_key_of(arrival.nwk);
             if self.is_up && is_read {
@@ -310,7 +332,7 @@ impl Ncp {
         key.is_some() && self.link_keys.contains(&key)
     }
 
-    fn incoming(&mut self, arrival: &Arrival) -> Record {
+    pub(super) fn incoming(&mut self, arrival: &Arrival) -> Record {
         self.aps_counter = self.aps_counter.wrapping_add(1);
         let aps = aps_record(arrival.aps, self.aps_counter);
         let message_type = if arrival.broadcast { 4 } else { 0 };

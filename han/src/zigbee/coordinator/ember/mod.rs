@@ -4,8 +4,8 @@
 //! at then.
 
 mod bring_up;
-mod records;
-mod setup;
+pub(in crate::zigbee) mod records;
+pub(in crate::zigbee) mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -41,7 +41,7 @@ pub(super) fn security(network: &Network, restored: bool) -> Record {
         .with("trust_center", Value::ieee(0))
 }
 
-pub(super) fn aps_record(aps: Aps) -> Record {
+pub(in crate::zigbee) fn aps_record(aps: Aps) -> Record {
     let secured = if aps.secured { APS_ENCRYPTION } else { 0 };
     Record::new()
         .with("profile", Value::id16(aps.profile))
@@ -53,7 +53,7 @@ pub(super) fn aps_record(aps: Aps) -> Record {
         .with("sequence", Value::Unsigned(0))
 }
 
-pub(super) fn incoming(fields: &Record) -> Option<Incoming> {
+pub(in crate::zigbee) fn incoming(fields: &Record) -> Option<Incoming> {
     let (Some(Value::Record(aps)), Some(Value::Octets(payload))) =
         (fields.field("aps"), fields.field("message"))
     else {
@@ -75,7 +75,7 @@ pub(super) fn incoming(fields: &Record) -> Option<Incoming> {
 }
 
 /// Which key is meant: 1 the network's, 2 the trust centre's.
-pub(super) fn key_context(kind: u64) -> Record {
+pub(in crate::zigbee) fn key_context(kind: u64) -> Record {
     let context = Record::new()
         .with("core_key_type", Value::Unsigned(kind))
         .with("key_index", Value::Unsigned(0))
@@ -97,10 +97,10 @@ pub(super) fn key(answer: &Record) -> zeroize::Zeroizing<[u8; 16]> {
 }
 
 /// The status in an answer: 0 when all went well, in every version.
-pub(super) fn status(answer: &Record) -> u64 {
+pub(in crate::zigbee) fn status(answer: &Record) -> u64 {
     answer.number("status").unwrap_or(0)
 }
 
-pub(super) fn number16(record: &Record, name: &str) -> u16 {
+pub(in crate::zigbee) fn number16(record: &Record, name: &str) -> u16 {
     u16::try_from(record.number(name).unwrap_or(0)).unwrap_or(0)
 }

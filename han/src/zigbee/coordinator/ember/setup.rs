@@ -48,7 +48,8 @@ pub(super) fn settings(step: usize) -> Option<(u16, Record)> {
     })
 }
 
-fn endpoint(own: &Endpoint) -> (u16, Record) {
+/// Tells the stick of one of the host's endpoints.
+pub(in crate::zigbee) fn endpoint(own: &Endpoint) -> (u16, Record) {
     let list = |clusters: &[u16]| Value::List(clusters.iter().map(|id| Value::id16(*id)).collect());
     let fields = Record::new()
         .with("endpoint", Value::Unsigned(own.id.into()))
