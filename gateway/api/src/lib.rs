@@ -84,8 +84,8 @@ pub use zigbee::{
     ZIGBEE_JOIN_PATH, ZIGBEE_KEY_PATH, ZIGBEE_PATH, ZIGBEE_REPLACE_PATH, ZIGBEE_SURVEY_PATH,
     ZIGBEE_SWITCH_PATH, ZIGBEE_UPGRADE_PATH, Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort,
     ZigbeeDemand, ZigbeeDevice, ZigbeeFirmware, ZigbeeFirmwareFile, ZigbeeJoin, ZigbeeLink,
-    ZigbeeLoad, ZigbeeMap, ZigbeeReplace, ZigbeeState, ZigbeeSwitch, ZigbeeUpgrade,
-    ZigbeeUpgradeStage,
+    ZigbeeLoad, ZigbeeMap, ZigbeeNetwork, ZigbeePrice, ZigbeeReplace, ZigbeeState, ZigbeeSwitch,
+    ZigbeeUpgrade, ZigbeeUpgradeStage, ZigbeeUtility,
 };
 
 /// Where the types below are served. `GET` answers one [`State`].

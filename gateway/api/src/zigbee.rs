@@ -63,6 +63,78 @@ pub struct Zigbee {
     /// The firmware files in the folder, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub firmware_files: Vec<ZigbeeFirmwareFile>,
+    /// The utility's meter whose network the stick joins; absent where the stick leads a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utility: Option<ZigbeeUtility>,
+}
+
+/// A utility's meter that is read through its own Zigbee network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeUtility {
+    /// The stick's address, 16 hex digits: the utility registers it with the install code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stick: Option<String>,
+    /// What is in the way of reading the meter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
+    /// The networks that were heard when they were looked for last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<ZigbeeNetwork>,
+    /// The stick and the meter have come to a key from certificates.
+    pub has_key: bool,
+    /// The meter's number, as it tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// The utility's name for the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// The meter's status octet; 0 all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u8>,
+    /// When it told something last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
+    /// So many seconds its clock is ahead of the gateway's; it sets nothing here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_s: Option<i64>,
+    /// The price that the utility published last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<ZigbeePrice>,
+}
+
+/// A network that was heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeeNetwork {
+    /// Its 64-bit name, 16 hex digits.
+    pub extended_pan: String,
+    /// Its channel, 11 to 26.
+    pub channel: u8,
+    /// Whether it lets devices in.
+    pub permits_joining: bool,
+    /// How well it is heard, 0 to 255.
+    pub lqi: u8,
+}
+
+/// A price that the utility published through its meter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ZigbeePrice {
+    /// Its name.
+    pub label: String,
+    /// Per kWh.
+    pub per_kwh: Decimal,
+    /// The currency: its code, or its number in ISO 4217 where the code is not known here.
+    pub currency: String,
+    /// The tier, 1 to 15.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u8>,
+    /// From when, by the gateway's clock.
+    pub from: Timestamp,
+    /// Until when; absent where it holds until another is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A firmware file.

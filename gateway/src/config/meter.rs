@@ -113,7 +113,7 @@ impl MeterConfig {
         if self.protocol == Protocol::Wmbus {
             self.check_wireless(&at, found);
         } else if self.protocol == Protocol::Zigbee {
-            zigbee::check_plug(self, &at, found);
+            zigbee::check_meter(self, &at, found);
         } else if self.port.as_os_str().is_empty() {
             found.push(format!("{at}: port must name a device file"));
         }

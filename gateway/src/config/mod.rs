@@ -32,6 +32,7 @@ mod upstream_est;
 mod upstream_link;
 mod wired;
 mod zigbee;
+mod zigbee_display;
 
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,7 @@ pub use upstream_est::EstConfig;
 pub use upstream_link::UpstreamLink;
 pub use wired::{MbusAddress, mbus_line, mbus_master};
 pub use zigbee::{ZigbeeComfortConfig, ZigbeeConfig, ZigbeeLoadConfig, ZigbeeProtocol};
+pub use zigbee_display::ZigbeeRole;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/wattle/wattle.toml";
@@ -462,6 +464,7 @@ impl Config {
             server.check(&self.meters, &mut found);
         }
         self.zigbee.check(&mut found);
+        self.zigbee.check_meters(&self.meters, &mut found);
         if self.tariff.relay && !commanded {
             found.push("tariff.relay: has no effect without upstream.commanders".to_owned());
         }

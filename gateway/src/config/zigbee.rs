@@ -7,7 +7,8 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::secret::Secret;
-use super::{MeterConfig, Role, in_range};
+use super::zigbee_display::ZigbeeRole;
+use super::{MeterConfig, in_range};
 
 /// The Zigbee stick.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,6 +16,12 @@ use super::{MeterConfig, Role, in_range};
 pub struct ZigbeeConfig {
     /// A device file, or `tcp://HOST:PORT`; there is no Zigbee while it is empty.
     pub port: String,
+    /// What it is in its network.
+    pub role: ZigbeeRole,
+    /// A display's own install code, as `file:/path` or `credential:name`; the utility must have it.
+    pub install_code: Option<Secret>,
+    /// The 64-bit name of the meter's network, 16 hex digits; any that lets the stick in otherwise.
+    pub extended_pan: Option<String>,
     /// What the stick speaks; it is found out where nothing is said.
     pub protocol: Option<ZigbeeProtocol>,
     /// The speed of a serial port.
@@ -167,6 +174,9 @@ impl Default for ZigbeeConfig {
     fn default() -> Self {
         Self {
             port: String::new(),
+            role: ZigbeeRole::Coordinator,
+            install_code: None,
+            extended_pan: None,
             protocol: None,
             baud: 115_200,
             flow_control: false,
@@ -191,6 +201,7 @@ impl ZigbeeConfig {
     }
 
     pub(super) fn check(&self, found: &mut Vec<String>) {
+        self.check_role(found);
         in_range("zigbee.baud", self.baud.into(), 9_600, 921_600, found);
         in_range("zigbee.channel", self.channel.into(), 11, 26, found);
         let pause = self.restore_pause_s.into();
@@ -241,20 +252,15 @@ impl ZigbeeConfig {
     }
 }
 
-pub(super) fn check_plug(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
-    if meter.zigbee_address().is_none() {
+pub(super) fn check_meter(meter: &MeterConfig, at: &str, found: &mut Vec<String>) {
+    if meter.medium != wattle_api::Medium::Electricity {
         found.push(format!(
-            "{at}: id must be the plug's address, 16 hex digits, as /api/v1/zigbee tells it"
-        ));
-    }
-    if meter.role != Role::Submeter || meter.medium != wattle_api::Medium::Electricity {
-        found.push(format!(
-            "{at}: a Zigbee plug is an electricity meter with role = \"submeter\""
+            "{at}: only electricity meters are read over Zigbee"
         ));
     }
     if !meter.port.as_os_str().is_empty() {
         found.push(format!(
-            "{at}: a Zigbee plug has no port; [zigbee] names the stick's"
+            "{at}: a Zigbee meter has no port; [zigbee] names the stick's"
         ));
     }
 }
@@ -267,7 +273,7 @@ impl MeterConfig {
     }
 }
 
-fn address(id: &str) -> Option<u64> {
+pub(super) fn address(id: &str) -> Option<u64> {
     let is_address = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
     u64::from_str_radix(id, 16).ok().filter(|_| is_address)
 }

@@ -293,7 +293,7 @@ fn open_messages(config: &Config, bus: &Bus) -> anyhow::Result<Option<messages::
     let commanded = |upstream: &UpstreamConfig| upstream.commanders.is_some();
     let commanded = config.upstream.as_ref().is_some_and(commanded);
     let folder = &config.gateway.state_dir;
-    commanded
+    (commanded || config.zigbee.is_display())
         .then(|| messages::Board::open(folder, bus.clone()))
         .transpose()
 }

@@ -152,6 +152,7 @@ pub(super) fn start_zigbee(
         tariff: api.home.tariff.clone(),
         zone: api.home.zone.clone(),
         grid: api.home.grid.clone(),
+        messages: api.messages.clone(),
         dlms_server: config.dlms_server.as_ref().map(|server| server.listen),
     };
     supervisor.start("zigbee", WITHIN, move |pulse, stop| {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use wattle_api::{
     Zigbee, ZigbeeChannel, ZigbeeChannels, ZigbeeComfort, ZigbeeDemand, ZigbeeDevice,
-    ZigbeeFirmware, ZigbeeFirmwareFile, ZigbeeLink, ZigbeeMap, ZigbeeState,
+    ZigbeeFirmware, ZigbeeFirmwareFile, ZigbeeLink, ZigbeeMap, ZigbeeState, ZigbeeUtility,
 };
 
 /// Requests that may wait.
@@ -149,7 +149,12 @@ impl Board {
         self.name(extended_pan, pan, channel);
     }
 
-    fn name(&self, extended_pan: u64, pan: u16, channel: u8) {
+    /// What is known of the utility's meter.
+    pub(super) fn utility(&self, utility: ZigbeeUtility) {
+        self.lock().zigbee.utility = Some(utility);
+    }
+
+    pub(super) fn name(&self, extended_pan: u64, pan: u16, channel: u8) {
         let mut inside = self.lock();
         inside.zigbee.extended_pan = Some(format!("{extended_pan:016x}"));
         inside.zigbee.pan = Some(format!("{pan:04x}"));

@@ -6,6 +6,7 @@ mod book;
 mod comfort;
 mod currency;
 mod demand;
+mod display;
 mod events;
 mod firmware;
 mod missed;
@@ -40,6 +41,7 @@ use zeroize::Zeroizing;
 use crate::bus::Bus;
 use crate::clock::SharedClock;
 use crate::config::{MeterConfig, ZigbeeConfig, ZigbeeProtocol};
+use crate::messages;
 use crate::prices::Current;
 use crate::store::{Incoming, LastReading, Readers};
 use crate::supervisor::Pulse;
@@ -95,6 +97,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// Name of the electricity meter at the grid.
     pub grid: Option<String>,
+    /// Where the utility's messages go.
+    pub messages: Option<messages::Board>,
     /// Where the gateway's own DLMS server listens.
     pub dlms_server: Option<SocketAddr>,
 }
@@ -104,6 +108,9 @@ pub struct Settings {
 /// # Errors
 /// The network that is kept cannot be read; there are no random numbers to be had.
 pub async fn run(settings: Settings, pulse: Pulse, stop: CancellationToken) -> anyhow::Result<()> {
+    if settings.config.is_display() {
+        return display::run(settings, pulse, stop).await;
+    }
     let mut asked = settings.board.requests();
     let book = Book::open(&settings.state_dir)?;
     let mut random = Zeroizing::new([0; 42]);

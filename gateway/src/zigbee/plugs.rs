@@ -25,7 +25,7 @@ const VOLTAGE: ObisCode = ObisCode([1, 0, 32, 7, 0, 255]);
 /// Adds the plugs that were counted before and that the configuration does not name, so that they
 /// are known from the start.
 pub fn adopt_known(config: &mut Config) {
-    if !config.zigbee.is_on() {
+    if !config.zigbee.is_on() || config.zigbee.is_display() {
         return;
     }
     for ieee in book::plugs(&config.gateway.state_dir) {

@@ -21,7 +21,7 @@ pub enum Check {
     Crc,
     /// A message authentication code over the ciphertext (CMAC).
     Mac,
-    /// The tag of an authenticated cipher (GCM, EAX').
+    /// The tag of an authenticated cipher (GCM, EAX', CCM*).
     Tag,
 }
 

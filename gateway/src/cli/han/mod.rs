@@ -1,6 +1,7 @@
 //! `wattle han`: keys, codes and firmware files of the home area network, and the powerline.
 
 mod firmware;
+mod meter;
 mod powerline;
 mod zigbee;
 
@@ -67,6 +68,8 @@ enum HanCommand {
                             wattle han firmware 00124b0000000003\n  \
                             wattle han firmware 00124b0000000003 --version 02040025 --downgrade")]
     Firmware(firmware::FirmwareArgs),
+    /// Say how the utility's meter is read over its own Zigbee network, and what is in the way
+    Meter(meter::MeterArgs),
     /// Print the Zigbee network as an open coordinator backup, keys and all
     #[command(after_help = "Example:\n  umask 077; wattle han zigbee-backup > zigbee.json")]
     ZigbeeBackup(zigbee::BackupArgs),
@@ -103,6 +106,7 @@ pub(super) fn run(args: &HanArgs) -> ExitCode {
             }
         },
         HanCommand::Firmware(args) => return firmware::run(args),
+        HanCommand::Meter(args) => return meter::run(args),
         HanCommand::ZigbeeBackup(args) => return zigbee::run_backup(args),
         HanCommand::ZigbeeRestore(args) => return zigbee::run_restore(args),
         HanCommand::Slac(args) => {

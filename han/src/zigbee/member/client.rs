@@ -626,3 +626,79 @@ fn numbers<'r>(fields: &'r Record, name: &str) -> impl Iterator<Item = u64> + us
     };
     list.iter().filter_map(Value::as_u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A client that has found all clusters and has a key.
+    fn serving(now: Instant) -> Client {
+        let mut client = Client::new(None, |_| false);
+        client.begin(1, 2, true, now);
+        for cluster in [TIME, PRICE, METERING, MESSAGING, KEY_ESTABLISHMENT] {
+            client.endpoints.insert(cluster, 1);
+        }
+        client.found(now);
+        client
+    }
+
+    fn from_meter(cluster: u16, secured: bool, payload: Vec<u8>) -> Incoming {
+        Incoming {
+            nwk: TRUST_CENTER,
+            aps: Aps {
+                profile: if cluster >= 0x8000 { 0 } else { 0x0109 },
+                cluster,
+                own_endpoint: 1,
+                endpoint: 1,
+                secured,
+            },
+            payload,
+            lqi: 200,
+        }
+    }
+
+    #[test]
+    fn only_what_the_key_has_encrypted_is_told() {
+        let now = Instant::now();
+        // A report: status 0x01.
+        let report = vec![0x18, 1, 0x0A, 0x00, 0x02, 0x18, 0x01];
+        let mut client = serving(now);
+        client.take(&from_meter(METERING, false, report.clone()), now);
+        assert!(client.poll_said().is_none());
+        client.take(&from_meter(METERING, true, report), now);
+        assert!(matches!(client.poll_said(), Some(Said::Serving)));
+        let told = client.poll_said();
+        assert!(
+            matches!(told, Some(Said::Value(MeterValue::Status(1)))),
+            "{told:?}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_taken_or_passed_over_and_nothing_piles_up(
+            messages in proptest::collection::vec(
+                (
+                    prop_oneof![
+                        Just(TIME), Just(PRICE), Just(METERING), Just(MESSAGING),
+                        Just(KEY_ESTABLISHMENT), Just(0x8004), Just(0x8005), any::<u16>(),
+                    ],
+                    any::<bool>(),
+                    proptest::collection::vec(any::<u8>(), 0..64),
+                ),
+                0..24,
+            ),
+        ) {
+            let now = Instant::now();
+            let mut client = serving(now);
+            for (cluster, secured, payload) in messages {
+                client.handle_timeout(now);
+                client.take(&from_meter(cluster, secured, payload), now);
+                while client.poll_said().is_some() {}
+                prop_assert!(client.letters.len() <= 64 && client.due.len() <= 16);
+            }
+        }
+    }
+}
