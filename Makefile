@@ -102,6 +102,12 @@ test-dlms-server: ## gurux-dlms pulls registers and quarter-hours from the gatew
 	@image/install-packages build test upstream
 	@tests/dlms-server/run
 
+.PHONY: test-est
+test-est: ## a server of another maker certifies the device's key (EST_SERVER: globalsign's estserver)
+	@image/install-packages build test
+	cargo build --locked -p gateway -p wattle-headend --bins
+	WATTLE_EST_SERVER=$(or $(EST_SERVER),$(error EST_SERVER names the estserver of globalsign/est)) cargo test --locked -p e2e --test est_server -- --nocapture
+
 test-openadr: ## a real VTN with PostgreSQL sends events, prices, takes the household's word (builds it once)
 	@image/install-packages build test openadr
 	@tests/openadr/run

@@ -60,6 +60,8 @@ def issue(request, renewal):
     write("est.csr", openssl("req", "-inform", "DER", "-verify", given=request))
     told = openssl("req", "-in", "est.csr", "-noout", "-subject", "-nameopt", "RFC2253", "-text").decode()
     name = re.search(r"subject=.*?CN=([^,\n]+)", told)[1]
+    if "ecdsa-with-SHA384" not in told:
+        raise ValueError("a request is signed with the hash that was wanted")
     more = []
     if renewal:
         if "O=Example Utility" not in told or NAME not in told:
@@ -93,6 +95,9 @@ class Est(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/.well-known/est/cacerts":
             return self.answer(200, only("authority.crt"))
+        if self.path == "/.well-known/est/csrattrs":
+            # SEQUENCE { ecdsa-with-SHA384 }
+            return self.answer(200, b"MAoGCCqGSM49BAMD", "application/csrattrs")
         return self.answer(404)
 
     def do_POST(self):

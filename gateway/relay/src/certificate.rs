@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::curve::Curve;
+use crate::curve::{Curve, Hash};
 use crate::der::{self, Reader};
 use crate::name;
 use crate::pem::pem;
@@ -36,7 +36,7 @@ pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x
 /// Content octets of subjectKeyIdentifier.
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
 /// Content octets of subjectAltName.
-const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+pub(crate) const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// A certificate, as much of it as is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +183,20 @@ fn key_identifier(extensions: Reader<'_>) -> Result<Option<Vec<u8>>, KeyError> {
 }
 
 /// All of an extension, if it is there.
+/// Issuer and subject of a certificate in DER, as names in DER, whatever its key is; no signature is
+/// verified.
+#[must_use]
+pub fn names_of(certificate: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut body = Reader::new(certificate).sequence().ok()?.sequence().ok()?;
+    body.optional(der::context(0)).ok()?;
+    body.integer().ok()?;
+    body.sequence().ok()?;
+    let issuer = body.take(der::SEQUENCE, "an issuer").ok()?.whole.to_vec();
+    body.sequence().ok()?;
+    let subject = body.take(der::SEQUENCE, "a subject").ok()?.whole.to_vec();
+    Some((issuer, subject))
+}
+
 fn extension<'a>(mut extensions: Reader<'a>, wanted: &[u8]) -> Result<Option<&'a [u8]>, KeyError> {
     let mut list = extensions.sequence()?;
     while !list.is_empty() {
@@ -348,8 +362,12 @@ impl PrivateKey {
 
     /// Signs with the hash of its curve's strength; r and s.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
-        self.curve
-            .sign(&self.secret, &self.curve.hash().digest(message))
+        self.sign_with(self.curve.hash(), message)
+    }
+
+    /// Signs with a hash of any strength, cut to the curve's order (FIPS 186-5, 6.4); r and s.
+    pub(crate) fn sign_with(&self, hash: Hash, message: &[u8]) -> Option<Vec<u8>> {
+        self.curve.sign(&self.secret, &hash.digest(message))
     }
 
     pub(crate) fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

@@ -73,6 +73,17 @@ impl Curve {
         }
     }
 
+    /// Its name, as people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::BrainpoolP256 => "brainpoolP256r1",
+            Self::BrainpoolP384 => "brainpoolP384r1",
+        }
+    }
+
     /// The hash of its own strength.
     #[must_use]
     pub const fn hash(self) -> Hash {

@@ -22,8 +22,10 @@ mod pem;
 pub mod recipient;
 mod refusal;
 pub mod safety;
+mod wishes;
 
-pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey};
+pub use certificate::{Certificate, KeyError, PrivateKey, PublicKey, names_of};
 pub use curve::{Curve, Hash};
 pub use pem::{base64, of_base64, to_pem};
 pub use refusal::Refusal;
+pub use wishes::Wishes;

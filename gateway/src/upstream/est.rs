@@ -1,8 +1,8 @@
 //! Enrolment over secure transport (RFC 7030): the utility's authority certifies the key that was made on
 //! this device, and again before the certificate ends.
 //!
-//! `cacerts`, `simpleenroll` and `simplereenroll`. Left out: keys made by the server, full CMC, attributes
-//! that the server asks for, and the binding of a request to its TLS session, which TLS 1.3 does not have.
+//! `cacerts`, `csrattrs`, `simpleenroll` and `simplereenroll`. Left out: keys made by the server, full
+//! CMC, and the binding of a request to its TLS session (3.5), which TLS 1.3 does not have.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wattle_api::{LogBook, Notice, NoticeCode, Severity};
-use wattle_relay::{PrivateKey, base64, cms, issue, of_base64};
+use wattle_relay::{PrivateKey, Wishes, base64, cms, issue, of_base64};
 
 use super::identity::Identity;
 use super::relay::Settings;
@@ -127,12 +127,16 @@ impl Enroller {
             authorities.status
         );
         let authorities = certificates(&authorities).context("cacerts")?;
+        let wishes = self.wishes(&client).await.context("csrattrs")?;
         let (path, request) = match held {
             Some(held) => {
-                let request = issue::renewal(&self.key, held.certificate())?;
+                let request = issue::renewal(&self.key, held.certificate(), &wishes)?;
                 ("simplereenroll", request)
             }
-            None => ("simpleenroll", issue::request(&self.key, &self.device)?),
+            None => {
+                let request = issue::request(&self.key, &self.device, &wishes)?;
+                ("simpleenroll", request)
+            }
         };
         let answer = self.ask(&client, Method::POST, path, Some(&request)).await;
         let answer = answer.context(path)?;
@@ -143,12 +147,38 @@ impl Enroller {
                 "{path}: the server does not let this device in ({}); see upstream.est.user and password",
                 answer.status
             ),
+            status if wishes.wants_binding() => bail!(
+                "{path}: the server answers {status}; it wants the request bound to its TLS session \
+                 (challengePassword), for which TLS 1.3 has no value"
+            ),
             status => bail!("{path}: the server answers {status}"),
         }
         let issued = certificates(&answer).context(path)?;
         let identity = Identity::of(issued, &self.key).context(path)?;
+        let identity = identity.completed(&authorities);
         verify(&identity, authorities, now).context(path)?;
         Ok(Said::Issued(Box::new(identity)))
+    }
+
+    /// What the authority wants in a request, which a key like the device's can be (RFC 7030, 4.5).
+    async fn wishes(&self, client: &Client) -> anyhow::Result<Wishes> {
+        let answer = self.ask(client, Method::GET, "csrattrs", None).await?;
+        let wishes = match answer.status {
+            StatusCode::OK => Wishes::read(&decoded(&answer)?)?,
+            // Nothing is wanted, or nobody is told.
+            StatusCode::NO_CONTENT | StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => {
+                Wishes::default()
+            }
+            status => bail!("the server answers {status}"),
+        };
+        if let Some(conflict) = wishes.conflict(self.key.public().curve) {
+            bail!(conflict);
+        }
+        if !wishes.ignored().is_empty() {
+            let ignored = wishes.ignored().join(" ");
+            tracing::info!(ignored, "wishes of the authority that are not known here");
+        }
+        Ok(wishes)
     }
 
     fn tls(&self, held: Option<&Identity>) -> anyhow::Result<rustls::ClientConfig> {
@@ -240,10 +270,14 @@ impl Enroller {
 
 /// The certificates of an answer, each in DER.
 fn certificates(answer: &Answer) -> anyhow::Result<Vec<Vec<u8>>> {
+    Ok(cms::certificates(&decoded(answer)?)?)
+}
+
+/// An answer's octets, which are in base64 whatever its headers say (RFC 8951, 3).
+fn decoded(answer: &Answer) -> anyhow::Result<Vec<u8>> {
     ensure!(answer.body.len() <= LARGEST, "the answer is too long");
     let text: String = answer.text()?.split_ascii_whitespace().collect();
-    let message = of_base64(&text).context("the answer is not in base64")?;
-    Ok(cms::certificates(&message)?)
+    of_base64(&text).context("the answer is not in base64")
 }
 
 /// A certificate must hold now and lead to what the authority calls its own.

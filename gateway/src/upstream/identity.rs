@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use wattle_relay::{Certificate, PrivateKey, to_pem};
+use wattle_relay::{Certificate, PrivateKey, names_of, to_pem};
 use zeroize::Zeroizing;
 
 /// A certificate for the device's key, and what lies between it and its authority.
@@ -52,6 +52,26 @@ impl Identity {
             begins,
             ends,
         })
+    }
+
+    /// With those between it and its authority that it came without: an answer of EST may hold the
+    /// new certificate alone, and `cacerts` tells the others (RFC 7030, 4.1.3). What signed itself
+    /// ends the chain and is not shown.
+    pub(super) fn completed(mut self, known: &[Vec<u8>]) -> Self {
+        let last = self.chain.last().and_then(|der| names_of(der));
+        let mut wanted = last.map(|(issuer, _)| issuer);
+        for _ in known {
+            let Some(issuer) = wanted else { break };
+            let found = known.iter().find_map(|der| {
+                let (above, own) = names_of(der)?;
+                (own == issuer && above != own).then_some((above, der))
+            });
+            wanted = found.map(|(above, der)| {
+                self.chain.push(CertificateDer::from(der.clone()));
+                above
+            });
+        }
+        self
     }
 
     /// The one in PEM that was kept.

@@ -14,7 +14,7 @@ use e2e::relay::{Postgres, Utility, Way};
 use relay_home::{Gateway, PATIENCE, more_rows};
 
 /// Seconds for which a certificate holds; the next is asked for after two thirds of it.
-const LIFE_S: u32 = 12;
+const LIFE_S: u32 = 20;
 
 /// A server whose authority is openssl. It ends when dropped.
 struct Est {
@@ -92,12 +92,14 @@ fn a_new_device_is_certified_and_certified_again() -> anyhow::Result<()> {
     .with_context(|| gateway.daemon.log().unwrap_or_default() + &log())?;
     let want = [
         "/.well-known/est/cacerts none 200",
+        "/.well-known/est/csrattrs none 200",
         "/.well-known/est/simpleenroll none 200",
         "/.well-known/est/cacerts certificate 200",
+        "/.well-known/est/csrattrs certificate 200",
         "/.well-known/est/simplereenroll certificate 200",
     ];
     let said = log();
-    let said: Vec<&str> = said.lines().take(4).collect();
+    let said: Vec<&str> = said.lines().take(6).collect();
     assert_eq!(said, want);
     gateway.drain()?;
     assert_eq!(gateway.arrived(&postgres)?, gateway.stored()?);

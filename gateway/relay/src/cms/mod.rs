@@ -33,10 +33,10 @@ const AUTH_ENVELOPED_DATA: &[u8] = &[
 pub(crate) struct Named<T: 'static> {
     oid: &'static [u8],
     name: &'static str,
-    value: T,
+    pub(crate) value: T,
 }
 
-fn by_oid<T: Copy>(table: &'static [Named<T>], oid: &[u8]) -> Option<&'static Named<T>> {
+pub(crate) fn by_oid<T: Copy>(table: &'static [Named<T>], oid: &[u8]) -> Option<&'static Named<T>> {
     table.iter().find(|row| row.oid == oid)
 }
 
