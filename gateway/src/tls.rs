@@ -1,5 +1,6 @@
 //! TLS towards others: rustls with ring, authorities from a file or the system's list.
 
+mod named;
 #[cfg(test)]
 pub(crate) mod openssl;
 pub(crate) mod reason;
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use rustls::client::WantsClientCert;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 
 use crate::config::Secret;
 
@@ -72,6 +73,18 @@ pub(crate) fn client_that_shows(
 fn trusting(
     ca_file: Option<&Path>,
 ) -> anyhow::Result<rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert>> {
+    let roots = roots(ca_file)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots))
+}
+
+/// The authorities of `ca_file`, or the system's.
+///
+/// # Errors
+/// `ca_file` cannot be read or holds no usable certificate.
+pub(crate) fn roots(ca_file: Option<&Path>) -> anyhow::Result<rustls::RootCertStore> {
     let path = ca_file.map_or_else(|| PathBuf::from(SYSTEM), Path::to_path_buf);
     let mut roots = rustls::RootCertStore::empty();
     if ca_file.is_some() || path.exists() {
@@ -90,8 +103,26 @@ fn trusting(
             path.display()
         );
     }
+    Ok(roots)
+}
+
+/// A client whose server must show a certificate for `host`, whatever address is called: that of a
+/// door to it. Each connection is verified anew, since a session's key would be filed under the
+/// door's address.
+///
+/// # Errors
+/// There is no authority to trust.
+pub(crate) fn for_host(
+    mut config: rustls::ClientConfig,
+    roots: &Arc<rustls::RootCertStore>,
+    host: &ServerName<'static>,
+) -> anyhow::Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots))
+    let builder = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider);
+    let verifier = named::Named::new(host.clone(), builder.build()?);
+    config
+        .dangerous()
+        .set_certificate_verifier(Arc::new(verifier));
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }

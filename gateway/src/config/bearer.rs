@@ -122,15 +122,9 @@ pub(super) fn check(
             ));
         }
     }
-    let link = upstream.and_then(|upstream| upstream.link.parse().ok());
-    match (bearers, link) {
-        ([], _) => {}
-        (_, None) => found.push("bearer: it has no effect without upstream.link".to_owned()),
-        (_, Some(super::UpstreamLink::Nats { .. })) => found.push(
-            "bearer: the link to NATS goes where the system's routes lead; use mqtts or https"
-                .to_owned(),
-        ),
-        _ => {}
+    let link = upstream.and_then(|upstream| upstream.link.parse::<super::UpstreamLink>().ok());
+    if !bearers.is_empty() && link.is_none() {
+        found.push("bearer: it has no effect without upstream.link".to_owned());
     }
 }
 

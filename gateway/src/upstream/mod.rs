@@ -26,6 +26,7 @@ pub use services::Reach;
 pub(crate) use time::ClockState;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -125,6 +126,17 @@ fn link(
     Ok(match address {
         UpstreamLink::Mqtt { host, port, .. } => Box::new(Mqtt { host, port, route }),
         UpstreamLink::Https(base) => Box::new(Https { base, route }),
-        UpstreamLink::Nats { servers, .. } => Box::new(Nats { servers, route }),
+        UpstreamLink::Nats {
+            servers,
+            tls: is_tls,
+        } => Box::new(Nats {
+            servers,
+            roots: Arc::new(if is_tls && way.is_some() {
+                tls::roots(ca_file)?
+            } else {
+                rustls::RootCertStore::empty()
+            }),
+            route,
+        }),
     })
 }

@@ -58,6 +58,19 @@ impl Cluster {
         Self::start(folder, utility, vec![place])
     }
 
+    /// One server at an address of this machine.
+    ///
+    /// # Errors
+    /// It does not listen in time.
+    pub fn at(folder: &Path, utility: &Utility, address: &str) -> anyhow::Result<Self> {
+        let place = Place {
+            host: None,
+            name: address.to_owned(),
+            port: PORT,
+        };
+        Self::start(folder, utility, vec![place])
+    }
+
     /// A server on each machine.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use anyhow::Context;
 use e2e::broker::Broker;
 use e2e::daemon::Daemon;
 use e2e::eventually;
+use e2e::nats::Cluster;
 use e2e::net::{self, Lan};
 use e2e::relay::{Postgres, Utility, Way};
 use relay_home::{Gateway, PATIENCE, more_rows};
@@ -112,6 +113,54 @@ fn a_pulled_cable_and_a_used_up_budget_lose_nothing() -> anyhow::Result<()> {
     let mut arrived = gateway.arrived(&postgres)?;
     arrived.retain(|row| row.starts_with("14/"));
     assert_eq!(arrived, gateway.stored()?);
+    gateway.daemon.stop()
+}
+
+#[test]
+fn a_link_to_nats_goes_over_the_bearer_of_the_moment() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::start()? else {
+        return Ok(());
+    };
+    if !e2e::nats::is_installed() {
+        println!("skipped: NATS is not installed (apt-get install nats-server)");
+        return Ok(());
+    }
+    let Some(lan) = Lan::new()? else {
+        println!("skipped: network namespaces take root");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let utility = Utility::new(&folder.path().join("utility"))?;
+    let cluster = Cluster::at(folder.path(), &utility, &net::address(1))?;
+    let way = Way::Nats(cluster.servers(), 1);
+    let _worker = utility.worker("worker-a", way.clone(), &postgres.address())?;
+    // The home's own line leads nowhere, and the system's routes prefer the fibre.
+    let home = lan.host(31)?;
+    home.cut(true)?;
+    let fibre = home.line("eth0", "10.198.41", 100)?;
+    let sim = home.line("wwan0", "10.198.42", 200)?;
+    let two = TWO.replace("budget_mb = 1\n", "");
+    let gateway = Gateway::start_at(
+        folder.path(),
+        "gw-1",
+        Some(home.namespace()),
+        &utility,
+        way,
+        &two,
+    )?;
+    let log = || gateway.daemon.log().unwrap_or_default();
+    over(&gateway.daemon, "fibre")?;
+    let seen = more_rows(&postgres, 10).with_context(log)?;
+    fibre.cut(true)?;
+    over(&gateway.daemon, "sim")?;
+    let seen = more_rows(&postgres, seen).with_context(log)?;
+    fibre.cut(false)?;
+    over(&gateway.daemon, "fibre")?;
+    // Nothing but the fibre is left: what arrives now has left through it.
+    sim.cut(true)?;
+    more_rows(&postgres, seen).with_context(log)?;
+    gateway.drain()?;
+    assert_eq!(gateway.arrived(&postgres)?, gateway.stored()?);
     gateway.daemon.stop()
 }
 

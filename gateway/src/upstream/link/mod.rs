@@ -6,6 +6,7 @@
 mod https;
 mod mqtt;
 mod nats;
+mod passage;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@
 //! What comes down is taken by a durable consumer of the device's own, which the server keeps while
 //! the gateway is away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,14 +14,16 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, Context};
 use async_nats::{ConnectOptions, Event, ServerAddr};
 use futures_util::StreamExt;
+use rustls::RootCertStore;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::passage::Passage;
 use super::{Carrying, Ends, LARGEST, Link, LinkEvent, Pauses, Route};
-use crate::hex;
+use crate::{hex, tls};
 
 /// Messages that may wait for the server's word.
 const UNDER_WAY: usize = 16;
@@ -31,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(in super::super) struct Nats {
     /// host:port of its servers.
     pub(in super::super) servers: Vec<String>,
+    /// Whom to trust with TLS.
+    pub(in super::super) roots: Arc<RootCertStore>,
     /// What every link has.
     pub(in super::super) route: Route,
 }
@@ -40,12 +45,17 @@ struct Session {
     context: Context,
     below: pull::Stream,
     lost: mpsc::Receiver<()>,
+    /// The way through the bearer, where one was chosen.
+    _passage: Option<Passage>,
 }
 
 impl Nats {
-    async fn open(&self) -> anyhow::Result<Session> {
+    /// Opens a connection; through a bearer, `turn` says which server is tried first.
+    async fn open(&self, turn: usize) -> anyhow::Result<Session> {
         let (out, lost) = mpsc::channel(1);
         let mut options = ConnectOptions::new()
+            // Each server once: whoever is lost is sought again from here.
+            .max_reconnects(self.servers.len())
             .name(format!("relay-{}", self.route.device))
             .connection_timeout(PATIENCE)
             .event_callback(move |event| {
@@ -54,16 +64,32 @@ impl Nats {
                 }
                 std::future::ready(())
             });
+        let passage = match self.route.interface() {
+            Some(interface) => {
+                let passage = Passage::open(interface, &self.servers, turn).await?;
+                options = options
+                    .local_address(passage.client())
+                    .ignore_discovered_servers();
+                Some(passage)
+            }
+            None => None,
+        };
         if let Some(tls) = &self.route.tls {
-            options = options.require_tls(true).tls_client_config(tls.clone());
+            let tls = match &passage {
+                Some(passage) => tls::for_host(tls.clone(), &self.roots, passage.host())?,
+                None => tls.clone(),
+            };
+            options = options.require_tls(true).tls_client_config(tls);
         }
         let scheme = if self.route.tls.is_some() {
             "tls"
         } else {
             "nats"
         };
-        let servers = self
-            .servers
+        let door = passage.as_ref().map(|passage| [passage.door().to_string()]);
+        let servers = door
+            .as_ref()
+            .map_or(self.servers.as_slice(), <[String; 1]>::as_slice)
             .iter()
             .map(|server| format!("{scheme}://{server}").parse::<ServerAddr>())
             .collect::<Result<Vec<_>, _>>()?;
@@ -91,6 +117,7 @@ impl Nats {
             context,
             below,
             lost,
+            _passage: passage,
         })
     }
 
@@ -160,11 +187,12 @@ impl Nats {
             stop,
         }: Ends,
     ) {
-        let (mut pauses, mut told) = (Pauses::new(), false);
+        let (mut pauses, mut told, mut turn) = (Pauses::new(), false, 0_usize);
         loop {
+            turn = turn.wrapping_add(1);
             let opened = tokio::select! {
                 () = stop.cancelled() => return,
-                opened = timeout(PATIENCE * 2, self.open()) => opened.context("no server answers"),
+                opened = timeout(PATIENCE * 2, self.open(turn)) => opened.context("no server answers"),
             };
             let ended = match opened.and_then(|opened| opened) {
                 Ok(session) => {
