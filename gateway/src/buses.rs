@@ -1,7 +1,7 @@
 //! Lines that several meters share: one arbiter per port, whoever reads from it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,17 @@ impl Buses {
         Ok(Arc::clone(
             known.entry(meter.port.clone()).or_insert_with(fresh),
         ))
+    }
+
+    /// Closes the line of a port, if it is open; whoever needs it next opens it again.
+    pub async fn close(&self, port: &Path) {
+        let bus = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(port).cloned()
+        };
+        if let Some(bus) = bus {
+            bus.close().await;
+        }
     }
 
     /// The line of a DLMS meter that shares it; `None` for one that has its port for itself.

@@ -25,6 +25,7 @@ use crate::channel;
 use crate::clock::SharedClock;
 use crate::config::{Framing, MeterConfig, Protocol};
 use crate::dlms;
+use crate::lines::Lines;
 use crate::mbus::{Told, WiredMeter};
 use crate::prices::told;
 use crate::store::{Incoming, Profiles, Readers};
@@ -66,7 +67,7 @@ pub struct Sink {
 pub async fn run(
     meter: MeterConfig,
     sink: Sink,
-    buses: Buses,
+    lines: Lines,
     pulse: Pulse,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -75,11 +76,14 @@ pub async fn run(
     let (driven, pushed) = (sink.clone(), meter.clone());
     let drives = async move {
         loop {
+            let mut held = lines.hold(&pushed).await;
             let once = stop.child_token();
-            let mut drive = drive(&pushed, &driven, &buses, events.clone(), once.clone())?;
+            let buses = lines.buses();
+            let mut drive = drive(&pushed, &driven, buses, events.clone(), once.clone())?;
             let order = tokio::select! {
                 () = &mut drive => return Ok(()),
                 () = read_now(&mut asked, &pushed) => None,
+                () = held.wanted() => None,
                 order = next_order(driven.orders.as_ref(), &pushed) => Some(order),
             };
             once.cancel();
@@ -89,7 +93,7 @@ pub async fn run(
                 return Ok(());
             }
             if let Some(order) = order {
-                obey(order, &pushed, &driven, &buses).await;
+                obey(order, &pushed, &driven, buses).await;
             }
         }
     };
@@ -192,9 +196,8 @@ fn drive<'a>(
     }
     let mut session = match meter.protocol {
         Protocol::Dlms => dlms_session(meter, sink)?,
-        Protocol::C12_18 | Protocol::C12_21 => c12::on_line(meter, &sink.profiles)?,
-        Protocol::C12_22 => {
-            c12::over_network(meter, &sink.profiles, &sink.state_dir, sink.clock.clone())?
+        Protocol::C12_18 | Protocol::C12_21 | Protocol::C12_22 => {
+            c12::session(meter, &sink.profiles, &sink.state_dir, sink.clock.clone())?
         }
         _ => session(meter)?,
     };

@@ -29,6 +29,7 @@ pub mod grid;
 mod hex;
 pub mod http;
 mod http_client;
+pub mod lines;
 mod mbus;
 pub mod mdns;
 pub mod messages;

@@ -19,6 +19,7 @@ mod gauge;
 mod grid_events;
 mod history;
 mod home_part;
+mod line;
 mod messages;
 mod meter;
 mod network;
@@ -57,6 +58,7 @@ pub use grid_events::{
 };
 pub use history::{BandTotal, BandsPer, Day, Finding, Hour, Interval, MeterExchange, MonthTotal};
 pub use home_part::{HomePart, HomePartKind};
+pub use line::{BorrowLine, LINE_LENT, LINE_PATH};
 pub use messages::{Importance, MESSAGE_CONFIRM_PATH, MESSAGES_PATH, Message, MessageConfirmation};
 pub use meter::{Field, Medium, Meter, MeterTariff, Outage, Register};
 pub use network::{FoundKind, FoundService, NETWORK_PATH, Network};

@@ -206,6 +206,13 @@ impl MeterConfig {
         }
     }
 
+    /// True for a meter that is read over a port of its own or on a line that it shares; false for one that
+    /// receivers or sticks hear.
+    #[must_use]
+    pub const fn has_line(&self) -> bool {
+        !matches!(self.protocol, Protocol::Wmbus | Protocol::Zigbee)
+    }
+
     /// True for a meter that answers when asked, and so can be asked at once.
     #[must_use]
     pub const fn is_asked(&self) -> bool {

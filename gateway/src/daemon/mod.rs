@@ -20,9 +20,10 @@ use crate::bus::Bus;
 use crate::buses::Buses;
 use crate::clock::{SharedClock, SystemClock};
 use crate::collect::{self, Sink};
-use crate::config::{Config, LoadLimitConfig, MeterConfig, Protocol, SupplyConfig, UpstreamConfig};
+use crate::config::{Config, LoadLimitConfig, MeterConfig, SupplyConfig, UpstreamConfig};
 use crate::grid;
 use crate::http::{self, Api, Keeping};
+use crate::lines::Lines;
 use crate::messages;
 use crate::mqtt;
 use crate::powerline;
@@ -109,6 +110,7 @@ async fn run_once(
     let mut supervisor = Supervisor::default();
     let radio = start_radio(&mut supervisor, &mut config, &store, &bus, &clock, &zone)?;
     zigbee::adopt_known(&mut config);
+    let lines = Lines::new(&config.meters, Buses::new(&config.meters));
     let home = http::Home {
         grid: config.grid_meter(),
         supplies: supplies(&config, &zone)?,
@@ -178,6 +180,7 @@ async fn run_once(
         keeping,
     );
     api.grid = board.clone();
+    api.lines = lines.clone();
     api.powerline = powerlines;
     api.radio.clone_from(&radio);
     api.appliances = start_appliances(&mut supervisor, &config, &api.home, &store, &bus, &clock);
@@ -253,10 +256,8 @@ async fn run_once(
         let to = (RecipientKind::Utility, &consents);
         start_allowed(&mut supervisor, "relay", to, settings, upstream::run);
     }
-    let wired = |meter: &MeterConfig| !matches!(meter.protocol, Protocol::Wmbus | Protocol::Zigbee);
-    let buses = Buses::new(&config.meters);
-    for meter in config.meters.into_iter().filter(wired) {
-        let buses = buses.clone();
+    for meter in config.meters.into_iter().filter(MeterConfig::has_line) {
+        let lines = lines.clone();
         let sink = Sink {
             store: store.queue(),
             profiles: store.profiles(),
@@ -271,7 +272,7 @@ async fn run_once(
             format!("meter {}", meter.name),
             WITHIN,
             move |pulse, stop| {
-                collect::run(meter.clone(), sink.clone(), buses.clone(), pulse, stop)
+                collect::run(meter.clone(), sink.clone(), lines.clone(), pulse, stop)
             },
         );
     }

@@ -11,6 +11,7 @@ mod grid_events;
 mod history;
 mod home_network;
 pub mod lan;
+mod line;
 mod messages;
 mod metrics;
 mod network;
@@ -87,6 +88,8 @@ pub struct Api {
     pub supply: Option<crate::supply::Board>,
     /// The Zigbee network.
     pub zigbee: crate::zigbee::Board,
+    /// The lines that meters are read over.
+    pub lines: crate::lines::Lines,
     /// What the utility asks for.
     pub grid: crate::grid::Board,
     /// Ends event streams.
@@ -187,6 +190,7 @@ impl Api {
             network: crate::mdns::Board::default(),
             appliances: crate::appliances::Board::default(),
             grid: crate::grid::Board::default(),
+            lines: crate::lines::Lines::default(),
             zigbee: crate::zigbee::Board::default(),
             prepay: None,
             messages: None,
@@ -338,6 +342,7 @@ fn routes() -> Router<Api> {
         .merge(export::routes())
         .merge(history::routes())
         .merge(home_network::routes())
+        .merge(line::routes())
         .merge(metrics::routes())
         .merge(openapi::routes())
         .merge(prepay::routes())

@@ -3,7 +3,8 @@
 //! The guard of the network's side looks every request up here and turns away what it does not
 //! find; the OpenAPI document is made of the same rows. So a route that is missing here cannot be
 //! reached from the network, and one that is here is described. Switching the supply on again and
-//! crediting the account are missing by intention: they belong to somebody in front of the display.
+//! crediting the account are missing by intention: they belong to somebody in front of the display; so is
+//! lending a meter's line, which is for commands on the gateway.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use wattle_api as api;

@@ -111,6 +111,11 @@ impl Bus {
         Ok(turn)
     }
 
+    /// Waits for the turn that is under way and closes the line; the next turn opens it again.
+    pub async fn close(&self) {
+        self.state.lock().await.stream = None;
+    }
+
     async fn open(&self, state: &mut State) -> io::Result<()> {
         if let (Some((_, device)), Place::Serial(path)) = (&state.stream, &self.place)
             && Device::at(path) != *device

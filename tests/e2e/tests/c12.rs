@@ -220,9 +220,8 @@ fn a_load_profile_is_stored_and_goes_on_where_it_ended() -> anyhow::Result<()> {
     // Each row once, and what was deleted twice.
     assert_eq!(told.sum::<usize>(), again.len() + gone, "{log}");
 
-    // The command line reads the same rows once the daemon has left the port.
-    let file = folder.path().join("service.toml");
-    std::fs::write(&file, &config)?;
+    // The command line reads the same rows while the daemon lends the line.
+    let file = folder.path().join("wattle.toml");
     let profile = || {
         let mut command = Command::new(e2e::program("wattle")?);
         command
@@ -230,8 +229,8 @@ fn a_load_profile_is_stored_and_goes_on_where_it_ended() -> anyhow::Result<()> {
             .arg(&file);
         anyhow::Ok(command.output()?)
     };
-    daemon.stop()?;
     let read = profile()?;
+    daemon.stop()?;
     assert!(
         read.status.success(),
         "{}",
@@ -294,5 +293,19 @@ fn registers_arrive(
     let import = import.with_context(|| format!("{:?}", read.registers))?;
     assert_eq!((import.unit.as_str(), import.check.as_str()), ("Wh", "tag"));
     assert!(import.value > Decimal::ZERO);
+
+    // A command reads the same way while the daemon runs.
+    let mut command = Command::new(e2e::program("wattle")?);
+    let file = folder.path().join("wattle.toml");
+    let once = command
+        .args(["read", "house", "1-0:1.8.0", "--config"])
+        .arg(&file);
+    let once = once.output()?;
+    let text = String::from_utf8(once.stdout)?;
+    let later: Decimal = text
+        .strip_prefix("1-0:1.8.0*255 ")
+        .and_then(|rest| rest.strip_suffix(" Wh\n")?.parse().ok())
+        .with_context(|| format!("{text}{}", String::from_utf8_lossy(&once.stderr)))?;
+    assert!(later >= import.value);
     daemon.stop()
 }

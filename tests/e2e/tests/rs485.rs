@@ -125,6 +125,17 @@ fn two_protocols_share_a_line() -> anyhow::Result<()> {
         .filter(|pair| matches!(pair, [one, next] if one.who != next.who));
     assert!(releases >= 6 && changes.count() >= 6);
 
+    // A command reads one of them; the daemon lends it the line of all four.
+    let file = folder.path().join("wattle.toml");
+    let mut command = std::process::Command::new(e2e::program("wattle")?);
+    let read = command
+        .args(["read", "d2", "--config"])
+        .arg(&file)
+        .output()?;
+    let text = String::from_utf8_lossy(&read.stdout);
+    let failed = String::from_utf8_lossy(&read.stderr);
+    assert!(text.contains("1-0:16.7.0*255 600 W"), "{text}{failed}");
+
     // Pulled and put back, it goes on.
     line.handle().unplug()?;
     line.handle().plug()?;

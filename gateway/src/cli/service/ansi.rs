@@ -1,29 +1,48 @@
 //! Service work with a meter of the American standards.
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use meter_link::c12::load_profile;
-use meter_link::c12::reader::MeterReader;
+use meter_link::c12::reader::{self, MeterReader};
 use meter_link::dlms::client::job::Outcome;
 use meter_link::model::{ObisCode, RegisterValue};
 use meter_link::session::{Action, Line, Session};
 
-use super::telegram::Telegram;
-use super::{Service, rows};
+use super::{Service, rows, telegram};
+use crate::c12;
+use crate::clock::SystemClock;
 use crate::config::MeterConfig;
 use crate::dlms::finish;
 
 /// The load profile that most meters have alone.
 const FIRST_PROFILE: u16 = 64;
 
-/// A meter at an optical head or behind a modem.
-pub(super) struct Ansi(pub(super) MeterConfig);
+/// A meter at an optical head, behind a modem or in a network, and where the gateway keeps the number of
+/// its messages.
+pub(super) struct Ansi {
+    meter: MeterConfig,
+    state_dir: PathBuf,
+}
+
+impl Ansi {
+    pub(super) const fn new(meter: MeterConfig, state_dir: PathBuf) -> Self {
+        Self { meter, state_dir }
+    }
+
+    fn reader(&self, config: reader::Config) -> anyhow::Result<MeterReader> {
+        c12::reader(&self.meter, config, &self.state_dir, Arc::new(SystemClock))
+    }
+}
 
 impl Service for Ansi {
     fn read(&self, registers: &[String]) -> anyhow::Result<Vec<RegisterValue>> {
-        Telegram(self.0.clone()).read(registers)
+        let mut config = self.meter.c12_reader()?;
+        config.profile = None;
+        telegram::one(&self.meter, &mut self.reader(config)?, registers)
     }
 
     fn profile(
@@ -32,7 +51,7 @@ impl Service for Ansi {
         since: Option<&str>,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
-        let mut config = self.0.c12_reader()?;
+        let mut config = self.meter.c12_reader()?;
         let configured = config.profile.take();
         let mut wanted = configured.unwrap_or_else(|| load_profile::Config::new(FIRST_PROFILE));
         if let Some(name) = profile {
@@ -44,12 +63,12 @@ impl Service for Ansi {
         }
         wanted.since = since.map(rows::meter_time).transpose()?;
         config.profile = Some(wanted);
-        let mut once = Single::new(MeterReader::new(config));
+        let mut once = Single::new(self.reader(config)?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let mut table = rows::Table::new(out);
-        let ended = runtime.block_on(finish(&self.0, None, &mut once, |outcome| {
+        let ended = runtime.block_on(finish(&self.meter, None, &mut once, |outcome| {
             if let Outcome::Profile(found) = outcome {
                 table.add(&found)?;
             }

@@ -3,6 +3,7 @@
 mod ansi;
 mod dlms;
 mod iec;
+mod lent;
 pub(super) mod radio;
 mod rows;
 mod telegram;
@@ -21,8 +22,8 @@ use crate::config::{self, Config, MeterConfig, Protocol};
 
 /// Read registers of a configured meter once
 ///
-/// Prints one register a line: OBIS code, exact value, unit. A meter that the daemon reads
-/// meanwhile cannot be read: its port and its invocation counter are the daemon's.
+/// Prints one register a line: OBIS code, exact value, unit. A daemon that reads the meter lends its
+/// line meanwhile.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -45,6 +46,8 @@ pub struct ReadArgs {
 }
 
 /// Service work with meters: clock, relay and load profile; radio meters heard, taken on, their keys
+///
+/// A daemon that reads the meter lends its line for as long as the command runs, 15 minutes at the most.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -142,24 +145,45 @@ trait Service {
     }
 }
 
-/// The service of a meter's protocol.
-fn service(path: &Path, name: &str) -> anyhow::Result<Box<dyn Service>> {
+/// A meter that can be served, and the line that is ours meanwhile.
+struct Served {
+    service: Box<dyn Service>,
+    _line: lent::Lent,
+}
+
+impl std::ops::Deref for Served {
+    type Target = dyn Service;
+
+    fn deref(&self) -> &Self::Target {
+        self.service.as_ref()
+    }
+}
+
+/// The service of a meter's protocol, with the meter's line.
+fn service(path: &Path, name: &str) -> anyhow::Result<Served> {
     let config: Config = config::load(path, std::env::vars())?;
     let meter = config.meters.iter().find(|meter| meter.name == name);
     let meter: MeterConfig = meter
         .with_context(|| format!("{} names no meter {name:?}", path.display()))?
         .clone();
-    match meter.protocol {
-        Protocol::Dlms => Ok(Box::new(dlms::Dlms::new(meter, config.gateway.state_dir))),
-        Protocol::Iec62056_21 if !meter.push => Ok(Box::new(iec::Iec(meter))),
+    let state_dir = config.gateway.state_dir;
+    let service: Box<dyn Service> = match meter.protocol {
+        Protocol::Dlms => Box::new(dlms::Dlms::new(meter, state_dir)),
+        Protocol::Iec62056_21 if !meter.push => Box::new(iec::Iec(meter)),
         Protocol::Iec62056_21
         | Protocol::Sml
         | Protocol::P1
         | Protocol::Tic
-        | Protocol::DlmsPush => Ok(Box::new(telegram::Telegram(meter))),
-        Protocol::C12_18 | Protocol::C12_21 => Ok(Box::new(ansi::Ansi(meter))),
+        | Protocol::DlmsPush => Box::new(telegram::Telegram(meter)),
+        Protocol::C12_18 | Protocol::C12_21 | Protocol::C12_22 => {
+            Box::new(ansi::Ansi::new(meter, state_dir))
+        }
         other => anyhow::bail!("a meter with protocol {:?} is not read once", other.name()),
-    }
+    };
+    Ok(Served {
+        service,
+        _line: lent::borrow(&config.api.socket, name)?,
+    })
 }
 
 /// Runs `wattle read`.
@@ -188,8 +212,8 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
     let said = format!("{error:#}");
     match said.contains("busy") || said.contains("in use") {
         true => error.context(
-            "the daemon (wattle run) holds what this needs: stop it (systemctl stop wattle), \
-             or ask it for what it has read (wattle log, the API)",
+            "another program holds what this needs, or a daemon that this user may not ask: run this as a \
+             user who may open the daemon's socket, or stop the other one",
         ),
         false => error,
     }
@@ -273,8 +297,8 @@ mod tests {
     #[test]
     fn who_holds_the_port_is_said() {
         let told = |reason: &str| format!("{:#}", explained(anyhow::anyhow!(reason.to_owned())));
-        assert!(told("/dev/ttyUSB0: Device or resource busy").starts_with("the daemon"));
-        assert!(told("counter: in use by another process").contains("systemctl stop wattle"));
+        assert!(told("/dev/ttyUSB0: Device or resource busy").starts_with("another program"));
+        assert!(told("counter: in use by another process").contains("the daemon's socket"));
         assert_eq!(told("no telegram came"), "no telegram came");
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use meter_link::c12::reader::MeterReader;
 use meter_link::driver::{self, Place, PortEvent};
 use meter_link::model::{ObisCode, RegisterValue};
 use meter_link::session::Session;
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use crate::collect;
-use crate::config::{MeterConfig, Protocol};
+use crate::config::MeterConfig;
 
 /// The longest that a telegram is waited for: a meter that is asked may be slow or try again, one that
 /// pushes may do so once a minute.
@@ -23,30 +22,34 @@ pub(super) struct Telegram(pub(super) MeterConfig);
 
 impl Service for Telegram {
     fn read(&self, registers: &[String]) -> anyhow::Result<Vec<RegisterValue>> {
-        let wanted = registers.iter().map(|text| text.parse::<ObisCode>());
-        let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let mut values = runtime.block_on(telegram(&self.0))?;
-        values.retain(|value| wanted.is_empty() || wanted.contains(&value.register));
-        Ok(values)
+        one(&self.0, collect::session(&self.0)?.as_mut(), registers)
     }
 }
 
-async fn telegram(meter: &MeterConfig) -> anyhow::Result<Vec<RegisterValue>> {
-    let mut session: Box<dyn Session> = match meter.protocol {
-        Protocol::C12_18 | Protocol::C12_21 => {
-            let mut config = meter.c12_reader()?;
-            config.profile = None;
-            Box::new(MeterReader::new(config))
-        }
-        _ => collect::session(meter)?,
-    };
+/// One telegram of a session, and of it these registers, or all.
+pub(super) fn one(
+    meter: &MeterConfig,
+    session: &mut dyn Session,
+    registers: &[String],
+) -> anyhow::Result<Vec<RegisterValue>> {
+    let wanted = registers.iter().map(|text| text.parse::<ObisCode>());
+    let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut values = runtime.block_on(telegram(meter, session))?;
+    values.retain(|value| wanted.is_empty() || wanted.contains(&value.register));
+    Ok(values)
+}
+
+async fn telegram(
+    meter: &MeterConfig,
+    session: &mut dyn Session,
+) -> anyhow::Result<Vec<RegisterValue>> {
     let (events, mut from_driver) = mpsc::channel(32);
     let port: Place = meter.port.to_string_lossy().parse()?;
     let stop = CancellationToken::new();
-    let drive = driver::run_at(&port, meter.head_power, session.as_mut(), events, stop);
+    let drive = driver::run_at(&port, meter.head_power, session, events, stop);
     let mut rejected = None;
     let listen = async {
         while let Some(event) = from_driver.recv().await {
