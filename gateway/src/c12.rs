@@ -15,7 +15,7 @@ use crate::store::Profiles;
 /// that is stored.
 ///
 /// # Errors
-/// The configuration cannot be used, the store cannot be read, or as [`reader`].
+/// The configuration cannot be used, the store cannot be read, or as [`reader()`].
 pub fn session(
     meter: &MeterConfig,
     profiles: &Profiles,
