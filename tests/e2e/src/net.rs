@@ -2,16 +2,21 @@
 //! It takes root.
 
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::ensure;
 
 /// The network; ours is the first address.
 const NET: &str = "10.198.11";
 
+/// Tests of one program run side by side, and there is one network: each has its turn.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A bridge with machines at it. It goes when dropped.
 #[derive(Debug)]
 pub struct Lan {
     bridge: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// A machine. It goes when dropped.
@@ -29,17 +34,20 @@ pub fn address(last: u8) -> String {
 }
 
 impl Lan {
-    /// An empty network; `None` where namespaces are not allowed.
+    /// An empty network, once that of another test is gone; `None` where namespaces are not allowed.
     ///
     /// # Errors
     /// There is another one with these addresses.
     pub fn new() -> anyhow::Result<Option<Self>> {
-        let lan = Self {
-            bridge: format!("wl{}", std::process::id()),
-        };
-        if run("ip", &["link", "add", &lan.bridge, "type", "bridge"]).is_err() {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let bridge = format!("wl{}", std::process::id());
+        if run("ip", &["link", "add", &bridge, "type", "bridge"]).is_err() {
             return Ok(None);
         }
+        let lan = Self {
+            bridge,
+            _turn: turn,
+        };
         let own = format!("{}/24", address(1));
         run("ip", &["addr", "add", &own, "dev", &lan.bridge])?;
         run("ip", &["link", "set", &lan.bridge, "up"])?;
